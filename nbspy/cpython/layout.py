@@ -1,0 +1,169 @@
+"""Where the fields lie that the reader needs, for one version and build of CPython.
+
+A version difference is a value in a :class:`Layout`, never an ``if`` elsewhere. 3.13 and later describe
+themselves (``_Py_DebugOffsets``, ``Include/internal/pycore_debug_offsets.h``): :mod:`nbspy.cpython.debug_offsets`
+fills the layout from the target's own memory. Older versions come from :mod:`nbspy.cpython.layout_tables`.
+
+Offsets are in bytes from the start of the C struct that a class is named after. ``None`` means that this version has
+no such field; a reader that needs it has another way or does without.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeLayout:
+    """``_PyRuntimeState``."""
+
+    interpreters_head: int
+    current_thread_state: int | None
+    """<= 3.11: ``gilstate.tstate_current``, the thread state that holds the one GIL."""
+    finalizing: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class InterpreterLayout:
+    """``PyInterpreterState``; ``size`` bounds the other offsets."""
+
+    size: int
+    id: int
+    next: int
+    threads_head: int
+    imports_modules: int
+    """``sys.modules`` (a dict)."""
+    ceval_gil: int | None
+    """3.12+: pointer to ``struct _gil_runtime_state``."""
+    code_object_generation: int | None
+    """3.14+: counter that changes when a code object is freed."""
+
+
+@dataclass(frozen=True, slots=True)
+class GilLayout:
+    """``struct _gil_runtime_state`` (3.12+)."""
+
+    last_holder: int
+    locked: int
+    switch_number: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadStateLayout:
+    """``PyThreadState``; ``size`` is how many bytes from its start hold every field named here."""
+
+    size: int
+    next: int
+    interp: int
+    current_frame: int
+    """Pointer to the current frame; where ``cframe`` is given, to ``_PyCFrame``, whose field it is."""
+    cframe_current_frame: int | None
+    """3.11, 3.12: offset of ``current_frame`` in the ``_PyCFrame`` that ``current_frame`` points to."""
+    thread_id: int
+    native_thread_id: int
+    datastack_chunk: int
+    """Newest ``_PyStackChunk``; ``datastack_top`` follows it directly (3.11-3.15)."""
+    holds_gil: int | None
+    gil_requested: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StackChunkLayout:
+    """``_PyStackChunk``: ``{previous; size_t size; size_t top; PyObject *data[]}``, the same since 3.11."""
+
+    previous: int = 0
+    size: int = 8
+    top: int = 16
+    data: int = 24
+
+
+@dataclass(frozen=True, slots=True)
+class FrameLayout:
+    """``_PyInterpreterFrame``; ``size`` is that of its fixed part (up to ``localsplus``)."""
+
+    size: int
+    previous: int
+    executable: int
+    """``f_code`` (3.11, 3.12) or ``f_executable``."""
+    executable_mask: int
+    """Bits of ``executable`` that are the pointer (3.14+ tags the low two)."""
+    instr_ptr: int
+    """``prev_instr`` (3.11, 3.12) or ``instr_ptr``: both give ``_PyInterpreterFrame_LASTI``."""
+    localsplus: int
+    owner: int
+    is_entry: int | None
+    """3.11: the flag byte; later the frame below an entry frame is owned by C."""
+    owners_without_code: frozenset[int]
+    """Owner values of frames that C code keeps on the chain: shims and trampolines."""
+    owner_generator: int
+
+
+@dataclass(frozen=True, slots=True)
+class CodeLayout:
+    """``PyCodeObject``; ``size`` is that of its fixed part."""
+
+    size: int
+    filename: int
+    name: int
+    qualname: int
+    linetable: int
+    firstlineno: int
+    argcount: int
+    localsplusnames: int
+    localspluskinds: int
+    code_adaptive: int
+    """The first instruction: what instruction pointers are relative to."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectLayout:
+    """Offsets in the built-in types that the reader follows; names as in the struct they are from."""
+
+    ob_type: int
+    type_name: int
+    type_flags: int
+    type_basicsize: int
+    type_dictoffset: int
+    heap_type_cached_keys: int
+    """``ht_cached_keys`` of ``PyHeapTypeObject``: the keys of split instance dicts and inline values."""
+    tuple_size: int
+    tuple_items: int
+    list_size: int
+    list_items: int
+    dict_keys: int
+    dict_values: int
+    float_value: int
+    long_tag: int
+    """3.12+: ``lv_tag``; before: ``ob_size``."""
+    long_digits: int
+    long_has_tag: bool
+    bytes_size: int
+    bytes_data: int
+    unicode_length: int
+    unicode_state: int
+    unicode_ascii_data: int
+    """Size of ``PyASCIIObject``: where the data of a compact ASCII string begins."""
+    unicode_compact_data: int
+    """Size of ``PyCompactUnicodeObject``: where the data of another compact string begins."""
+    managed_dict_offset: int
+    """Offset *before* the object (negative) of the managed dict pointer."""
+    inline_values_at_end: bool
+    """3.13+: values lie behind the object's basic size; 3.11, 3.12: behind a pointer before the object."""
+    managed_dict_values_offset: int | None
+    """3.11: negative offset of the values pointer (its own word); 3.12: the tagged dict-or-values word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Everything the reader must know about one CPython."""
+
+    version: tuple[int, int]
+    free_threaded: bool
+    runtime: RuntimeLayout
+    interpreter: InterpreterLayout
+    gil: GilLayout | None
+    thread_state: ThreadStateLayout
+    chunk: StackChunkLayout
+    frame: FrameLayout
+    code: CodeLayout
+    objects: ObjectLayout
