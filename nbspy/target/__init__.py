@@ -1,0 +1,39 @@
+"""The process, as the operating system shows it: memory, mappings, threads.
+
+Nothing here knows what Python is. :func:`open_target` is the only place in the package that asks which platform this
+is; each platform's module offers the same protocol (:mod:`nbspy.target.process`).
+"""
+
+from __future__ import annotations
+
+import sys
+
+from nbspy.errors import ProcessNotFound, UnsupportedPlatform
+from nbspy.target.process import Target
+
+MAX_PID = 2**31 - 1
+
+
+def open_target(pid: int) -> Target:
+    """Open the process ``pid`` for reading.
+
+    Raises :class:`~nbspy.errors.ProcessNotFound`, :class:`~nbspy.errors.PermissionRefused` or
+    :class:`~nbspy.errors.UnsupportedPlatform`.
+    """
+    if not 0 < pid <= MAX_PID:
+        raise ProcessNotFound(f"{pid} is no process id", "pass the pid of a running process")
+    if sys.platform == "linux":
+        from nbspy.target.linux import LinuxTarget
+
+        return LinuxTarget(pid)
+    raise UnsupportedPlatform(
+        f"nbspy cannot read processes on {sys.platform} yet", "run it on Linux, next to the process"
+    )
+
+
+def allow_tracer(pid: int) -> None:
+    """Let the process ``pid`` read and trace this one, where the system wants to be told (Yama on Linux)."""
+    if sys.platform == "linux":
+        from nbspy.target.linux import allow_tracer as allow
+
+        allow(pid)

@@ -1,0 +1,117 @@
+"""What every platform's module offers: a process as the operating system shows it."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+from nbspy.target.memory import RemoteMemory
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """A range of the target's address space."""
+
+    start: int
+    end: int
+    offset: int
+    """Offset of ``start`` in the file."""
+    readable: bool
+    writable: bool
+    executable: bool
+    path: str
+    """File that is mapped, as the target sees it; "" for anonymous memory, "[heap]" and the like as they are."""
+    deleted: bool
+    """True where the file was removed or replaced after it was mapped."""
+
+
+class Activity(enum.Enum):
+    """What the operating system says of a thread."""
+
+    RUNNING = enum.auto()
+    """On a processor, or ready to be."""
+    WAITING = enum.auto()
+    """In a system call that waits."""
+    GONE = enum.auto()
+
+
+class StopOutcome(enum.Enum):
+    """How an attempt to stop a thread ended."""
+
+    STOPPED = enum.auto()
+    GONE = enum.auto()
+    """The thread has ended or is ending."""
+    TOO_SLOW = enum.auto()
+    """It did not stop within the budget (uninterruptible sleep, vfork); it runs on and is let go when it stops."""
+    REFUSED = enum.auto()
+    """Somebody else traces it, or tracing is not permitted."""
+
+
+class ThreadStopper(Protocol):
+    """Stops single threads of the target for the time of a copy. Not thread-safe: one tracer, one thread."""
+
+    def stop(self, thread: int) -> StopOutcome:
+        """Stop the thread with this OS id; only after STOPPED it must be let go with :meth:`resume`."""
+        ...
+
+    def resume(self, thread: int) -> None:
+        """Let a stopped thread run on."""
+        ...
+
+    def refusal(self) -> str:
+        """Why the last stop was REFUSED, in words for the user; "" where none was."""
+        ...
+
+    def close(self) -> None:
+        """Let every thread go."""
+        ...
+
+
+class Target(Protocol):
+    """A process that is read. Holds files open: close it."""
+
+    pid: int
+    memory: RemoteMemory
+
+    def mappings(self) -> list[Mapping]:
+        """Return the address space, in order; raises TargetEnded, PermissionRefused."""
+        ...
+
+    def open_binary(self, mapping: Mapping) -> BinaryIO:
+        """Open the file behind a mapping, in the target's own root; raises OSError."""
+        ...
+
+    def resolve_path(self, path: str) -> str:
+        """Return where the target's file ``path`` is found from here (another root in a container)."""
+        ...
+
+    def thread_ids(self) -> list[int]:
+        """Return the OS ids of all threads; raises TargetEnded."""
+        ...
+
+    def activity(self, thread: int) -> Activity:
+        """Return what the thread does; cheap when repeated."""
+        ...
+
+    def forget_threads(self, gone: set[int]) -> None:
+        """Close what is kept open for threads that are no more."""
+        ...
+
+    def thread_name(self, thread: int) -> str:
+        """Return the operating system's name of a thread, or ""."""
+        ...
+
+    def exists(self) -> bool:
+        """True while this very process (not a later one with its pid) is there and no zombie."""
+        ...
+
+    def program(self) -> object:
+        """Return a value that changes when the process becomes another program (exec)."""
+        ...
+
+    def stopper(self) -> ThreadStopper:
+        """Return the means to stop threads of this target."""
+        ...
+
+    def close(self) -> None: ...
