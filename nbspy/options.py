@@ -1,0 +1,198 @@
+"""The options, defined once for the shell and for the magics.
+
+An :class:`Option` says how one is written and what it means; the dataclasses below hold checked values. The
+names are py-spy's where it has one. Nothing here starts anything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Final, Self
+
+from nbspy.errors import UsageError
+
+MIN_RATE: Final = 1
+MAX_RATE: Final = 20_000
+MAX_DURATION: Final = 365 * 24 * 3600.0
+MAX_PID: Final = 2**31 - 1
+
+
+def parse_pid(text: str) -> int:
+    """Return the pid in ``text``, decimal or hexadecimal (0x...); raises :class:`UsageError`."""
+    try:
+        pid = int(text, 16) if text.lower().startswith("0x") else int(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is no pid", "a pid is a whole number; nbspy processes lists them") from None
+    return check_pid(pid)
+
+
+def check_pid(pid: int) -> int:
+    """Return ``pid`` where it can be one; raises :class:`UsageError`."""
+    if isinstance(pid, bool) or not isinstance(pid, int) or not 0 < pid <= MAX_PID:
+        raise UsageError(f"{pid!r} is no pid", "a pid is a whole number above 0; nbspy processes lists them")
+    return pid
+
+
+def parse_number(text: str) -> float:
+    """Return the finite number in ``text``; raises :class:`UsageError`."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise UsageError(f"{text!r} is no number")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option: how it is written, what it takes and what it means."""
+
+    flags: tuple[str, ...]
+    """As written, the long form last: ("-r", "--rate")."""
+    help: str
+    type: Callable[[str], Any] | None = None
+    """Turns the text into the value; None for a switch (absent is False)."""
+    default: Any = None
+    metavar: str | None = None
+    choices: tuple[str, ...] | None = None
+
+    @property
+    def name(self) -> str:
+        """The long form as an identifier: ``full_filenames``."""
+        return self.flags[-1].lstrip("-").replace("-", "_")
+
+    @property
+    def is_switch(self) -> bool:
+        return self.type is None
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the keyword arguments of ``ArgumentParser.add_argument`` (IPython's ``argument`` takes the same)."""
+        if self.is_switch:
+            return {"action": "store_true", "dest": self.name, "help": self.help}
+        return {
+            "type": _as_argument_type(self),
+            "dest": self.name,
+            "default": self.default,
+            "metavar": self.metavar,
+            "choices": self.choices,
+            "help": self.help,
+        }
+
+
+def _as_argument_type(option: Option) -> Callable[[str], Any]:
+    """Return ``option.type`` with its refusal in the words that argparse prints."""
+
+    def convert(text: str) -> Any:
+        assert option.type is not None
+        try:
+            return option.type(text)
+        except UsageError as err:
+            raise argparse.ArgumentTypeError(str(err)) from err
+
+    convert.__name__ = option.name
+    return convert
+
+
+def add_to_parser(parser: argparse.ArgumentParser, options: Sequence[Option]) -> None:
+    """Add ``options`` to ``parser``; the parsed values are under each option's ``name``."""
+    for option in options:
+        parser.add_argument(*option.flags, **option.arguments())
+
+
+PID: Final = Option(("-p", "--pid"), "the process to look at, decimal or 0x hexadecimal", parse_pid, metavar="PID")
+
+SAMPLING: Final = (
+    Option(("-r", "--rate"), "samples per second (default: 100)", parse_number, 100.0, "HZ"),
+    Option(("-d", "--duration"), "seconds to sample for (default: until stopped)", parse_number, None, "SECONDS"),
+    Option(("--nonblocking",), "never stop the target; samples that cannot be proven consistent are discarded"),
+)
+"""How a target is sampled."""
+
+CONTENT: Final = (
+    Option(("-g", "--gil"), "only samples of threads that hold the GIL"),
+    Option(("-i", "--idle"), "also samples of idle threads"),
+    Option(("-t", "--threads"), "show the thread at the root of each stack"),
+    Option(("-F", "--function"), "one frame a function, at its first line, instead of one a line"),
+    Option(("--nolineno",), "leave line numbers out"),
+    Option(("--full-filenames",), "full file names instead of the part below the outermost package"),
+)
+"""What of a profile is written, and how a frame is written."""
+
+FILES: Final = (
+    Option(
+        ("-f", "--format"), "format of the output (default: collapsed)", str, "collapsed", "FORMAT", ("collapsed", "raw")
+    ),
+    Option(("-o", "--output"), "file to write (default: a name with the pid and the time)", str, None, "FILE"),
+    Option(("--stats",), "write the sampler's own figures to this file, as JSON", str, None, "FILE"),
+)
+"""Where a recording goes."""
+
+RECORD: Final = (*SAMPLING, *CONTENT, *FILES)
+
+DUMP: Final = (
+    Option(("-j", "--json"), "JSON: an array with one object a thread, frames leaf first"),
+    CONTENT[-1],
+    SAMPLING[-1],
+)
+
+
+class _FromMapping:
+    """Takes from a namespace or mapping the values that the dataclass has fields for."""
+
+    __slots__ = ()
+
+    @classmethod
+    def from_values(cls, values: argparse.Namespace | dict[str, Any]) -> Self:
+        given = values if isinstance(values, dict) else vars(values)
+        names = {field.name for field in fields(cls)}  # type: ignore[arg-type]  # subclasses are dataclasses
+        return cls(**{name: value for name, value in given.items() if name in names})
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingOptions(_FromMapping):
+    """How a target is sampled; raises :class:`UsageError` naming the option that is wrong."""
+
+    rate: float = 100.0
+    """Samples per second."""
+    duration: float | None = None
+    """Seconds; None: until stopped."""
+    nonblocking: bool = False
+
+    def __post_init__(self) -> None:
+        _check_number("--rate", self.rate, MIN_RATE, MAX_RATE, "samples per second")
+        if self.duration is not None:
+            if isinstance(self.duration, (int, float)) and self.duration <= 0:
+                raise UsageError(f"--duration {self.duration:g} is out of range", "it must be above 0 seconds")
+            _check_number("--duration", self.duration, 0, MAX_DURATION, "seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class ContentOptions(_FromMapping):
+    """What of a profile is written, and how a frame is written."""
+
+    gil: bool = False
+    idle: bool = False
+    threads: bool = False
+    function: bool = False
+    nolineno: bool = False
+    full_filenames: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DumpOptions(_FromMapping):
+    """How stacks are dumped."""
+
+    json: bool = False
+    full_filenames: bool = False
+    nonblocking: bool = False
+
+
+def _check_number(option: str, value: object, low: float, high: float, unit: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise UsageError(f"{option} takes a number, not {value!r}")
+    if not low <= value <= high:
+        raise UsageError(f"{option} {value:g} is out of range", f"it takes {low:g} to {high:g} {unit}")

@@ -1,0 +1,1 @@
+"""What a person sees: tables, the self-contained page, the widget. Views read a Profile; they decide nothing."""
