@@ -123,9 +123,7 @@ CONTENT: Final = (
 """What of a profile is written, and how a frame is written."""
 
 FILES: Final = (
-    Option(
-        ("-f", "--format"), "format of the output (default: collapsed)", str, "collapsed", "FORMAT", ("collapsed", "raw")
-    ),
+    Option(("-f", "--format"), "format of the output (default: collapsed)", str, "collapsed", "FORMAT"),
     Option(("-o", "--output"), "file to write (default: a name with the pid and the time)", str, None, "FILE"),
     Option(("--stats",), "write the sampler's own figures to this file, as JSON", str, None, "FILE"),
 )

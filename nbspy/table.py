@@ -35,7 +35,10 @@ class Table:
 
     def text(self) -> str:
         """Return the table as aligned plain text, without a newline at the end."""
-        cells = [[shorten(printable(c), col.width) for c, col in zip(row, self.columns, strict=True)] for row in self.rows]
+        cells = [
+            [shorten(printable(cell), column.width) for cell, column in zip(row, self.columns, strict=True)]
+            for row in self.rows
+        ]
         headings = [column.heading for column in self.columns]
         widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
         lines = [self.title] if self.title else []

@@ -1,67 +1,300 @@
-"""The Profile: what was seen, immutable."""
+"""The Profile: what was seen, immutable, and the questions it answers.
+
+A profile shares its tables with the session that fills it; it never changes itself, because it remembers how
+many runs there were when it was made. Selecting gives another profile over the same tables.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
 
+from nbspy.errors import UsageError
+from nbspy.model.call_tree import CallTree, Rules, call_order_tree, merged_tree, node_totals, stack_of
+from nbspy.model.functions import FunctionTotals, function_totals
+from nbspy.model.selection import ACTIVE_STATES, GIL_STATES, between, filtered, state_table, thread_table
+from nbspy.model.tables import FrameInfo, ProcessInfo, RunColumns, Tables, ThreadInfo, state_word
+from nbspy.model.transforms import by_function, by_line, cell_frames
 from nbspy.wire import End, Hello, Notice, Status
+
+if TYPE_CHECKING:
+    import rich.console
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A distinct stack of one thread, and how often it was seen."""
+
+    thread: ThreadInfo
+    frames: tuple[FrameInfo, ...]
+    """Root first."""
+    count: int
+    weight_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadTotals:
+    """One thread's share of its own samples in which it was active, and in which it held the GIL."""
+
+    thread: ThreadInfo
+    samples: int
+    active_share: float
+    gil_share: float
+    state: str
+    """Word for its state when it was last seen: see :func:`nbspy.model.tables.state_word`."""
+    current: FrameInfo | None
+    """Its leaf frame when it was last seen; None where its stack was empty."""
+    last_ns: int
+    """Start of its last run."""
 
 
 class Profile:
-    """An immutable profile: runs of samples over shared tables of names. Cheap to make and to select from."""
+    """An immutable profile. All times are nanoseconds of the stream's clock, from 0 at its start."""
 
-    hello: Hello
-    status: Status | None
-    end: End | None
-    notices: tuple[Notice, ...]
-    labels: Mapping[str, str]
+    def __init__(
+        self,
+        *,
+        hello: Hello,
+        tables: Tables,
+        runs: RunColumns,
+        run_count: int,
+        threads: tuple[ThreadInfo, ...] = (),
+        processes: tuple[ProcessInfo, ...] = (),
+        labels: Mapping[str, str] | None = None,
+        status: Status | None = None,
+        end: End | None = None,
+        notices: tuple[Notice, ...] = (),
+        span_ns: tuple[int, int] | None = None,
+    ) -> None:
+        """Take columns as :class:`nbspy.model.builder.Builder` has checked them; ``run_count`` rows count.
+
+        ``span_ns`` is the time that a selection covers; None: the whole.
+        """
+        self.hello = hello
+        self.status = status
+        self.end = end
+        self.notices = notices
+        self.labels: Mapping[str, str] = labels or {}
+        self.threads = threads
+        self.processes = processes
+        self.tables = tables
+        self._shared_runs = runs
+        self._run_count = run_count
+        self._span_ns = span_ns
+
+    @cached_property
+    def runs(self) -> RunColumns:
+        """The samples, as runs in the order in which the sampler reported them."""
+        return self._shared_runs.head(self._run_count)
+
+    # How much was seen
+
+    @cached_property
+    def span_ns(self) -> tuple[int, int]:
+        """Start and end of the time that the profile covers."""
+        if self._span_ns is not None:
+            return self._span_ns
+        runs = self.runs
+        last = max((start + us * 1000 for start, us in zip(runs.start_ns, runs.weight_us, strict=True)), default=0)
+        told = [record.time_ns for record in (self.status, self.end) if record is not None]
+        return 0, max([last, *told])
 
     @property
     def duration_ns(self) -> int:
-        raise NotImplementedError
+        """Length of the time that the profile covers."""
+        start, end = self.span_ns
+        return end - start
 
-    @property
+    @cached_property
     def sample_count(self) -> int:
-        """Instants observed."""
-        raise NotImplementedError
+        """Instants observed. Of a selection: the greatest number of samples of one of its threads."""
+        if self.status is not None and self._span_ns is None:
+            return self.status.samples
+        return max((row.samples for row in self.thread_totals()), default=0)
 
-    @property
+    @cached_property
     def thread_sample_count(self) -> int:
-        """Sum over instants of the threads seen."""
-        raise NotImplementedError
+        """Sum over the instants of the threads seen."""
+        return sum(self.runs.count)
+
+    # Parts
 
     def select(
         self,
         *,
         time: tuple[int, int] | None = None,
-        threads: Iterable[int | str] | None = None,
+        threads: Iterable[ThreadInfo | int | str] | int | str | None = None,
         states: Iterable[str] | str | None = None,
     ) -> Profile:
-        """``time`` in ns [start, end); ``threads`` ids or names; ``states``: idle active gil gil-wait gc exception."""
-        raise NotImplementedError
+        """Return the part of the profile in which all that is given holds.
 
-    def call_tree(self, order: str = "merged", *, by: str = "function", hide_machinery: bool = False) -> object:
-        raise NotImplementedError
+        ``time``: (start, end) in ns; a sample at ``end`` is outside. ``threads``: rows of :attr:`threads`, OS
+        thread ids, or names. ``states``: one or more of ``idle``, ``active``, ``gil``, ``gil-wait``, ``gc``,
+        ``exception``; a sample in any of them counts. Raises :class:`UsageError` for what there is none of.
+        """
+        runs, (start, end) = self.runs, self.span_ns
+        if time is not None:
+            if time[0] > time[1]:
+                raise UsageError(f"time {time} ends before it starts", "give (start, end) in nanoseconds")
+            runs = between(runs, *time)
+            start, end = min(max(start, time[0]), end), max(min(end, time[1]), start)
+        wanted_threads = None if threads is None else thread_table(threads, self.threads)
+        wanted_states = None if states is None else state_table(states)
+        runs = filtered(runs, wanted_threads, wanted_states)
+        return Profile(
+            hello=self.hello,
+            tables=self.tables,
+            runs=runs,
+            run_count=len(runs),
+            threads=self.threads,
+            processes=self.processes,
+            labels=self.labels,
+            status=self.status,
+            end=self.end,
+            notices=self.notices,
+            span_ns=(start, end),
+        )
 
-    def functions(self) -> list[object]:
-        """Rows (name, file, line, self_ns, total_ns, self_samples, total_samples, self_share, total_share)."""
-        raise NotImplementedError
+    # Names
 
-    def top(self, n: int = 20) -> list[object]:
-        """The ``n`` functions with most self time."""
-        raise NotImplementedError
+    def frame(self, frame_id: int) -> FrameInfo:
+        """Return a frame with its names looked up; a file that has a label is shown under it."""
+        strings, frames = self.tables.strings, self.tables.frames
+        file = strings[frames.file[frame_id]]
+        return FrameInfo(
+            name=strings[frames.qualname[frame_id]] or strings[frames.name[frame_id]],
+            file=file,
+            short_file=self.labels.get(file) or strings[frames.short_file[frame_id]] or file,
+            module=strings[frames.module[frame_id]],
+            line=frames.line[frame_id],
+            first_line=frames.first_line[frame_id],
+            flags=frames.flags[frame_id],
+        )
 
-    def thread_totals(self) -> list[object]:
-        """Rows (thread, samples, active_share, gil_share, current, state)."""
-        raise NotImplementedError
+    # Where the time went
 
-    def stacks(self) -> Iterator[object]:
-        """Yield (thread, frames root first, count, weight_ns), merged."""
-        raise NotImplementedError
+    def call_tree(
+        self,
+        order: Literal["merged", "call"] = "merged",
+        *,
+        by: Literal["function", "line"] = "function",
+        hide_machinery: bool = False,
+    ) -> CallTree:
+        """Return the call tree: ``merged`` (one node a distinct stack) or in ``call`` order (see CallTree).
+
+        ``by``: frames of one function are one node, or one node a line. ``hide_machinery``: a stack with a
+        notebook's cell in it begins at the cell.
+        """
+        frames, length = self.tables.frames, len(self.tables.frames)
+        rules = Rules(
+            by_function(frames, length) if by == "function" else by_line(frames, length),
+            cell_frames(self.tables, length, self.labels) if hide_machinery else None,
+        )
+        if order == "call":
+            return call_order_tree(self.tables.nodes, self.runs, rules, self.hello.interval_ns // 2)
+        return merged_tree(self.tables.nodes, *self._node_totals, rules)
+
+    @cached_property
+    def _node_totals(self) -> tuple[list[int], list[int]]:
+        return node_totals(self.runs, len(self.tables.nodes))
+
+    @cached_property
+    def _functions(self) -> tuple[FunctionTotals, ...]:
+        return tuple(function_totals(self.call_tree(), self.frame))
+
+    def functions(self) -> list[FunctionTotals]:
+        """Return self and total per function, most self time first.
+
+        Total counts a function once for each stack that it is on, however often it recurs there. Shares are of
+        the profile's time (of its samples, where no time is known yet).
+        """
+        return list(self._functions)
+
+    def top(self, n: int = 20) -> list[FunctionTotals]:
+        """Return the ``n`` functions with most self time."""
+        return list(self._functions[:n])
+
+    def thread_totals(self) -> list[ThreadTotals]:
+        """Return one row for each thread that has samples, the most active first."""
+        return list(self._thread_totals)
+
+    @cached_property
+    def _thread_totals(self) -> tuple[ThreadTotals, ...]:
+        length = len(self.threads)
+        samples, active, gil = [0] * length, [0] * length, [0] * length
+        last = [-1] * length
+        runs = self.runs
+        for row, (thread, state, count) in enumerate(zip(runs.thread, runs.state, runs.count, strict=True)):
+            samples[thread] += count
+            active[thread] += count * ACTIVE_STATES[state]
+            gil[thread] += count * GIL_STATES[state]
+            if last[thread] < 0 or runs.start_ns[row] >= runs.start_ns[last[thread]]:
+                last[thread] = row
+        seen = sorted((i for i in range(length) if samples[i]), key=lambda i: (-active[i], -samples[i], i))
+        return tuple(
+            ThreadTotals(
+                self.threads[i],
+                samples[i],
+                active[i] / samples[i],
+                gil[i] / samples[i],
+                state_word(runs.state[last[i]]),
+                self._leaf(runs.node[last[i]]),
+                runs.start_ns[last[i]],
+            )
+            for i in seen
+        )
+
+    def _leaf(self, node: int) -> FrameInfo | None:
+        return self.frame(self.tables.nodes.frame[node]) if node else None
+
+    def stacks(self) -> Iterator[Stack]:
+        """Yield each distinct stack of each thread once, in the order in which they were first seen."""
+        merged: dict[tuple[int, int], list[int]] = {}
+        runs = self.runs
+        for thread, node, count, weight_us in zip(runs.thread, runs.node, runs.count, runs.weight_us, strict=True):
+            sums = merged.setdefault((thread, node), [0, 0])
+            sums[0] += count
+            sums[1] += weight_us
+        frames: dict[int, FrameInfo] = {}
+        for (thread, node), (count, weight_us) in merged.items():
+            ids = stack_of(self.tables.nodes, node)
+            for frame_id in ids:
+                if frame_id not in frames:
+                    frames[frame_id] = self.frame(frame_id)
+            yield Stack(self.threads[thread], tuple(map(frames.__getitem__, ids)), count, weight_us * 1000)
+
+    # Words
 
     def summary(self) -> str:
-        """Plain text: what was sampled, the threads, the functions with most time."""
-        raise NotImplementedError
+        """Return plain text: what was sampled, its threads, and the functions with most time."""
+        from nbspy.model.summary import summary_text
+
+        return summary_text(self)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Profile of pid {self.hello.pid}: {self.duration_ns / 1e9:.1f} s, {self.sample_count} samples,"
+            f" {len(self.thread_totals())} threads>"
+        )
+
+    def __str__(self) -> str:
+        return self.summary()
+
+    def _repr_pretty_(self, printer: object, cycle: bool) -> None:
+        printer.text("Profile(...)" if cycle else self.summary())  # type: ignore[attr-defined]  # IPython's printer
 
     def _repr_html_(self) -> str:
-        raise NotImplementedError
+        from nbspy.model.summary import summary_html
+
+        return summary_html(self)
+
+    def __rich__(self) -> rich.console.RenderableType:
+        from rich.console import Group
+        from rich.text import Text
+
+        from nbspy.model.summary import headline, notices, tables
+
+        lines = [Text(line) for line in (headline(self), *notices(self))]
+        return Group(*lines, *tables(self))
