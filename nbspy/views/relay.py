@@ -29,8 +29,10 @@ KEYFRAME_INTERVAL_S: Final = 5.0
 KEYFRAME_SPAN_S: Final = 10.0
 """Every so often, the bytes of the last so many seconds are sent again (at most one message)."""
 YOUNG_S: Final = 2.0
-"""A browser needs about a second to load the widget, and hears nothing before: until this age, each message
-begins at the stream's beginning as long as it fits."""
+"""A browser needs about a second to load the widget, and hears nothing before: until this age each message
+begins at the stream's beginning as long as it fits, and until the age of a keyframe's span a keyframe is sent
+every second."""
+YOUNG_KEYFRAME_INTERVAL_S: Final = 1.0
 
 Send = Callable[[dict[str, Any], list[bytes]], None]
 
@@ -69,22 +71,20 @@ class Relay:
         self._clock = clock
         self._begun = clock()
         self._next = 0
-        self._keyframe_due = self._begun + KEYFRAME_INTERVAL_S
+        self._keyframe_due = self._begun + YOUNG_S
         self._history: deque[tuple[float, int]] = deque([(self._begun, 0)])
         self._lock = threading.Lock()
-        self._rewound = threading.Event()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        """Send from a daemon thread from now on."""
-        self._thread = threading.Thread(target=self._run, name="nbspy-relay", daemon=True)
+    def start(self, on_end: Callable[[], None] | None = None) -> None:
+        """Send from a daemon thread from now on; ``on_end`` is called from it when the whole stream is sent."""
+        self._thread = threading.Thread(target=self._run, args=(on_end,), name="nbspy-relay", daemon=True)
         self._thread.start()
 
     def stop(self, timeout: float | None = 2.0) -> None:
         """Send no more, and wait for the thread to end."""
         self._stopped.set()
-        self._rewound.set()
         self.join(timeout)
 
     def join(self, timeout: float | None = None) -> None:
@@ -99,13 +99,14 @@ class Relay:
         """Send again from ``offset`` on: the browser says that it has everything before."""
         with self._lock:
             self._next = min(self._next, max(0, offset))
-        self._rewound.set()
 
     def send_from(self, offset: int) -> None:
         """Send everything from ``offset`` on, at once, from the calling thread."""
+        ended = self._stream.closed
+        total = self._stream.size
         offset = max(0, offset)
-        while offset < self._stream.size:
-            offset += self._send_range(offset, self._stream.size)
+        while offset < total:
+            offset += self._send_range(offset, total, ended)
 
     def step(self) -> float | None:
         """Send what is due; return the seconds until the next step, or None when all is said.
@@ -120,17 +121,17 @@ class Relay:
         young = now - self._begun < YOUNG_S and total <= MESSAGE_BYTES
         if total > start:
             sent_from = 0 if young else start
-            sent_to = sent_from + self._send_range(sent_from, total)
+            sent_to = sent_from + self._send_range(sent_from, total, ended)
             self._advance(start, sent_to, now)
             if sent_to < total:
                 return CATCH_UP_INTERVAL_S
         elif ended:
-            self._send_keyframe(now, total)
+            self._send_keyframe(now, total, ended)
             return None
         if ended:
             return CATCH_UP_INTERVAL_S
         if now >= self._keyframe_due:
-            self._send_keyframe(now, total)
+            self._send_keyframe(now, total, ended)
         return INTERVAL_S
 
     def _advance(self, start: int, sent_to: int, now: float) -> None:
@@ -141,27 +142,28 @@ class Relay:
         while len(self._history) > 1 and self._history[1][0] <= now - KEYFRAME_SPAN_S:
             self._history.popleft()
 
-    def _send_keyframe(self, now: float, total: int) -> None:
-        self._keyframe_due = now + KEYFRAME_INTERVAL_S
+    def _send_keyframe(self, now: float, total: int, ended: bool) -> None:
+        young = now - self._begun < KEYFRAME_SPAN_S
+        self._keyframe_due = now + (YOUNG_KEYFRAME_INTERVAL_S if young else KEYFRAME_INTERVAL_S)
         start = max(self._history[0][1], total - MESSAGE_BYTES)
         self.counters.keyframes += 1
-        self._send_range(start, total)
+        self._send_range(start, total, ended)
 
-    def _send_range(self, start: int, total: int) -> int:
+    def _send_range(self, start: int, total: int, ended: bool) -> int:
         data = self._stream.read(start, min(MESSAGE_BYTES, total - start))
-        message = {"type": "stream", "offset": start, "total": total, "ended": self._stream.closed}
+        message = {"type": "stream", "offset": start, "total": total, "ended": ended}
         self._send(message, [data])
         self.counters.messages += 1
         self.counters.bytes += len(data)
         return len(data)
 
-    def _run(self) -> None:
+    def _run(self, on_end: Callable[[], None] | None) -> None:
         while not self._stopped.is_set():
             delay = self.step()
             self.counters.cpu_ns = time.thread_time_ns()
             if delay is None:
+                if on_end is not None:
+                    on_end()
                 return
-            self._rewound.wait(delay)
-            self._rewound.clear()
-            if not self._stopped.is_set() and self._next >= self._stream.size:
+            if not self._stopped.wait(delay) and self._next >= self._stream.size:
                 self._stream.wait_beyond(self._next, timeout=1.0)

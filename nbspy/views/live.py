@@ -1,0 +1,113 @@
+"""A session's place in the notebook: the explorer while it runs, the frozen page once it has ended.
+
+One session has one explorer, however often it is shown; all its outputs share one display id, so that one
+update freezes them all. Everything here runs on the kernel's main thread, except the one line that asks the
+kernel's event loop to freeze a session that ended while the kernel was idle.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from IPython.display import DisplayHandle, display
+
+from nbspy.plain_text import printable
+from nbspy.session import Session
+from nbspy.views.page import frozen_html
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from nbspy.views.widget import Explorer
+
+
+class LiveOutput:
+    """The output of one session."""
+
+    def __init__(self, session: Session, loop: Any, *, height: int, theme: str) -> None:
+        """``loop``: the kernel's tornado loop, whose ``add_callback`` any thread may call."""
+        self.session = session
+        self.shown_in: int | None = None
+        """The execution count of the cell that showed it last."""
+        self._loop = loop
+        self._height = height
+        self._theme = theme
+        self._display_id = f"nbspy-{uuid.uuid4().hex}"
+        self._explorer: Explorer | None = None
+        self._frozen: dict[str, str] | None = None
+
+    @property
+    def frozen(self) -> bool:
+        return self._frozen is not None
+
+    def show(self, execution_count: int) -> None:
+        """Display the session in the current cell: live, or frozen where it has ended."""
+        self.shown_in = execution_count
+        if not self.session.running:
+            self.freeze()
+        if self._frozen is not None:
+            display(self._frozen, raw=True, display_id=self._display_id)
+            return
+        first = self._explorer is None
+        explorer = self._explorer = self._explorer or self._make_explorer()
+        display(explorer, display_id=self._display_id)
+        if first:
+            explorer.start(on_end=self._freeze_soon)
+
+    def freeze(self) -> None:
+        """Replace every output of an ended session by its saved form, once; the explorer is closed."""
+        if self._frozen is not None:
+            return
+        profile = self.session.profile
+        html = frozen_html(profile, self.session.stream.read(), title=self._title(), height_px=self._height + 140)
+        self._frozen = {"text/html": html, "text/plain": profile.summary()}
+        if self._explorer is not None:
+            DisplayHandle(self._display_id).update(self._frozen, raw=True)
+            self._explorer.finish()
+
+    def _make_explorer(self) -> Explorer:
+        from nbspy.views.widget import Explorer  # ipywidgets take a while to import, and a terminal needs none
+
+        return Explorer(self.session.stream, summary=self._title(), height=self._height, theme=self._theme)
+
+    def _title(self) -> str:
+        return f"nbspy: process {self.session.pid} {printable(self.session.hello.command_line, 80)}".rstrip()
+
+    def _freeze_soon(self) -> None:
+        self._loop.add_callback(self.freeze)
+
+
+class LiveOutputs:
+    """The outputs of a shell's sessions. A shell without a kernel shows nothing: its sessions print text."""
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self._kernel = getattr(shell, "kernel", None)
+        self._shell = shell
+        self._outputs: dict[int, LiveOutput] = {}
+
+    @property
+    def available(self) -> bool:
+        return self._kernel is not None
+
+    def show(self, session: Session, *, height: int = 420, theme: str = "auto") -> None:
+        """Show ``session`` in the current cell."""
+        if self._kernel is None:
+            return
+        output = self._outputs.get(id(session))
+        if output is None or output.session is not session:
+            output = LiveOutput(session, self._kernel.io_loop, height=height, theme=theme)
+            self._outputs[id(session)] = output
+        output.show(self._shell.execution_count)
+
+    def shown_here(self, session: Session) -> bool:
+        """Whether the current cell has shown ``session``."""
+        output = self._outputs.get(id(session))
+        return output is not None and output.shown_in == self._shell.execution_count
+
+    def freeze_ended(self) -> None:
+        """Freeze every session that has ended, and forget it: it is shown anew when it is asked for."""
+        for key, output in list(self._outputs.items()):
+            if not output.session.running:
+                output.freeze()
+                del self._outputs[key]
