@@ -145,6 +145,8 @@ class ObjectLayout:
     """Size of ``PyASCIIObject``: where the data of a compact ASCII string begins."""
     unicode_compact_data: int
     """Size of ``PyCompactUnicodeObject``: where the data of another compact string begins."""
+    unicode_kind_shift: int
+    """Bits of ``state`` below ``kind``; above it follow ``compact`` and ``ascii``, a bit each."""
     managed_dict_offset: int
     """Offset *before* the object (negative) of the managed dict pointer."""
     inline_values_at_end: bool
