@@ -1,82 +1,120 @@
-"""The kernel's side of a sampling run: starts the sampler process, reads its stream, ends it."""
+"""A sampling session: one target, one sampler process, one stream, one profile.
+
+    session = nbspy.attach(4242, rate=200)
+    ...
+    profile = session.stop()
+
+What goes wrong while attaching is raised, and leaves nothing behind. What ends a session later is told by
+:attr:`Session.error`: what was seen until then is kept.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import time
+import weakref
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Final, Self
 
-from nbspy.errors import NbspyError
+from nbspy.byte_log import ByteLog
+from nbspy.errors import NbspyError, SamplerFailed
 from nbspy.model.profile import Profile
-from nbspy.wire import End, Hello, Record, Status
+from nbspy.options import SamplingOptions, check_pid
+from nbspy.sampler_process import SamplerProcess, let_trace, sampler_command
+from nbspy.wire import End, Hello, Labels, Status
 
-
-class ByteLog:
-    """The session's stream so far: append-only bytes that any thread may read. Offsets count from 0."""
-
-    @property
-    def size(self) -> int:
-        """Bytes so far; always a record boundary."""
-        raise NotImplementedError
-
-    @property
-    def closed(self) -> bool:
-        """True once nothing more will come."""
-        raise NotImplementedError
-
-    def read(self, start: int = 0, limit: int | None = None) -> bytes:
-        """Return up to ``limit`` bytes from offset ``start``."""
-        raise NotImplementedError
-
-    def wait_beyond(self, offset: int, timeout: float | None = None) -> bool:
-        """Wait until ``size > offset`` or the log is closed; return whether ``size > offset``."""
-        raise NotImplementedError
-
-    def append_record(self, record: Record) -> None:
-        """Append a record of the kernel's own (sequence 0), between two records of the sampler."""
-        raise NotImplementedError
+HELLO_TIMEOUT_S: Final = 10.0
+"""How long a sampler may take from its start to its first record."""
+KILL_TIMEOUT_S: Final = 5.0
 
 
 class Session:
-    """A running (or ended) sampling of one process. Also a context manager: leaving it stops."""
+    """A running or ended sampling of one process. A context manager: leaving it stops.
 
-    pid: int
-    stream: ByteLog
+    A running session that is no longer referred to stops by itself; so do all at the end of the interpreter.
+    """
+
+    def __init__(self, pid: int, sampler: SamplerProcess) -> None:
+        """Take a sampler that has sent its hello; :func:`attach` makes sessions."""
+        self.pid = pid
+        self._sampler = sampler
+        self._final: Profile | None = None
+        # Nothing that the reading thread holds refers to the session, so this is called when the user drops it.
+        weakref.finalize(self, sampler.request_stop).atexit = False
 
     @property
-    def hello(self) -> Hello: ...  # type: ignore[empty-body]
+    def stream(self) -> ByteLog:
+        """The stream so far, as the sampler wrote it, with the labels added here."""
+        return self._sampler.log
+
+    @property
+    def hello(self) -> Hello:
+        """What is sampled, and how."""
+        hello = self._sampler.builder.hello
+        assert hello is not None
+        return hello
 
     @property
     def status(self) -> Status | None:
-        """The newest counters."""
+        """The newest counters of the sampler; None before the first."""
+        return self._sampler.builder.status
 
     @property
     def end(self) -> End | None:
-        """How it ended; None while it runs, or where the sampler died without a word (see ``error``)."""
+        """How the stream ended; None while it runs, and where the sampler died without a word."""
+        return self._sampler.builder.end
 
     @property
     def error(self) -> NbspyError | None:
-        """Why it ended other than by stop() or its duration: TargetEnded, SamplerFailed, ..."""
+        """Why it ended other than by :meth:`stop` or its duration: TargetEnded, SamplerFailed, ...; else None."""
+        return self._sampler.error
 
     @property
-    def running(self) -> bool: ...  # type: ignore[empty-body]
+    def running(self) -> bool:
+        return not self._sampler.finished
+
+    @property
+    def sample_count(self) -> int:
+        """Instants observed so far, by the newest counters."""
+        status = self.status
+        return status.samples if status is not None else 0
 
     @property
     def profile(self) -> Profile:
-        """What was seen so far (a snapshot while running; the whole when ended)."""
-        raise NotImplementedError
+        """What was seen so far: a snapshot while it runs, the whole when it has ended."""
+        with self._sampler.changed:
+            if self._final is not None:
+                return self._final
+            profile = self._sampler.builder.snapshot()
+            if self._sampler.finished:
+                self._final = profile
+            return profile
 
-    def stop(self, timeout: float = 5.0) -> Profile:
-        """End the sampling and return the whole profile. Never raises because of how the run ended: see ``error``."""
-        raise NotImplementedError
+    def stop(self, timeout: float = KILL_TIMEOUT_S) -> Profile:
+        """End the sampling, and return the whole profile.
+
+        The sampler is killed where it does not end within ``timeout`` seconds; :attr:`error` then says so. When
+        this returns, its process is reaped and its thread and pipes are gone. Stopping again does nothing.
+        """
+        self._sampler.end(timeout)
+        return self.profile
 
     def wait(self, timeout: float | None = None) -> Profile:
-        """Wait until it ends by itself (or ``timeout`` seconds); return what was seen. KeyboardInterrupt passes."""
-        raise NotImplementedError
+        """Wait until the session ends by itself, or for ``timeout`` seconds; return what was seen.
+
+        An interrupt (KeyboardInterrupt) passes through and leaves the session running.
+        """
+        self._sampler.wait(timeout)
+        return self.profile
 
     def add_labels(self, labels: Mapping[str, str]) -> None:
-        """Show ``labels[file]`` instead of each file name, e.g. {"/tmp/ipykernel_1/2.py": "In[3]"}."""
-        raise NotImplementedError
+        """Show ``labels[file]`` instead of these file names, here and in the browser: {".../2.py": "In[3]"}."""
+        record = Labels(0, list(labels.items()))
+        with self._sampler.changed:
+            self._sampler.builder.add(record)
+            self._final = None
+            self._sampler.log.append_record(record)
 
     def __enter__(self) -> Self:
         return self
@@ -86,17 +124,53 @@ class Session:
     ) -> None:
         self.stop()
 
+    def __repr__(self) -> str:
+        state = "running" if self.running else "ended"
+        why = f" ({self.error.message})" if self.error is not None else ""
+        return f"<Session of pid {self.pid}: {state}{why}, {self.sample_count} samples>"
 
-def attach(pid: int, *, rate: float = 100, duration: float | None = None, nonblocking: bool = False) -> Session:
-    """Begin to sample ``pid``; returns when the first data is there. Raises NbspyError kinds, leaves nothing behind."""
-    raise NotImplementedError
+
+def attach(
+    pid: int,
+    *,
+    rate: float = 100,
+    duration: float | None = None,
+    nonblocking: bool = False,
+    _command: Sequence[str] | None = None,
+) -> Session:
+    """Begin to sample process ``pid``, ``rate`` times a second, and return once the sampler reads it.
+
+    ``duration``: seconds, None for until stopped. ``nonblocking``: never stop the target; what cannot be proven
+    consistent is discarded. Raises :class:`~nbspy.errors.NbspyError` of the kind that fits where the process
+    cannot be read; nothing is left behind then. (``_command`` is the sampler's command, for tests.)
+    """
+    requested_ns = time.monotonic_ns()
+    options = SamplingOptions(rate, duration, nonblocking)
+    check_pid(pid)
+    own = pid == os.getpid()
+    sampler = SamplerProcess(_command or sampler_command(pid, options, requested_ns), reads_this_process=own)
+    try:
+        if own:
+            let_trace(sampler.pid)
+        sampler.go()
+        if not sampler.wait(HELLO_TIMEOUT_S, for_hello=True):
+            sampler.kill(f"the sampler did not begin within {HELLO_TIMEOUT_S:g} s")
+            sampler.wait()
+        if sampler.finished and not sampler.builder.has_samples:
+            if sampler.error is not None:
+                raise sampler.error
+            if sampler.builder.hello is None:
+                raise SamplerFailed("the sampler ended before it began")
+    except BaseException:
+        sampler.kill("attaching was given up")
+        sampler.wait()
+        raise
+    return Session(pid, sampler)
 
 
 def profile(*, rate: float = 100, duration: float | None = None, nonblocking: bool = False) -> Session:
-    """``with nbspy.profile() as session:`` sample this very process from outside; then ``session.profile``."""
-    raise NotImplementedError
+    """Sample this very process from outside.
 
-
-def sessions() -> list[Any]:
-    """The sessions of this process that still run."""
-    raise NotImplementedError
+    ``with nbspy.profile() as session: ...`` and then ``session.profile``. Options and errors as :func:`attach`.
+    """
+    return attach(os.getpid(), rate=rate, duration=duration, nonblocking=nonblocking)

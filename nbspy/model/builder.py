@@ -47,6 +47,10 @@ class Builder:
             wire.Notice: self._notice,
         }
 
+    @property
+    def has_samples(self) -> bool:
+        return len(self._runs) > 0
+
     def add(self, record: wire.AnyRecord | None) -> None:
         """Fold one record in; None (a kind that is not known here) is passed over.
 
@@ -56,7 +60,7 @@ class Builder:
             return
         if isinstance(record, wire.Hello):
             self._hello(record)
-        elif self.hello is None:
+        elif self.hello is None and not isinstance(record, wire.End):  # an attach that fails has no hello
             raise StreamError("the stream does not begin with a hello record")
         else:
             self._fold[type(record)](record)

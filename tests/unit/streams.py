@@ -16,7 +16,7 @@ INTERVAL_NS = 10_000_000
 
 @dataclass(frozen=True)
 class Run:
-    """One run: ``stack`` as ``name[@file][:line]`` joined by ``;``, root first; "" is an empty stack."""
+    """One run: ``stack`` as ``name[@file.py][:line]`` joined by ``;``, root first; "" is an empty stack."""
 
     stack: str
     thread: int = 0
@@ -45,14 +45,7 @@ def hello(**changes: object) -> wire.Hello:
 
 
 def status(**changes: int) -> wire.Status:
-    values = dict.fromkeys(
-        (
-            "sequence time_ns samples thread_samples late retried discarded cpu_ns attach_ns"
-            " stop_count stop_total_ns stop_median_ns stop_p99_ns"
-        ).split(),
-        0,
-    )
-    return wire.Status(**{**values, **changes})
+    return wire.Status(**{**dict.fromkeys(wire.Status.__struct_fields__, 0), **changes})
 
 
 class StreamWriter:
@@ -85,11 +78,10 @@ class StreamWriter:
         name, _, file = place.partition("@")
         key = (name, file or "demo.py", int(line or 1))
         if key not in self._frames:
-            u32 = [
-                array("I", [self._string(text)]).tobytes()
-                for text in (name.split(".")[-1], name, "/src/" + file, file, "")
-            ]
-            i32 = [array("i", [value]).tobytes() for value in (key[2], 1)]
+            _, file, line_number = key
+            texts = (name.split(".")[-1], name, "/src/" + file, file, "")
+            u32 = [array("I", [self._string(text)]).tobytes() for text in texts]
+            i32 = [array("i", [value]).tobytes() for value in (line_number, 1)]
             self._add(wire.Frames(self._next(), len(self._frames), *u32, *i32, b"\0"))
             self._frames[key] = len(self._frames)
         return self._frames[key]
