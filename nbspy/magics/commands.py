@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import sys
-import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Concatenate, TypeVar
 
@@ -89,7 +88,7 @@ class NbspyMagics(Magics):
         self._cells.before_each.append(self._label_cell)
         self._outputs = LiveOutputs(shell)
         self._cells.after_each.append(self._outputs.freeze_ended)
-        self._started: weakref.WeakSet[Session] = weakref.WeakSet()
+        self._sessions: list[Session] = []
         self._transform = FirstLineTransform(_PROFILED_CELLS)
         self._completion = MagicCompletion(
             {
@@ -250,7 +249,7 @@ class NbspyMagics(Magics):
         own = pid == os.getpid()
         start = sessions.profile if own else functools.partial(sessions.attach, pid)
         session = start(rate=options.rate, duration=options.duration, nonblocking=options.nonblocking)
-        self._started.add(session)
+        self._sessions.append(session)
         if own:
             session.add_labels(dict(cell_labels(self.shell)))
         return session
@@ -284,11 +283,13 @@ class NbspyMagics(Magics):
         result.raise_error()
 
     def _running(self) -> list[Session]:
-        return [session for session in self._started if session.running]
+        # Ended ones are forgotten; running ones are held, for a session that nobody holds stops.
+        self._sessions = [session for session in self._sessions if session.running]
+        return list(self._sessions)
 
     def _status(self) -> Listing[Session]:
-        running = sorted(self._running(), key=lambda session: session.pid)
-        rows = [[str(s.pid), printable(s.hello.command_line), str(s.profile.sample_count)] for s in running]
+        running = self._running()
+        rows = [[str(s.pid), printable(s.hello.command_line), str(s.sample_count)] for s in running]
         columns = (Column("pid", number=True), Column("command"), Column("samples", number=True))
         table = Table("nbspy: running sessions" if rows else "nbspy: no session runs", columns, rows)
         return Listing(running, text=table.text() if rows else table.title, html=table.html())
