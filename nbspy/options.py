@@ -59,6 +59,7 @@ class Option:
     default: Any = None
     metavar: str | None = None
     choices: tuple[str, ...] | None = None
+    required: bool = False
 
     @property
     def name(self) -> str:
@@ -79,6 +80,7 @@ class Option:
             "default": self.default,
             "metavar": self.metavar,
             "choices": self.choices,
+            "required": self.required,
             "help": self.help,
         }
 
@@ -103,7 +105,9 @@ def add_to_parser(parser: argparse.ArgumentParser, options: Sequence[Option]) ->
         parser.add_argument(*option.flags, **option.arguments())
 
 
-PID: Final = Option(("-p", "--pid"), "the process to look at, decimal or 0x hexadecimal", parse_pid, metavar="PID")
+PID: Final = Option(
+    ("-p", "--pid"), "the process to look at, decimal or 0x hexadecimal", parse_pid, metavar="PID", required=True
+)
 
 SAMPLING: Final = (
     Option(("-r", "--rate"), "samples per second (default: 100)", parse_number, 100.0, "HZ"),

@@ -37,3 +37,15 @@ def shorten(text: str, limit: int) -> str:
         return text
     head = (limit - 1) // 2
     return text[:head] + "…" + text[len(text) - (limit - 1 - head) :]
+
+
+def call_site(name: str, file: str | None, line: int) -> str:
+    """Return a frame as ``name (file:line)``, without the line where it is 0 and the file where there is none.
+
+    Neither name nor file is shortened; what is unprintable is escaped.
+    """
+    name = printable(name, limit=len(name) * 6 + 1)
+    if not file:
+        return name
+    file = printable(file, limit=len(file) * 6 + 1)
+    return f"{name} ({file}:{line})" if line else f"{name} ({file})"

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from nbspy.errors import StreamError
+
 
 @dataclass(frozen=True, slots=True)
 class LocalVariable:
@@ -94,6 +96,16 @@ class StackTrace:
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON-ready values, under the same names."""
         return asdict(self)
+
+
+def from_json(values: object) -> list[StackTrace]:
+    """Return the traces that :func:`to_json` made; raises :class:`StreamError` where the values are none."""
+    import msgspec
+
+    try:
+        return msgspec.convert(values, list[StackTrace])
+    except (msgspec.ValidationError, RecursionError) as err:
+        raise StreamError(f"not an array of stack traces: {err}") from err
 
 
 def to_json(traces: Sequence[StackTrace]) -> list[dict[str, Any]]:
