@@ -10,6 +10,7 @@ no such field; a reader that needs it has another way or does without.
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 
 
@@ -28,6 +29,7 @@ class InterpreterLayout:
     """``PyInterpreterState``; ``size`` bounds the other offsets."""
 
     size: int
+    """Of the whole struct, some hundred thousand bytes: a bound, not something to read."""
     id: int
     next: int
     threads_head: int
@@ -46,6 +48,7 @@ class GilLayout:
     last_holder: int
     locked: int
     switch_number: int | None
+    """Counts changes of ``last_holder``: a thread that lets the GIL go and takes it again is not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,17 @@ class CodeLayout:
     """The first instruction: what instruction pointers are relative to."""
 
 
+class InstanceValues(enum.Enum):
+    """Where an instance keeps its attributes while it has no ``__dict__`` (``Include/internal/pycore_dict.h``)."""
+
+    POINTER_BEFORE_DICT = enum.auto()
+    """3.11: a pointer to the values lies in the word before the managed dict pointer."""
+    TAGGED_DICT = enum.auto()
+    """3.12: the managed dict pointer itself; odd where it is the values' address less one."""
+    BEHIND_OBJECT = enum.auto()
+    """3.13+: the values follow the object's basic size, where the type has ``Py_TPFLAGS_INLINE_VALUES``."""
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectLayout:
     """Offsets in the built-in types that the reader follows; names as in the struct they are from."""
@@ -132,6 +146,15 @@ class ObjectLayout:
     list_items: int
     dict_keys: int
     dict_values: int
+    dict_values_items: int
+    """Where the pointers begin in ``PyDictValues``: at its start (3.11, 3.12) or behind its header (3.13+)."""
+    dict_values_valid: int | None
+    """3.13+: the byte of ``PyDictValues`` that is 0 once inline values have moved into a dict of their own."""
+    keys_log2_index_bytes: int
+    keys_kind: int
+    keys_nentries: int
+    keys_indices: int
+    """``dk_indices`` of ``PyDictKeysObject``; the entries follow the ``1 << dk_log2_index_bytes`` bytes of it."""
     float_value: int
     long_tag: int
     """3.12+: ``lv_tag``; before: ``ob_size``."""
@@ -144,15 +167,36 @@ class ObjectLayout:
     unicode_ascii_data: int
     """Size of ``PyASCIIObject``: where the data of a compact ASCII string begins."""
     unicode_compact_data: int
-    """Size of ``PyCompactUnicodeObject``: where the data of another compact string begins."""
+    """Size of ``PyCompactUnicodeObject``: where the data of another compact string begins, and where the pointer
+    to the data of a string that is not compact (an instance of a subclass) lies."""
     unicode_kind_shift: int
     """Bits of ``state`` below ``kind``; above it follow ``compact`` and ``ascii``, a bit each."""
     managed_dict_offset: int
-    """Offset *before* the object (negative) of the managed dict pointer."""
-    inline_values_at_end: bool
-    """3.13+: values lie behind the object's basic size; 3.11, 3.12: behind a pointer before the object."""
-    managed_dict_values_offset: int | None
-    """3.11: negative offset of the values pointer (its own word); 3.12: the tagged dict-or-values word."""
+    """Negative: offset *before* the object of the managed dict pointer."""
+    instance_values: InstanceValues
+
+
+@dataclass(frozen=True, slots=True)
+class DebugOffsetsSupplement:
+    """What a reader needs and ``_Py_DebugOffsets`` of a version (3.13+) does not tell."""
+
+    gil_switch_number: int
+    """From ``last_holder``: free-threaded builds have one more field before both."""
+    executable_mask: int
+    owners_without_code: frozenset[int]
+    owner_generator: int
+    type_basicsize: int
+    type_dictoffset: int
+    heap_type_cached_keys: int
+    dict_values_items: int
+    dict_values_valid: int
+    keys_log2_index_bytes: int
+    keys_kind: int
+    keys_nentries: int
+    keys_indices: int
+    unicode_compact_data: int
+    unicode_kind_shift: int
+    managed_dict_offset: int
 
 
 @dataclass(frozen=True, slots=True)
