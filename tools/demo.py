@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 import nbspy  # noqa: E402  # run as a script, its folder is not a package
 from nbspy.model.profile import Profile  # noqa: E402
 from nbspy.views import tables  # noqa: E402
-from nbspy.views.page import page_html  # noqa: E402
+from nbspy.views.page import page_html, page_title  # noqa: E402
 from tools.demo_process import demo_target  # noqa: E402
 from tools.run_notebooks import NotebookFailed, execute  # noqa: E402
 
@@ -51,8 +51,8 @@ def sample(pid: int) -> tuple[Profile, bytes]:
 
 def print_tables(profile: Profile) -> None:
     console.print()
-    console.print(tables.thread_table(profile))
-    console.print(tables.function_table(profile, 12))
+    for table in tables.profile_tables(profile):
+        console.print(table)
 
 
 def demo() -> None:
@@ -63,7 +63,7 @@ def demo() -> None:
         step(f"sampling it from outside for {SAMPLED_S:g} s, 200 times a second")
         profile, stream = sample(pid)
         print_tables(profile)
-        PAGE.write_text(page_html(profile, stream, title=f"nbspy: demo target, pid {pid}"), encoding="utf-8")
+        PAGE.write_text(page_html(profile, stream, title=page_title(profile)), encoding="utf-8")
         step(f"executing {QUICKSTART.relative_to(ROOT)} against it")
         execute(QUICKSTART, NOTEBOOK, pid, lambda line: console.print(Text(f"  {line}", style="dim")))
     step(f"done in {time.monotonic() - begun:.0f} s. What is left:")

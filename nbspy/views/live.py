@@ -8,18 +8,23 @@ kernel's event loop to freeze a session that ended while the kernel was idle.
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from IPython.display import DisplayHandle, display
 
 from nbspy.plain_text import printable
 from nbspy.session import Session
-from nbspy.views.page import frozen_html
+from nbspy.views.page import frozen_html, page_title
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from nbspy.views.widget import Explorer
+
+
+CLOSE_DELAY_S: Final = 1.0
+"""What the browser asked while the kernel was busy is waiting to be read: a model closed before that makes the kernel
+complain to the server's log."""
 
 
 class LiveOutput:
@@ -60,19 +65,20 @@ class LiveOutput:
         if self._frozen is not None:
             return
         profile = self.session.profile
-        html = frozen_html(profile, self.session.stream.read(), title=self._title(), height_px=self._height + 140)
+        # The person may have dragged the explorer to another height.
+        height = self._height if self._explorer is None else self._explorer.height
+        html = frozen_html(profile, self.session.stream.read(), title=page_title(profile), height_px=height)
         self._frozen = {"text/html": html, "text/plain": profile.summary()}
         if self._explorer is not None:
             DisplayHandle(self._display_id).update(self._frozen, raw=True)
             self._explorer.finish()
+            self._loop.call_later(CLOSE_DELAY_S, self._explorer.close)
 
     def _make_explorer(self) -> Explorer:
         from nbspy.views.widget import Explorer  # ipywidgets take a while to import, and a terminal needs none
 
-        return Explorer(self.session.stream, summary=self._title(), height=self._height, theme=self._theme)
-
-    def _title(self) -> str:
-        return f"nbspy: process {self.session.pid} {printable(self.session.hello.command_line, 80)}".rstrip()
+        summary = f"nbspy: process {self.session.pid}, {printable(self.session.hello.command_line, 80)}"
+        return Explorer(self.session.stream, summary=summary, height=self._height, theme=self._theme)
 
     def _freeze_soon(self) -> None:
         self._loop.add_callback(self.freeze)

@@ -43,6 +43,7 @@ class Explorer(anywidget.AnyWidget):
     def __init__(self, stream: Stream, *, summary: str = "", **traits: Any) -> None:
         super().__init__(_esm=bundle(), **traits)
         self._summary = summary
+        self._finished = False
         self._relay = Relay(stream, self.send)
         self.on_msg(self._answer)
 
@@ -59,14 +60,13 @@ class Explorer(anywidget.AnyWidget):
         self._relay.start(on_end)
 
     def finish(self) -> None:
-        """Send no more and close the model; main thread only. Replace the views first: they die with it."""
+        """Send no more, and drop the bundle; main thread only. Replace the views first: they go blind."""
+        self._finished = True
         self._relay.stop()
-        if self.comm is not None:
-            self._esm = CLOSED_ESM
-            self.close()
+        self._esm = CLOSED_ESM
 
     def _answer(self, _widget: object, content: object, _buffers: object) -> None:
-        if not isinstance(content, dict) or content.get("type") != "request":
+        if self._finished or not isinstance(content, dict) or content.get("type") != "request":
             return
         offset = content.get("offset")
         if isinstance(offset, bool) or not isinstance(offset, int):

@@ -79,7 +79,7 @@ def test_explorer_is_closed_without_its_bundle(kernel: Kernel, pid: int) -> None
     said = [m for m in execution.messages if m["content"].get("comm_id") == model["model_id"]]
     states = [m["content"]["data"]["state"] for m in said if "state" in m["content"].get("data", {})]
     assert [state["_esm"] for state in states if "_esm" in state][-1] == CLOSED_ESM
-    assert said[-1]["msg_type"] == "comm_close"
+    kernel.until(lambda m: m["msg_type"] == "comm_close" and m["content"]["comm_id"] == model["model_id"])
 
 
 @pytest.mark.parametrize(
