@@ -1,9 +1,9 @@
 """Line tables: which source line (and columns) an instruction comes from.
 
-3.11+: ``co_linetable`` is a location table (``Objects/locations.md``, in 3.13+ ``InternalDocs/code_objects.md``). An entry
-covers some code units from where the last one ended, its end exclusive. The first byte, with bit 7 set, holds the form in
-bits 3-6 and the length in code units, less one, in bits 0-2; the bytes after it, with bit 7 clear, depend on the form. A
-line is counted from the line of the last entry that had one.
+3.11+: ``co_linetable`` is a location table (``Objects/locations.md``, since 3.13 ``InternalDocs/code_objects.md``). An
+entry covers some code units from where the last one ended, its end exclusive. The first byte, with bit 7 set, holds
+the form in bits 3-6 and the length in code units, less one, in bits 0-2; the bytes after it, with bit 7 clear, depend
+on the form. A line is counted from the line of the last entry that had one.
 
 The older formats (``co_lnotab``, and the pairs of 3.10) are further functions with the signature of
 :func:`location_table_runs`. The bytes are the target's: decoding always ends, and what is malformed is a CorruptTarget.
@@ -96,7 +96,7 @@ def location_table_runs(table: bytes, first_line: int) -> Runs:
     starts: list[int] = []
     lines: list[int] = []
     line = first_line
-    last = -1
+    last: int | None = None
     offset = position = 0
     size = len(table)
     while position < size:
@@ -111,7 +111,7 @@ def location_table_runs(table: bytes, first_line: int) -> Runs:
             else:
                 line += form - _ONE_LINE
                 position += 3
-            if position > size or table[position - 1] & 0x80:
+            if position > size or (table[position - 1] | (table[position - 2] if form >= _ONE_LINE else 0)) & 0x80:
                 raise CorruptTarget("a line table's entry is cut short")
             shown = line
         elif form == _NONE:
