@@ -234,7 +234,7 @@ def decode(body: bytes | memoryview) -> AnyRecord | None:
         return None
     try:
         return _decoder.decode(body)
-    except (msgspec.DecodeError, RecursionError) as err:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as err:
         raise StreamError(f"not an nbspy record: {err}") from err
 
 

@@ -85,12 +85,25 @@ def node_totals(runs: RunColumns, node_count: int) -> tuple[list[int], list[int]
     return samples, [us * 1000 for us in weight_us]
 
 
-def _used(nodes: NodeColumns, leaf_samples: Sequence[int]) -> bytearray:
-    """Return for each node 1 where it is on a stack that was seen."""
+def _beginnings(nodes: NodeColumns, length: int, begins: bytes | None) -> bytearray:
+    """Return for each node 1 where it is the first on its stack with a 1 in ``begins``."""
+    first = bytearray(length)
+    if begins is None:
+        return first
+    begun = bytearray(length)
+    for node in range(1, length):
+        begun[node] = begun[nodes.parent[node]]
+        if begins[nodes.frame[node]] and not begun[node]:
+            begun[node] = first[node] = 1
+    return first
+
+
+def _used(nodes: NodeColumns, leaf_samples: Sequence[int], first: bytearray) -> bytearray:
+    """Return for each node 1 where it is on a stack that was seen, at or above the stack's beginning."""
     used = bytearray(map(bool, leaf_samples))
     parent = nodes.parent
     for node in range(len(used) - 1, 0, -1):
-        if used[node]:
+        if used[node] and not first[node]:
             used[parent[node]] = 1
     return used
 
@@ -98,7 +111,7 @@ def _used(nodes: NodeColumns, leaf_samples: Sequence[int]) -> bytearray:
 def merged_tree(nodes: NodeColumns, samples: list[int], weight_ns: list[int], rules: Rules) -> CallTree:
     """Return the merged tree of the leaf totals ``samples`` and ``weight_ns`` (one element a node)."""
     parent, frame = array("I", [0]), array("I", [NO_FRAME])
-    row_of, rows = _map_nodes(nodes, _used(nodes, samples), rules, parent, frame)
+    row_of, rows = _map_nodes(nodes, samples, rules, parent, frame)
     self_samples, self_ns = [0] * rows, [0] * rows
     for node, row in enumerate(row_of):
         self_samples[row] += samples[node]
@@ -108,26 +121,21 @@ def merged_tree(nodes: NodeColumns, samples: list[int], weight_ns: list[int], ru
 
 
 def _map_nodes(
-    nodes: NodeColumns, used: bytearray, rules: Rules, parent: array[int], frame: array[int]
+    nodes: NodeColumns, samples: list[int], rules: Rules, parent: array[int], frame: array[int]
 ) -> tuple[array[int], int]:
     """Append a row for each distinct stack to ``parent`` and ``frame``; return each node's row, and how many.
 
     A parent's id is below its children's, so one pass in the order of ids suffices.
     """
-    row_of = array("I", bytes(4 * len(used)))
-    begun = bytearray(len(used))
+    first = _beginnings(nodes, len(samples), rules.begins)
+    used = _used(nodes, samples, first)
+    row_of = array("I", bytes(4 * len(samples)))
     rows: dict[tuple[int, int], int] = {}
-    for node in range(1, len(used)):
+    for node in range(1, len(samples)):
         if not used[node]:
             continue
-        above = nodes.parent[node]
-        its_frame = nodes.frame[node]
-        row_above = row_of[above]
-        if rules.begins is not None:
-            begun[node] = begun[above]
-            if rules.begins[its_frame] and not begun[above]:
-                begun[node], row_above = 1, 0
-        key = (row_above, rules.same_as[its_frame])
+        row_above = 0 if first[node] else row_of[nodes.parent[node]]
+        key = (row_above, rules.same_as[nodes.frame[node]])
         row = rows.get(key)
         if row is None:
             row = rows[key] = len(frame)
