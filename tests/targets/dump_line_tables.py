@@ -19,8 +19,10 @@ def source_files(library):
     for folder, folders, files in os.walk(library):
         folders[:] = sorted(set(folders) - LEFT_OUT)
         for name in sorted(files):
-            if name.endswith(".py"):
-                yield os.path.join(folder, name)
+            path = os.path.join(folder, name)
+            # Distributions leave links behind whose file is in another package.
+            if name.endswith(".py") and os.path.exists(path):
+                yield path
 
 
 def load(path):
