@@ -17,6 +17,7 @@ from nbspy.errors import PermissionRefused, ProcessNotFound, TargetEnded
 from nbspy.target import permissions
 from nbspy.target.linux_memory import LinuxMemory
 from nbspy.target.linux_ptrace import LinuxThreadStopper
+from nbspy.target.memory import RemoteMemory
 from nbspy.target.process import Activity, Mapping
 
 _MAPS_LINE = re.compile(rb"([0-9a-f]+)-([0-9a-f]+) (\S{4}) ([0-9a-f]+) \S+ \d+ *(.*)")
@@ -63,16 +64,21 @@ class LinuxTarget:
             ) from None
         self._activity_files: dict[int, int] = {}
         self._activity_name = "syscall"
+        self._foreign_namespace = False
+        self._host_ids: dict[int, int] = {}
         try:
             self._refuse_thread_id()
-            self.memory = LinuxMemory(pid)
+            self.memory: RemoteMemory = LinuxMemory(pid)
         except BaseException:
             os.close(self._folder)
             raise
 
     def _refuse_thread_id(self) -> None:
         """/proc/TID exists for every thread, unlisted; only a process has its own id as thread group."""
-        match = re.search(rb"^Tgid:\s*(\d+)", self._read("status"), re.MULTILINE)
+        status = self._read("status")
+        namespaces = re.search(rb"^NSpid:([\s\d]+)$", status, re.MULTILINE)
+        self._foreign_namespace = namespaces is not None and len(namespaces[1].split()) > 1
+        match = re.search(rb"^Tgid:\s*(\d+)", status, re.MULTILINE)
         if match is not None and int(match[1]) != self.pid:
             raise ProcessNotFound(
                 f"{self.pid} is a thread of process {int(match[1])}", f"pass the process: {int(match[1])}"
@@ -125,7 +131,8 @@ class LinuxTarget:
             raise
 
     def resolve_path(self, path: str) -> str:
-        return f"/proc/{self.pid}/root{path}"
+        """A relative name is relative to the target's working folder, as far as that is still the one it was."""
+        return f"/proc/{self.pid}/root{path}" if path.startswith("/") else f"/proc/{self.pid}/cwd/{path}"
 
     def shares_root(self) -> bool:
         """True where the target sees the same files under the same names as we do."""
@@ -146,6 +153,19 @@ class LinuxTarget:
             raise TargetEnded(f"process {self.pid} has ended") from None
         finally:
             os.close(folder)
+
+    def host_thread_id(self, native: int) -> int:
+        """In another pid namespace a thread has one id there and another here; ``NSpid`` lists both."""
+        if not self._foreign_namespace:
+            return native
+        known = self._host_ids.get(native)
+        if known is None:
+            for thread in self.thread_ids():
+                ids = re.search(rb"^NSpid:([\s\d]+)$", self._read(f"task/{thread}/status"), re.MULTILINE)
+                if ids is not None:
+                    self._host_ids[int(ids[1].split()[-1])] = thread
+            known = self._host_ids.get(native, native)
+        return known
 
     def activity(self, thread: int) -> Activity:
         """``/proc/PID/task/TID/syscall`` says "running", or the call that waits, in 1.2 us; ``stat`` takes 2.7."""

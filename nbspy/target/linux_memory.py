@@ -57,8 +57,8 @@ class LinuxPreparedRead:
         for first in range(0, len(self._ranges), IOV_MAX):
             part = self._ranges[first : first + IOV_MAX]
             size = sum(length for _, length in part)
-            remote = (_IoVec * len(part))(*part)
-            local = (_IoVec * 1)((local_base, size))
+            remote = (_IoVec * len(part))(*(_IoVec(address, length) for address, length in part))
+            local = (_IoVec * 1)(_IoVec(local_base, size))
             self._calls.append((local, remote, len(part), size))
             local_base += size
 

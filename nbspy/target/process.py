@@ -90,6 +90,10 @@ class Target(Protocol):
         """Return the OS ids of all threads; raises TargetEnded."""
         ...
 
+    def host_thread_id(self, native: int) -> int:
+        """Return the OS id by which this system knows the thread that calls itself ``native`` (pid namespaces)."""
+        ...
+
     def activity(self, thread: int) -> Activity:
         """Return what the thread does; cheap when repeated."""
         ...
@@ -104,6 +108,10 @@ class Target(Protocol):
 
     def exists(self) -> bool:
         """True while this very process (not a later one with its pid) is there and no zombie."""
+        ...
+
+    def command_line(self) -> list[str]:
+        """Return the arguments the process was started with; raises TargetEnded."""
         ...
 
     def program(self) -> object:

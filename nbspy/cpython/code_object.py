@@ -1,0 +1,215 @@
+"""``PyCodeObject``: what function an address stands for, and which line an instruction.
+
+A freed code object's address is soon another function's, so what identifies a code object is read again
+(:meth:`CodeCache.refresh`) while the thread that runs it stands still.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from nbspy.cpython.interner import FrameKey, Interner
+from nbspy.cpython.layout import Layout
+from nbspy.cpython.line_table import LineTable
+from nbspy.cpython.strings import HEADER_SIZE, StringExtent, bytes_extent, string_extent
+from nbspy.cpython.thread_state import word
+from nbspy.errors import CorruptTarget, MemoryFault
+from nbspy.target.memory import RemoteMemory
+
+MAX_NAME_CHARS: Final = 1024
+MAX_FILE_CHARS: Final = 4096
+MAX_LINE_TABLE_BYTES: Final = 8 << 20
+NO_SYMBOL: Final = 2
+"""``FrameFlag.NO_SYMBOL`` of the stream: the code object could not be read."""
+UNREADABLE_NAME: Final = "<unreadable code>"
+_BYTES_HEADER_SIZE: Final = 32
+
+SourceNames = Callable[[str], tuple[str, str]]
+"""File name -> (short file name, module); "" for no module."""
+
+
+@dataclass(slots=True)
+class CodeObject:
+    """One code object of the target, as copied; names are decoded when they are first asked for."""
+
+    address: int
+    copied: bytes
+    """The part of it that was copied last: while that is the same, so is all else."""
+    identity: bytes
+    """Those bytes of ``copied`` that tell it from another code object at the same address."""
+    first_line: int
+    first_instruction: int
+    """Address of instruction 0."""
+    name: str
+    qualname: str
+    filename: str
+    line_table: LineTable | None
+    """None where it could not be read: lines are then 0."""
+    frame_ids: dict[int, int]
+    """Instruction pointer -> frame id. Hot path: looked up by the unwinder directly."""
+
+    def line(self, instruction: int) -> int:
+        """Return the line of the instruction at this address; 0 where it has none."""
+        if self.line_table is None:
+            return 0
+        return self.line_table.line_at(instruction - self.first_instruction)
+
+
+class CodeCache:
+    """The code objects seen lately, by address; those no longer on a stack are dropped by :meth:`keep_only`."""
+
+    def __init__(self, memory: RemoteMemory, layout: Layout, interner: Interner, names: SourceNames) -> None:
+        self._memory = memory
+        self._layout = layout
+        self._interner = interner
+        self._names = names
+        self.codes: dict[int, CodeObject] = {}
+        fields = layout.code
+        self._identity_fields = (
+            fields.filename,
+            fields.name,
+            fields.qualname,
+            fields.linetable,
+        )
+        self._identity_start = min(*self._identity_fields, fields.firstlineno)
+        self._identity_size = max(*self._identity_fields) + 8 - self._identity_start
+
+    def refresh(self, addresses: Iterable[int]) -> bool:
+        """Read the code objects at ``addresses`` that are new or no longer the same.
+
+        The threads that run them must stand still. Costs one vectored read where nothing has changed. Returns whether
+        a known address now holds another code object: nodes made from it are no longer true.
+        """
+        wanted = list(dict.fromkeys(addresses))
+        if not wanted:
+            return False
+        start, size = self._identity_start, self._identity_size
+        found = self._read_each([(address + start, size) for address in wanted])
+        changed = False
+        fresh: list[tuple[int, bytes]] = []
+        for address, identity in zip(wanted, found, strict=True):
+            known = self.codes.get(address)
+            if known is not None and known.copied == identity:
+                continue
+            if known is not None and known.identity == self._essence(identity):
+                known.copied = identity
+                continue
+            changed = changed or known is not None
+            fresh.append((address, identity))
+        if fresh:
+            self._load(fresh)
+        return changed
+
+    def keep_only(self, addresses: set[int]) -> None:
+        """Forget the code objects that are not at ``addresses``: they may have been freed."""
+        if len(addresses) < len(self.codes):
+            self.codes = {address: code for address, code in self.codes.items() if address in addresses}
+
+    def _essence(self, data: bytes) -> bytes:
+        """The part of the copied bytes that stays while the code object lives."""
+        start = self._identity_start
+        line = self._layout.code.firstlineno - start
+        parts = [data[offset - start : offset - start + 8] for offset in self._identity_fields]
+        return b"".join((*parts, data[line : line + 4]))
+
+    def _read_each(self, ranges: list[tuple[int, int]]) -> list[bytes]:
+        """Read all ranges in one call; where one fails, each alone, and b"" for those that cannot be read."""
+        try:
+            return self._memory.read_many(ranges)
+        except MemoryFault:
+            pass
+        parts = []
+        for address, size in ranges:
+            try:
+                parts.append(self._memory.read(address, size))
+            except MemoryFault:
+                parts.append(b"")
+        return parts
+
+    def _load(self, fresh: list[tuple[int, bytes]]) -> None:
+        """Copy what the new code objects point to: two vectored reads for all of them."""
+        pointers: list[int] = []
+        for _, data in fresh:
+            for offset in self._identity_fields:
+                pointers.append(word(data, offset - self._identity_start) if data else 0)
+        sizes = (HEADER_SIZE, HEADER_SIZE, HEADER_SIZE, _BYTES_HEADER_SIZE)
+        headers = self._read_each([(pointer, sizes[i % 4]) for i, pointer in enumerate(pointers)])
+        extents: list[StringExtent | tuple[int, int] | None] = []
+        for i, (pointer, header) in enumerate(zip(pointers, headers, strict=True)):
+            extents.append(self._extent(i % 4, pointer, header))
+        ranges = [(e.address, e.size) if isinstance(e, StringExtent) else e or (0, 0) for e in extents]
+        datas = self._read_each(ranges)
+        for i, (address, identity) in enumerate(fresh):
+            part = slice(4 * i, 4 * i + 4)
+            self.codes[address] = self._make(address, identity, extents[part], datas[part])
+
+    def _extent(self, field: int, pointer: int, header: bytes) -> StringExtent | tuple[int, int] | None:
+        if not header:
+            return None
+        try:
+            if field == 3:
+                return bytes_extent(self._layout, pointer, header, MAX_LINE_TABLE_BYTES)
+            return string_extent(self._layout, pointer, header, MAX_FILE_CHARS if field == 0 else MAX_NAME_CHARS)
+        except CorruptTarget:
+            return None
+
+    def _make(
+        self,
+        address: int,
+        identity: bytes,
+        extents: list[StringExtent | tuple[int, int] | None],
+        datas: list[bytes],
+    ) -> CodeObject:
+        texts = []
+        for extent, data in zip(extents[:3], datas[:3], strict=True):
+            text = ""
+            if isinstance(extent, StringExtent) and len(data) == extent.size:
+                try:
+                    text = extent.decode(data)
+                except UnicodeDecodeError:
+                    text = ""
+            texts.append(text)
+        filename, name, qualname = texts
+        line = self._layout.code.firstlineno - self._identity_start
+        first_line = int.from_bytes(identity[line : line + 4], "little", signed=True) if identity else 0
+        table = LineTable(datas[3], first_line) if extents[3] is not None and len(datas[3]) else None
+        return CodeObject(
+            address=address,
+            copied=identity,
+            identity=self._essence(identity) if identity else b"",
+            first_line=max(first_line, 0),
+            first_instruction=address + self._layout.code.code_adaptive,
+            name=name,
+            qualname=qualname or name,
+            filename=filename,
+            line_table=table,
+            frame_ids={},
+        )
+
+    def frame_id(self, address: int, instruction: int) -> int:
+        """Return the id of the frame that runs ``instruction`` in the code object at ``address``."""
+        code = self.codes[address]
+        number = code.frame_ids.get(instruction)
+        if number is None:
+            number = code.frame_ids[instruction] = self._interner.frame(self.frame_key(code, instruction))
+        return number
+
+    def frame_key(self, code: CodeObject, instruction: int) -> FrameKey:
+        """Return the frame that runs ``instruction`` in ``code``."""
+        short_file, module = self._names(code.filename) if code.filename else ("", "")
+        try:
+            line = code.line(instruction)
+        except CorruptTarget:
+            line = 0
+        return FrameKey(
+            name=code.name or UNREADABLE_NAME,
+            qualname=code.qualname or UNREADABLE_NAME,
+            file=code.filename,
+            short_file=short_file,
+            module=module,
+            line=max(line, 0),
+            first_line=code.first_line,
+            flags=0 if code.name else NO_SYMBOL,
+        )

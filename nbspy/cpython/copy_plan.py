@@ -1,0 +1,87 @@
+"""What one sample copies, in which order: one vectored read for all threads.
+
+    GIL words | list heads, code generations | region of each thread ... | GIL words again
+
+The kernel copies the ranges in this order, so equal GIL words at both ends speak for everything between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from nbspy.cpython.frame_chain import FrameChain
+from nbspy.cpython.gil import GilWords
+from nbspy.cpython.runtime import Runtime
+from nbspy.cpython.thread_state import Interpreter, word
+from nbspy.target.memory import PreparedRead, RemoteMemory
+
+
+class Planned(Protocol):
+    """A thread with a chain; the plan says where its region begins and ends in the copy."""
+
+    chain: FrameChain
+    start: int
+    end: int
+
+
+class CopyPlan:
+    """The prepared read of one set of threads; made anew when a thread wants other ranges."""
+
+    def __init__(
+        self,
+        memory: RemoteMemory,
+        runtime: Runtime,
+        interpreters: Sequence[Interpreter],
+        threads: Sequence[Planned],
+    ) -> None:
+        self.gil = GilWords(runtime, interpreters)
+        layout = runtime.layout
+        ranges = [*self.gil.ranges, (runtime.address + layout.runtime.interpreters_head, 8)]
+        expected = [interpreters[-1].address if interpreters else 0]
+        for interpreter in interpreters:
+            ranges.append((interpreter.address + layout.interpreter.threads_head, 8))
+            expected.append(interpreter.threads[-1].address if interpreter.threads else 0)
+        self._heads = tuple(expected)
+        generation = layout.interpreter.code_object_generation
+        self._heads_start = self.gil.size
+        self._generations_start = self._heads_start + 8 * len(self._heads)
+        if generation is not None:
+            ranges += [(interpreter.address + generation, 8) for interpreter in interpreters]
+        self._threads_start = sum(size for _, size in ranges)
+        offset = self._threads_start
+        for thread in threads:
+            thread.start = offset
+            offset += sum(size for _, size in thread.chain.ranges)
+            thread.end = offset
+            ranges += thread.chain.ranges
+        self._threads_end = offset
+        self._read: PreparedRead = memory.prepare([*ranges, *self.gil.ranges])
+        self._gil_read: PreparedRead = memory.prepare(self.gil.ranges)
+
+    def copy(self) -> bytes:
+        """Copy everything; raises MemoryFault."""
+        self._read.read()
+        return bytes(self._read.buffer)
+
+    def holders_now(self) -> tuple[int, ...]:
+        """Return who holds a GIL at this moment: one small read."""
+        if not self.gil.ranges:
+            return ()
+        self._gil_read.read()
+        return self.gil.holders(self._gil_read.buffer)
+
+    def holders(self, data: bytes) -> tuple[int, ...] | None:
+        """Return who held a GIL during the whole copy; None where that changed meanwhile."""
+        if data[: self.gil.size] != data[self._threads_end :]:
+            return None
+        return self.gil.holders(data)
+
+    def same_lists(self, data: bytes) -> bool:
+        """True while every list of interpreters and threads begins where it did."""
+        start = self._heads_start
+        return all(word(data, start + 8 * index) == head for index, head in enumerate(self._heads))
+
+    def generations(self, data: bytes) -> bytes:
+        """Return the interpreters' code object generations (3.14+), to be compared; b"" before."""
+        return data[self._generations_start : self._threads_start]

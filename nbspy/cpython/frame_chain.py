@@ -1,0 +1,325 @@
+"""The frames of one thread: ``_PyInterpreterFrame`` linked by ``previous`` (3.11+).
+
+Most frames lie one after the other on the thread's data stack; those of generators and coroutines lie in their heap
+objects, and the shims of 3.12+ on the C stack. :class:`FrameChain` keeps what it saw last and says which memory it
+wants next time: :attr:`FrameChain.ranges`, the thread state first, then the frames from the root to the leaf. One copy
+of those ranges is a *region*, and because its bytes are in the order of the stack, frames within the common beginning of
+two regions have not moved. Only what lies above is walked again, so a sample costs what changed, not what is there.
+
+Hot path: :meth:`FrameChain.update` runs on every sample of a busy thread, while that thread stands still.
+``walk_plain`` in the tests is the plain version that it must agree with.
+"""
+
+from __future__ import annotations
+
+import struct
+from bisect import bisect_right
+from typing import Final
+
+from nbspy.cpython.layout import FrameLayout, Layout
+from nbspy.cpython.thread_state import ThreadState, word
+from nbspy.errors import CorruptTarget, MemoryFault, UnsupportedPython
+from nbspy.target.memory import RemoteMemory
+
+MAX_FRAMES: Final = 100_000
+"""Longest chain that is followed; ``sys.setrecursionlimit`` is seldom above 10,000."""
+
+_PAGE: Final = 4096
+_CFRAME_SIZE: Final = 24
+"""``struct _PyCFrame`` of 3.11 (3.12's is smaller)."""
+_MERGE_GAP: Final = 2048
+"""Frames closer than this share a range: copying the gap is cheaper than another range."""
+_SLACK: Final = 1024
+"""Copied above the leaf, because the next sample may be a few calls deeper; never into the next page."""
+
+
+def frame_struct(fields: FrameLayout) -> struct.Struct:
+    """Return the struct that unpacks (executable, previous, instruction pointer, owner) from a frame."""
+    ordered = (fields.executable, fields.previous, fields.instr_ptr, fields.owner)
+    if list(ordered) != sorted(ordered):
+        raise UnsupportedPython("the fields of a frame are in an order that nbspy does not know")
+    text = "<"
+    position = 0
+    for offset, code, size in zip(ordered, "QQQB", (8, 8, 8, 1), strict=True):
+        text += f"{offset - position}x{code}"
+        position = offset + size
+    return struct.Struct(text)
+
+
+class FrameChain:
+    """One thread's frames, root first. ``addresses``, ``codes`` and ``instructions`` run in parallel.
+
+    A frame that C code keeps on the chain (a shim) is in the lists with code 0.
+    """
+
+    __slots__ = (
+        "_address",
+        "_cframe",
+        "_deltas",
+        "_ends",
+        "_fields",
+        "_first",
+        "_memory",
+        "_next_cframe",
+        "_offsets",
+        "_ordered",
+        "_positions",
+        "_starts",
+        "_thread",
+        "_unpack",
+        "addresses",
+        "changed_from",
+        "codes",
+        "instructions",
+        "ranges",
+        "region",
+        "stale",
+        "unpredicted",
+    )
+
+    def __init__(self, memory: RemoteMemory, layout: Layout, thread: ThreadState, unpack: struct.Struct) -> None:
+        self._memory = memory
+        self._address = thread.address
+        self._thread = layout.thread_state
+        self._fields = layout.frame
+        self._unpack = unpack.unpack_from
+        self.addresses: list[int] = []
+        self.codes: list[int] = []
+        self.instructions: list[int] = []
+        self.region = b""
+        """The last copy; b"" where there is none to compare with."""
+        self.changed_from = 0
+        """Index of the first frame that the last update replaced."""
+        self.unpredicted = False
+        """True where the last update had to read memory outside of its region."""
+        self.stale = True
+        """True where :attr:`ranges` has changed since the region was copied."""
+        self._positions: dict[int, int] = {}
+        self._offsets: list[int] = []
+        """Where each frame begins in the region; ascending while ``_ordered``."""
+        self._ordered = True
+        # Where there is no _PyCFrame yet to read, the thread state itself stands in for it.
+        self._cframe = self._next_cframe = thread.address
+        self.ranges: list[tuple[int, int]] = self._head_ranges()
+        self._first = sum(length for _, length in self.ranges)
+        """Where the frames begin in a region."""
+        self._index_ranges()
+
+    def _head_ranges(self) -> list[tuple[int, int]]:
+        """What stands before the frames: the thread state and, in 3.11 and 3.12, its ``_PyCFrame``."""
+        head = [(self._address, self._thread.size)]
+        if self._thread.cframe_current_frame is not None:
+            head.append((self._cframe, _CFRAME_SIZE))
+        return head
+
+    def update(self, region: bytes) -> None:
+        """Take ``region``, a new copy of :attr:`ranges`, and follow the chain as far as it has changed.
+
+        What the region lacks is read now: the thread must be standing still, or the caller must check
+        :attr:`unpredicted` and copy again. Raises CorruptTarget or MemoryFault; the chain is then empty, and the next
+        region is walked in full.
+        """
+        self.unpredicted = False
+        try:
+            self._follow(self._leaf_address(region), region, self._unchanged_frames(region))
+        except (CorruptTarget, MemoryFault):
+            self.reset()
+            raise
+        self.region = region
+
+    def same_links(self, region: bytes) -> bool:
+        """True where ``region``, a later copy, has the links of the last one: leaf, links, code, callers' positions.
+
+        Only the leaf may have gone on to another instruction. Needs a chain that lies within its region.
+        """
+        old, offsets = self.region, self._offsets
+        head = self._first
+        if self._leaf_words(region) != self._leaf_words(old):
+            return False
+        if not offsets or region[head : offsets[-1]] == old[head : offsets[-1]]:
+            callers: list[int] = []
+        else:
+            callers = offsets[:-1]
+        unpack = self._unpack
+        if any(unpack(region, offset) != unpack(old, offset) for offset in callers):
+            return False
+        if not offsets:
+            return True
+        code, previous, _, owner = unpack(region, offsets[-1])
+        old_code, old_previous, _, old_owner = unpack(old, offsets[-1])
+        return bool(code == old_code and previous == old_previous and owner == old_owner)
+
+    def _leaf_words(self, region: bytes) -> tuple[int, int]:
+        inner = self._thread.cframe_current_frame
+        pointer = word(region, self._thread.current_frame)
+        return pointer, 0 if inner is None else word(region, self._thread.size + inner)
+
+    def byte_at(self, index: int, field: int) -> int:
+        """Return a byte-sized field of the frame at ``index``, from the last region or the target."""
+        offset = self._offsets[index]
+        if offset >= 0 and self.region:
+            return self.region[offset + field]
+        return self._memory.read(self.addresses[index] + field, 1)[0]
+
+    def reset(self) -> None:
+        """Forget everything but the thread."""
+        self.addresses.clear()
+        self.codes.clear()
+        self.instructions.clear()
+        self._offsets.clear()
+        self._positions.clear()
+        self.region = b""
+        self.changed_from = 0
+        self._ordered = True
+        self.stale = True
+
+    def plan(self) -> None:
+        """Choose the ranges for the next copy from the frames seen last."""
+        size = self._fields.size
+        self._cframe = self._next_cframe
+        ranges = self._head_ranges()
+        low = high = 0
+        for address in self.addresses:
+            if low and high <= address <= high + _MERGE_GAP:
+                high = address + size
+                continue
+            if low:
+                ranges.append((low, high - low))
+            low, high = address, address + size
+        if low:
+            ranges.append((low, min(high + _SLACK, -(-high // _PAGE) * _PAGE) - low))
+        self.ranges = ranges
+        self._index_ranges()
+        self.region = b""
+        self.stale = False
+
+    def _index_ranges(self) -> None:
+        """Make the tables that find an address in a region."""
+        offset = self._first
+        table = []
+        for address, size in self.ranges[len(self._head_ranges()) :]:
+            table.append((address, address + size, offset - address))
+            offset += size
+        table.sort()
+        self._starts = [start for start, _, _ in table]
+        self._ends = [end for _, end, _ in table]
+        self._deltas = [delta for _, _, delta in table]
+        # The frames seen last are where they were, but may lie elsewhere in the next region.
+        self._offsets = [self._offset_of(address) for address in self.addresses]
+        self._ordered = self._is_ascending()
+
+    def _is_ascending(self) -> bool:
+        return (
+            all(
+                low > -1 and low + self._fields.size <= high
+                for low, high in zip(self._offsets, self._offsets[1:], strict=False)
+            )
+            and -1 not in self._offsets
+        )
+
+    def _offset_of(self, address: int) -> int:
+        """Where the frame at ``address`` begins in a region; -1 where it is not in one."""
+        index = bisect_right(self._starts, address) - 1
+        if index < 0 or address + self._fields.size > self._ends[index]:
+            return -1
+        return address + self._deltas[index]
+
+    def _leaf_address(self, region: bytes) -> int:
+        pointer = word(region, self._thread.current_frame)
+        inner = self._thread.cframe_current_frame
+        if inner is None or pointer == 0:
+            return pointer
+        if pointer == self._cframe:
+            return word(region, self._thread.size + inner)
+        self._next_cframe = pointer
+        self.unpredicted = self.stale = True
+        return word(self._memory.read(pointer, _CFRAME_SIZE), inner)
+
+    def _unchanged_frames(self, region: bytes) -> int:
+        """Return how many frames, from the root, have the same bytes in ``region`` as in the last one."""
+        old = self.region
+        if not self._ordered or len(old) != len(region):
+            return 0
+        first = self._first
+        offsets = self._offsets
+        count = len(offsets) - 1
+        step = 1
+        while count > 0:
+            end = offsets[count]
+            if region[first:end] == old[first:end]:
+                return count
+            count -= step
+            step *= 2
+        return 0
+
+    def _follow(self, address: int, region: bytes, unchanged: int) -> None:
+        """Walk from the leaf to the first frame that has not changed, and replace what is above it."""
+        unpack, positions = self._unpack, self._positions
+        mask, without_code = self._fields.executable_mask, self._fields.owners_without_code
+        size = self._fields.size
+        addresses: list[int] = []
+        codes: list[int] = []
+        instructions: list[int] = []
+        offsets: list[int] = []
+        seen: set[int] = set()
+        base = 0
+        low = high = delta = 0
+        while address:
+            known = positions.get(address)
+            if known is not None and known < unchanged:
+                base = known + 1
+                break
+            if address in seen or len(seen) >= MAX_FRAMES:
+                raise CorruptTarget("the chain of frames has no end")
+            seen.add(address)
+            if not low <= address <= high:
+                low, high, delta = self._range_around(address)
+            if delta:
+                offset = address + delta
+                code, previous, instruction, owner = unpack(region, offset)
+            else:
+                offset = -1
+                self.unpredicted = True
+                code, previous, instruction, owner = unpack(self._memory.read(address, size))
+            addresses.append(address)
+            codes.append(0 if owner in without_code else code & mask)
+            instructions.append(instruction)
+            offsets.append(offset)
+            address = previous
+        self._replace(base, addresses, codes, instructions, offsets)
+
+    def _range_around(self, address: int) -> tuple[int, int, int]:
+        """Return the lowest and highest frame address of the range that holds ``address``, and its delta.
+
+        Offsets in a region are never 0, so neither are deltas of addresses; (0, 0, 0) is "in no range".
+        """
+        index = bisect_right(self._starts, address) - 1
+        if index < 0 or address + self._fields.size > self._ends[index]:
+            return 0, 0, 0
+        return self._starts[index], self._ends[index] - self._fields.size, self._deltas[index]
+
+    def _replace(
+        self, base: int, addresses: list[int], codes: list[int], instructions: list[int], offsets: list[int]
+    ) -> None:
+        positions = self._positions
+        for gone in self.addresses[base:]:
+            positions.pop(gone, None)
+        for new in (addresses, codes, instructions, offsets):
+            new.reverse()
+        self.addresses[base:] = addresses
+        self.codes[base:] = codes
+        self.instructions[base:] = instructions
+        self._offsets[base:] = offsets
+        for index, address in enumerate(addresses, base):
+            positions[address] = index
+        self.changed_from = base
+        if self.unpredicted:
+            self.stale = True
+        size = self._fields.size
+        last = self._offsets[base - 1] if base else self._first - size
+        for offset in offsets:
+            if offset < last + size:
+                self._ordered = False
+                self.stale = True
+                break
+            last = offset

@@ -1,0 +1,40 @@
+"""Who holds the GIL: ``struct _gil_runtime_state`` (3.12+), or ``_PyRuntime``'s current thread state (3.11)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nbspy.cpython.runtime import Runtime
+from nbspy.cpython.thread_state import Interpreter, word
+
+_GIL_SIZE = 32
+"""interval, last holder, locked, switch number: 8 bytes each."""
+
+
+class GilWords:
+    """The words that tell, and how to read them: interpreters that share a GIL are asked once."""
+
+    def __init__(self, runtime: Runtime, interpreters: Sequence[Interpreter]) -> None:
+        self._fields = runtime.layout.gil
+        current = runtime.layout.runtime.current_thread_state
+        if self._fields is None:
+            self.ranges = [] if current is None else [(runtime.address + current, 8)]
+        else:
+            gils = dict.fromkeys(interpreter.gil for interpreter in interpreters if interpreter.gil)
+            self.ranges = [(gil, _GIL_SIZE) for gil in gils]
+        self.size = sum(size for _, size in self.ranges)
+
+    def holders(self, data: bytes | bytearray, start: int = 0) -> tuple[int, ...]:
+        """Return the thread states that hold a GIL, given a copy of :attr:`ranges` at ``start`` of ``data``."""
+        fields = self._fields
+        if fields is None:
+            current = word(data, start) if self.ranges else 0
+            return (current,) if current else ()
+        found = []
+        for offset in range(start, start + self.size, _GIL_SIZE):
+            locked = int.from_bytes(data[offset + fields.locked : offset + fields.locked + 4], "little", signed=True)
+            holder = word(data, offset + fields.last_holder)
+            # -1 before the GIL is made, 1 while it is held.
+            if locked == 1 and holder:
+                found.append(holder)
+        return tuple(found)

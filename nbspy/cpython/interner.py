@@ -1,0 +1,100 @@
+"""Strings, frames and call-tree nodes as small numbers.
+
+A stack is one number: the node of its leaf. Equal stacks have the same leaf, so a thread that stands still costs a
+comparison of two integers, and the stream carries each name once.
+
+The tables only grow. :meth:`Interner.take_new` hands over what came since the last call, in the order of the ids, for
+whoever writes them down.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NewType
+
+StringId = NewType("StringId", int)
+FrameId = NewType("FrameId", int)
+NodeId = NewType("NodeId", int)
+
+ROOT = NodeId(0)
+"""The node of an empty stack."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameKey:
+    """What makes two frames the same: function and line, not the call."""
+
+    name: str
+    qualname: str
+    file: str
+    short_file: str
+    module: str
+    line: int
+    """1-based; 0 = unknown."""
+    first_line: int
+    flags: int = 0
+
+
+@dataclass(slots=True)
+class NewEntries:
+    """Entries since the last hand-over; each list continues its table at ``first_*``."""
+
+    first_string: int
+    strings: list[str]
+    first_frame: int
+    frames: list[FrameKey]
+    first_node: int
+    nodes: list[tuple[int, int]] = field(default_factory=list)
+    """(parent node, frame)."""
+
+
+class Interner:
+    """The tables of one sampler."""
+
+    def __init__(self) -> None:
+        self._strings: dict[str, int] = {"": 0}
+        self._new_strings: list[str] = []
+        self._frames: dict[FrameKey, int] = {}
+        self._new_frames: list[FrameKey] = []
+        self._node_count = 1
+        self._new_nodes: list[tuple[int, int]] = []
+        self.children: dict[int, int] = {}
+        """``parent << 32 | frame`` -> node. Hot path: looked up by the unwinder directly, extended by :meth:`node`."""
+
+    def string(self, text: str) -> int:
+        number = self._strings.get(text)
+        if number is None:
+            number = self._strings[text] = len(self._strings)
+            self._new_strings.append(text)
+        return number
+
+    def frame(self, key: FrameKey) -> int:
+        number = self._frames.get(key)
+        if number is None:
+            number = self._frames[key] = len(self._frames)
+            self._new_frames.append(key)
+            for text in (key.name, key.qualname, key.file, key.short_file, key.module):
+                self.string(text)
+        return number
+
+    def node(self, parent: int, frame: int) -> int:
+        key = parent << 32 | frame
+        number = self.children.get(key)
+        if number is None:
+            number = self.children[key] = self._node_count
+            self._node_count += 1
+            self._new_nodes.append((parent, frame))
+        return number
+
+    def take_new(self) -> NewEntries:
+        """Return and forget what is new."""
+        entries = NewEntries(
+            first_string=len(self._strings) - len(self._new_strings),
+            strings=self._new_strings,
+            first_frame=len(self._frames) - len(self._new_frames),
+            frames=self._new_frames,
+            first_node=self._node_count - len(self._new_nodes),
+            nodes=self._new_nodes,
+        )
+        self._new_strings, self._new_frames, self._new_nodes = [], [], []
+        return entries

@@ -1,0 +1,63 @@
+"""``PyUnicodeObject`` and ``PyBytesObject``: how long they are and where their data lies.
+
+Sizes come from the target: they are bounded by the caller before anything is read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from nbspy.cpython.layout import Layout
+from nbspy.cpython.thread_state import word
+from nbspy.errors import CorruptTarget
+
+HEADER_SIZE: Final = 80
+"""Bytes from the start of a str that hold everything before its data (72 in 3.11, 56 later)."""
+_MAX_LENGTH: Final = 1 << 40
+_CODECS: Final = {1: "latin-1", 2: "utf-16-le", 4: "utf-32-le"}
+
+
+@dataclass(frozen=True, slots=True)
+class StringExtent:
+    """Where the data of one str lies; ``size`` is what to read of it, in bytes."""
+
+    address: int
+    size: int
+    char_size: int
+    """1, 2 or 4 bytes."""
+    truncated: bool
+
+    def decode(self, data: bytes) -> str:
+        """Return the text; an ellipsis marks what was cut. Lone surrogates stay as they are."""
+        text = data.decode(_CODECS[self.char_size], "surrogatepass" if self.char_size > 1 else "strict")
+        return text + "…" if self.truncated else text
+
+
+def string_extent(layout: Layout, address: int, header: bytes, max_chars: int) -> StringExtent:
+    """Return where the data of the str at ``address`` lies, given its first :data:`HEADER_SIZE` bytes.
+
+    Raises CorruptTarget where it is no compact str (every identifier, file name and literal is).
+    """
+    fields = layout.objects
+    length = word(header, fields.unicode_length)
+    state = int.from_bytes(header[fields.unicode_state : fields.unicode_state + 4], "little")
+    kind = state >> fields.unicode_kind_shift & 7
+    compact = state >> fields.unicode_kind_shift + 3 & 1
+    ascii_only = state >> fields.unicode_kind_shift + 4 & 1
+    if kind not in _CODECS or not compact or length > _MAX_LENGTH or (ascii_only and kind != 1):
+        raise CorruptTarget("what should be a string is none")
+    start = fields.unicode_ascii_data if ascii_only else fields.unicode_compact_data
+    chars = min(length, max_chars)
+    return StringExtent(address + start, chars * kind, kind, truncated=length > max_chars)
+
+
+def bytes_extent(layout: Layout, address: int, header: bytes, max_bytes: int) -> tuple[int, int]:
+    """Return (address, size) of the data of the bytes object at ``address``, given its first 32 bytes.
+
+    Raises CorruptTarget where it is longer than ``max_bytes``: half a table is of no use.
+    """
+    size = word(header, layout.objects.bytes_size)
+    if size > max_bytes:
+        raise CorruptTarget("what should be a bytes object is none, or too long")
+    return address + layout.objects.bytes_data, size

@@ -1,0 +1,41 @@
+"""The moments to sample at: an absolute schedule, with jitter.
+
+Deadlines lie on a fixed grid, so one late sample does not delay those after it; each is moved by up to a tenth of the
+interval, because a target that works in step with the clock would otherwise always be seen in the same place (aliasing).
+Lateness is data: it is counted, never printed.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import Final
+
+JITTER: Final = 0.1
+"""Largest shift, as a part of the interval, to either side."""
+
+
+class Clock:
+    """Deadlines every ``interval_ns``; ``now`` is the monotonic clock."""
+
+    def __init__(self, interval_ns: int, now: Callable[[], int] = time.monotonic_ns, seed: int | None = None) -> None:
+        self.interval_ns = interval_ns
+        self._now = now
+        self._random = random.Random(seed).random
+        self._grid = now()
+        self.late = 0
+        """Deadlines that were missed by more than half an interval."""
+
+    def next_deadline(self) -> int:
+        """Return the next moment to sample at; moments that have passed already are counted and left out."""
+        now = self._now()
+        interval = self.interval_ns
+        self._grid += interval
+        behind = now - self._grid
+        if behind > interval // 2:
+            self.late += 1
+            if behind > interval:
+                # Too late for these: go on with the next on the grid instead of hurrying after them.
+                self._grid += behind // interval * interval
+        return self._grid + int((self._random() * 2 - 1) * JITTER * interval)

@@ -1,0 +1,160 @@
+"""Runs: equal consecutive samples of a thread, collapsed before anyone else sees them.
+
+A thread that does not move costs nothing per sample: a run knows at which tick it began, and its count is worked out when it
+ends. Columns that cannot be written for long are coarsened: counts and weights stay exact, the resolution in time halves.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+MAX_ROWS: Final = 100_000
+"""Rows kept for writing before they are coarsened."""
+
+
+@dataclass(slots=True)
+class Run:
+    """What a thread has been doing since ``start_ns``."""
+
+    thread: int
+    node: int
+    bits: int
+    start_ns: int
+    start_tick: int
+
+
+class RunColumns:
+    """Closed runs that wait to be written; times are nanoseconds since the clock's origin."""
+
+    def __init__(self) -> None:
+        self._window_ns = 0
+        self.clear()
+
+    def clear(self) -> None:
+        self.start_ns: list[int] = []
+        self.thread: list[int] = []
+        self.node: list[int] = []
+        self.bits: list[int] = []
+        self.count: list[int] = []
+        self.weight_ns: list[int] = []
+        self._window_ns = 0
+
+    def __len__(self) -> int:
+        return len(self.count)
+
+    def append(self, run: Run, end_ns: int, count: int) -> None:
+        """Add ``run``, of ``count`` samples, that ended at ``end_ns``."""
+        self.start_ns.append(run.start_ns)
+        self.thread.append(run.thread)
+        self.node.append(run.node)
+        self.bits.append(run.bits)
+        self.count.append(count)
+        self.weight_ns.append(end_ns - run.start_ns)
+        if len(self.count) > MAX_ROWS:
+            self.coarsen()
+
+    def coarsen(self) -> None:
+        """Merge equal runs of a thread within a window of time; the window doubles until half the rows are gone."""
+        span = max(self.start_ns) - min(self.start_ns) + 1
+        self._window_ns = max(self._window_ns, span * 4 // len(self.count), 1)
+        while True:
+            merged: dict[tuple[int, int, int, int], list[int]] = {}
+            for start, thread, node, bits, count, weight in self._rows():
+                key = (start // self._window_ns, thread, node, bits)
+                row = merged.get(key)
+                if row is None:
+                    merged[key] = [start, count, weight]
+                else:
+                    row[0] = min(row[0], start)
+                    row[1] += count
+                    row[2] += weight
+            if len(merged) <= MAX_ROWS // 2 or self._window_ns > span:
+                break
+            self._window_ns *= 2
+        window = self._window_ns
+        self.clear()
+        self._window_ns = window
+        for (_, thread, node, bits), (start, count, weight) in merged.items():
+            self.start_ns.append(start)
+            self.thread.append(thread)
+            self.node.append(node)
+            self.bits.append(bits)
+            self.count.append(count)
+            self.weight_ns.append(weight)
+
+    def _rows(self) -> Iterable[tuple[int, ...]]:
+        return zip(self.start_ns, self.thread, self.node, self.bits, self.count, self.weight_ns, strict=True)
+
+    def take(self) -> tuple[int, list[array[int]]]:
+        """Return (base time in ns, columns as in the stream's samples record) and start anew."""
+        base = min(self.start_ns, default=0)
+        starts = array("I", [(start - base) // 1000 for start in self.start_ns])
+        # Both ends are rounded the same way, so that the weights of adjoining runs add up.
+        weights = array(
+            "I",
+            [
+                min((start + weight) // 1000 - start // 1000, 0xFFFFFFFF)
+                for start, weight in zip(self.start_ns, self.weight_ns, strict=True)
+            ],
+        )
+        columns: list[array[int]] = [
+            starts,
+            array("I", self.thread),
+            array("I", self.node),
+            array("B", self.bits),
+            array("I", self.count),
+            weights,
+        ]
+        self.clear()
+        return base, columns
+
+
+class RunTracker:
+    """Turns observations into runs. ``tick`` counts the samples taken."""
+
+    def __init__(self) -> None:
+        self.columns = RunColumns()
+        self.tick = 0
+        self._runs: dict[int, Run] = {}
+        self._last_ns = 0
+
+    def observe(self, time_ns: int, threads: Iterable[tuple[int, int, int]]) -> None:
+        """Take one sample: (thread, leaf node, state bits) of every thread that was seen at ``time_ns``."""
+        tick = self.tick
+        runs = self._runs
+        seen = 0
+        for thread, node, bits in threads:
+            seen += 1
+            run = runs.get(thread)
+            if run is None:
+                runs[thread] = Run(thread, node, bits, time_ns, tick)
+            elif run.node != node or run.bits != bits:
+                self.columns.append(run, time_ns, tick - run.start_tick)
+                run.node, run.bits, run.start_ns, run.start_tick = node, bits, time_ns, tick
+        self.tick = tick + 1
+        self._last_ns = time_ns
+        if seen != len(runs):
+            raise AssertionError("a thread left without retire()")
+
+    def retire(self, thread: int, time_ns: int) -> None:
+        """End the run of a thread that is no longer there; its last sample was the one before this moment."""
+        run = self._runs.pop(thread, None)
+        if run is not None:
+            self.columns.append(run, time_ns, self.tick - run.start_tick)
+
+    def flush(self) -> None:
+        """Close what is known of every run: all but the last sample, whose weight the next one will tell."""
+        last = self.tick - 1
+        for run in self._runs.values():
+            count = last - run.start_tick
+            if count > 0:
+                self.columns.append(run, self._last_ns, count)
+                run.start_ns, run.start_tick = self._last_ns, last
+
+    def finish(self, time_ns: int) -> None:
+        """Close every run; ``time_ns`` ends the weight of the last samples."""
+        for thread in list(self._runs):
+            self.retire(thread, time_ns)

@@ -1,0 +1,97 @@
+"""Writes a sampler's stream to a pipe, without ever waiting for it.
+
+What the pipe does not take stays in a bounded buffer; while that is full, nothing more is encoded, and the runs that wait are
+merged (:mod:`nbspy.sampling.runs`). So a reader that stands still delays nothing and loses nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Sequence
+from typing import Final
+
+from nbspy import wire
+from nbspy.cpython.interner import NewEntries
+from nbspy.sampling.runs import RunColumns
+
+MAX_PENDING_BYTES: Final = 4 << 20
+"""Bytes encoded but not taken by the pipe, above which nothing more is encoded."""
+_FRAMES_PER_RECORD: Final = 50_000
+
+
+def _words(values: Sequence[int]) -> bytes:
+    return wire.column_bytes(array("I", values))
+
+
+class StreamWriter:
+    """One stream on one file descriptor, which is made non-blocking."""
+
+    def __init__(self, descriptor: int) -> None:
+        os.set_blocking(descriptor, False)
+        self._descriptor = descriptor
+        self._pending = bytearray(wire.MAGIC)
+        self._sequence = 0
+        self._strings: dict[str, int] = {"": 0}
+        self.broken = False
+        """True once the reader is gone."""
+
+    @property
+    def full(self) -> bool:
+        """True while the pipe does not take what is there already."""
+        return len(self._pending) > MAX_PENDING_BYTES
+
+    def next_sequence(self) -> int:
+        self._sequence += 1
+        return self._sequence
+
+    def put(self, record: wire.Record) -> None:
+        """Encode one record; :meth:`flush` writes it."""
+        self._pending += wire.encode(record)
+
+    def put_tables(self, new: NewEntries) -> None:
+        """Write down what was interned since the last time: strings, then frames, then nodes."""
+        if new.strings:
+            for number, text in enumerate(new.strings, new.first_string):
+                self._strings[text] = number
+            texts = [text.encode("utf-8", "surrogatepass").decode("utf-8", "replace") for text in new.strings]
+            self.put(wire.Strings(self.next_sequence(), new.first_string, texts))
+        strings = self._strings
+        for first in range(0, len(new.frames), _FRAMES_PER_RECORD):
+            frames = new.frames[first : first + _FRAMES_PER_RECORD]
+            self.put(
+                wire.Frames(
+                    self.next_sequence(),
+                    new.first_frame + first,
+                    name=_words([strings[frame.name] for frame in frames]),
+                    qualname=_words([strings[frame.qualname] for frame in frames]),
+                    file=_words([strings[frame.file] for frame in frames]),
+                    short_file=_words([strings[frame.short_file] for frame in frames]),
+                    module=_words([strings[frame.module] for frame in frames]),
+                    line=wire.column_bytes(array("i", [frame.line for frame in frames])),
+                    first_line=wire.column_bytes(array("i", [frame.first_line for frame in frames])),
+                    flags=wire.column_bytes(array("B", [frame.flags for frame in frames])),
+                )
+            )
+        if new.nodes:
+            parents, frame_ids = zip(*new.nodes, strict=True)
+            self.put(wire.Nodes(self.next_sequence(), new.first_node, _words(parents), _words(frame_ids)))
+
+    def put_samples(self, columns: RunColumns) -> None:
+        """Write down the closed runs."""
+        if len(columns):
+            base_ns, arrays = columns.take()
+            self.put(wire.Samples(self.next_sequence(), base_ns, *(wire.column_bytes(part) for part in arrays)))
+
+    def flush(self) -> bool:
+        """Write what the pipe takes now; True when nothing is left."""
+        while self._pending and not self.broken:
+            try:
+                written = os.write(self._descriptor, memoryview(self._pending)[: 1 << 16])
+            except BlockingIOError:
+                return False
+            except (BrokenPipeError, OSError):
+                self.broken = True
+                break
+            del self._pending[:written]
+        return True

@@ -1,0 +1,141 @@
+"""The sampler process: ``python -m nbspy.sampling.worker``.
+
+Its standard output is the stream, and nothing else. It begins when a line ``go`` comes on its standard input (the parent
+may first have to permit it to read), and stops at any byte or the end of the input after that; so it also ends when its
+parent is gone. Its exit status is 0 whenever it could write the stream's end record, which says what happened.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import gc
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from nbspy import wire
+from nbspy.errors import NbspyError
+from nbspy.sampling.attach import attached, command_line
+from nbspy.sampling.sampler import Sampler, SamplerOptions
+from nbspy.sampling.stream_writer import StreamWriter
+
+_PR_SET_TIMERSLACK: Final = 29
+_DRAIN_S: Final = 5.0
+"""How long the last records may take to be read before the process ends without them."""
+_SHORT_NS: Final = 500_000
+"""Waits shorter than this do not look at the standard input: select() would cost more than the sample."""
+_LOOK_NS: Final = 50_000_000
+
+
+class ParentInput:
+    """The standard input as a switch: waiting for it is how the sampler sleeps."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._parent = os.getppid()
+        self._looked_ns = 0
+
+    def wait_for_go(self) -> bool:
+        """Wait for the line that begins; False where the parent is gone instead."""
+        line = b""
+        while not line.endswith(b"\n"):
+            byte = os.read(self._descriptor, 1)
+            if not byte:
+                return False
+            line += byte
+        return True
+
+    def wait_until(self, deadline_ns: int) -> bool:
+        """Sleep until ``deadline_ns`` of the monotonic clock; True when asked to stop."""
+        while True:
+            now = time.monotonic_ns()
+            left = deadline_ns - now
+            if left < _SHORT_NS and now - self._looked_ns < _LOOK_NS:
+                if left > 0:
+                    time.sleep(left / 1e9)
+                return False
+            self._looked_ns = now
+            # A child of the parent that forked may hold the pipe open; then only the parent's id tells.
+            timeout = min(max(left, 0) / 1e9, 1.0)
+            if select.select([self._descriptor], [], [], timeout)[0] or os.getppid() != self._parent:
+                return True
+            if timeout < 1.0:
+                return False
+
+
+def _arguments(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="nbspy.sampling.worker", description="the sampler process of nbspy")
+    parser.add_argument("--pid", type=int, required=True)
+    parser.add_argument("--rate", type=float, required=True, help="samples a second")
+    parser.add_argument("--duration", type=float, default=None, help="seconds; default: until stopped")
+    parser.add_argument("--nonblocking", action="store_true")
+    parser.add_argument("--requested-ns", type=int, default=None, help="monotonic clock when the attach was asked for")
+    parser.add_argument("--stop-on-stdin-eof", action="store_true", help="wait for 'go', then stop at any input")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the sampler process; returns its exit status."""
+    options = _arguments(sys.argv[1:] if argv is None else argv)
+    requested_ns = time.monotonic_ns() if options.requested_ns is None else options.requested_ns
+    output = _own_output()
+    parent = ParentInput(sys.stdin.fileno())
+    if not parent.wait_for_go():
+        return 0
+    _be_punctual()
+    writer = StreamWriter(output)
+    try:
+        with attached(options.pid) as (target, runtime):
+            sampler = Sampler(
+                target,
+                runtime,
+                SamplerOptions(
+                    interval_ns=max(1, round(1e9 / options.rate)),
+                    duration_ns=None if options.duration is None else round(options.duration * 1e9),
+                    requested_ns=requested_ns,
+                ),
+                writer,
+                blocking=not options.nonblocking,
+                command_line=command_line(target),
+            )
+            sampler.run(parent.wait_until)
+    except NbspyError as err:
+        writer.put(wire.End(writer.next_sequence(), 0, "error", err.kind, err.message, err.help))
+    _drain(writer, output)
+    return 0
+
+
+def _own_output() -> int:
+    """Take standard output for the stream, and let nothing else write to it."""
+    output = os.dup(1)
+    os.dup2(2, 1)
+    # The parent ends this process through its input; what a terminal sends is for the parent.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    return output
+
+
+def _be_punctual() -> None:
+    """Sleep to the microsecond (the default slack is 50), and collect garbage seldom: there is next to none."""
+    gc.freeze()
+    gc.set_threshold(50_000)
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, 1000, 0, 0, 0)
+
+
+def _drain(writer: StreamWriter, output: int) -> None:
+    """Wait, for a bounded time, until the last records are taken."""
+    deadline = time.monotonic() + _DRAIN_S
+    while not writer.flush() and time.monotonic() < deadline:
+        select.select([], [output], [], 0.1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

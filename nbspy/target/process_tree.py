@@ -1,0 +1,104 @@
+"""Processes as psutil shows them: command lines, parents, and which of them are Python.
+
+psutil is imported when it is used: the sampler process does without.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shlex
+import time
+from dataclasses import dataclass
+
+from nbspy.errors import ProcessNotFound
+from nbspy.stack_trace import ProcessInfo
+
+_PYTHON_NAME = re.compile(r"^(?:i?python|pypy|uwsgi|gunicorn|uvicorn|celery|jupyter)[\d.t]*", re.IGNORECASE)
+_VERSIONED = re.compile(r"python(\d\.\d+)")
+_MAX_PARENTS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class PythonProcess:
+    """A process that looks like a Python one, by its executable and libraries."""
+
+    pid: int
+    command_line: str
+    user: str
+    started_unix: float
+    """Seconds since the epoch."""
+    cpu_percent: float | None
+    """Share of one processor over its life, in percent; None where the system does not tell."""
+    python_version: str | None
+    """"3.12", from the executable's name; None where that does not tell."""
+
+
+def process_info(pid: int) -> ProcessInfo:
+    """Return the process and its chain of parents; raises ProcessNotFound."""
+    import psutil
+
+    try:
+        chain = [psutil.Process(pid)]
+        with contextlib.suppress(psutil.Error):
+            chain += chain[0].parents()[:_MAX_PARENTS]
+    except psutil.NoSuchProcess:
+        raise ProcessNotFound(f"there is no process {pid}") from None
+    info: ProcessInfo | None = None
+    for process in reversed(chain):
+        info = ProcessInfo(process.pid, _command_line(process), info)
+    assert info is not None
+    return info
+
+
+def _command_line(process: object) -> str:
+    import psutil
+
+    assert isinstance(process, psutil.Process)
+    try:
+        return shlex.join(process.cmdline()) or f"[{process.name()}]"
+    except psutil.Error:
+        return ""
+
+
+def python_processes() -> list[PythonProcess]:
+    """Return the Python processes that we can see, newest first."""
+    import psutil
+
+    found = []
+    for process in psutil.process_iter():
+        try:
+            with process.oneshot():
+                entry = _python_process(process)
+        except psutil.Error:
+            continue
+        if entry is not None:
+            found.append(entry)
+    return sorted(found, key=lambda entry: entry.started_unix, reverse=True)
+
+
+def _python_process(process: object) -> PythonProcess | None:
+    import psutil
+
+    assert isinstance(process, psutil.Process)
+    if process.status() == psutil.STATUS_ZOMBIE:
+        return None
+    try:
+        executable = process.exe()
+    except psutil.AccessDenied:
+        executable = ""
+    base = executable.rpartition("/")[2] or process.name()
+    if not _PYTHON_NAME.match(base):
+        return None
+    version = _VERSIONED.search(base) or _VERSIONED.search(executable)
+    started = process.create_time()
+    times = process.cpu_times()
+    age = max(time.time() - started, 1e-3)
+    return PythonProcess(
+        pid=process.pid,
+        command_line=_command_line(process),
+        user=process.username(),
+        started_unix=started,
+        cpu_percent=100.0 * (times.user + times.system) / age,
+        python_version=version[1] if version else None,
+    )
