@@ -39,9 +39,9 @@ class Table:
             [shorten(printable(cell), column.width) for cell, column in zip(row, self.columns, strict=True)]
             for row in self.rows
         ]
-        headings = [column.heading for column in self.columns]
+        headings = [printable(column.heading) for column in self.columns]
         widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
-        lines = [self.title] if self.title else []
+        lines = [printable(self.title)] if self.title else []
         lines += [self._line(row, widths) for row in [headings, *cells]]
         return "\n".join(lines)
 
@@ -54,7 +54,7 @@ class Table:
 
     def html(self) -> str:
         """Return the table as plain ``<table>`` markup; every text is escaped, nothing depends on a style."""
-        head = "".join(f"<th{_align(column)}>{escape(column.heading)}</th>" for column in self.columns)
+        head = "".join(f"<th{_align(column)}>{escape(printable(column.heading))}</th>" for column in self.columns)
         body = "".join(
             "<tr>"
             + "".join(f"<td{_align(col)}>{escape(printable(c))}</td>" for c, col in zip(row, self.columns, strict=True))
@@ -79,7 +79,7 @@ class Table:
         table.title_justify = "left"
         for column in self.columns:
             table.add_column(
-                Text(column.heading),
+                Text(printable(column.heading)),
                 justify="right" if column.number else "left",
                 no_wrap=column.number,
                 overflow="fold",
