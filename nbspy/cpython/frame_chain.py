@@ -3,8 +3,8 @@
 Most frames lie one after the other on the thread's data stack; those of generators and coroutines lie in their heap
 objects, and the shims of 3.12+ on the C stack. :class:`FrameChain` keeps what it saw last and says which memory it
 wants next time: :attr:`FrameChain.ranges`, the thread state first, then the frames from the root to the leaf. One copy
-of those ranges is a *region*, and because its bytes are in the order of the stack, frames within the common beginning of
-two regions have not moved. Only what lies above is walked again, so a sample costs what changed, not what is there.
+of those ranges is a *region*, and because its bytes are in the order of the stack, frames within the common beginning
+of two regions have not moved. Only what lies above is walked again, so a sample costs what changed, not what is there.
 
 Hot path: :meth:`FrameChain.update` runs on every sample of a busy thread, while that thread stands still.
 ``walk_plain`` in the tests is the plain version that it must agree with.
@@ -30,7 +30,11 @@ _CFRAME_SIZE: Final = 24
 _MERGE_GAP: Final = 2048
 """Frames closer than this share a range: copying the gap is cheaper than another range."""
 _SLACK: Final = 1024
-"""Copied above the leaf, because the next sample may be a few calls deeper; never into the next page."""
+"""Copied above the leaf, because the next sample may be a few calls deeper; never into a page not read before."""
+_MAX_SLACK: Final = 8192
+"""Copied above the leaf where deeper frames were seen before."""
+_ROOMY: Final = 1 << 16
+"""Regions above this size are planned anew when most of their bytes are no longer frames."""
 
 
 def frame_struct(fields: FrameLayout) -> struct.Struct:
@@ -55,6 +59,7 @@ class FrameChain:
     __slots__ = (
         "_address",
         "_cframe",
+        "_copied_to",
         "_deltas",
         "_ends",
         "_fields",
@@ -94,6 +99,8 @@ class FrameChain:
         """True where the last update had to read memory outside of its region."""
         self.stale = True
         """True where :attr:`ranges` has changed since the region was copied."""
+        self._copied_to = 0
+        """End of the highest range of the last plan."""
         self._positions: dict[int, int] = {}
         self._offsets: list[int] = []
         """Where each frame begins in the region; ascending while ``_ordered``."""
@@ -136,7 +143,7 @@ class FrameChain:
         head = self._first
         if self._leaf_words(region) != self._leaf_words(old):
             return False
-        if not offsets or region[head : offsets[-1]] == old[head : offsets[-1]]:
+        if not offsets or (self._ordered and region[head : offsets[-1]] == old[head : offsets[-1]]):
             callers: list[int] = []
         else:
             callers = offsets[:-1]
@@ -171,6 +178,9 @@ class FrameChain:
         self.region = b""
         self.changed_from = 0
         self._ordered = True
+        self._copied_to = 0
+        self.ranges = self._head_ranges()
+        self._index_ranges()
         self.stale = True
 
     def plan(self) -> None:
@@ -187,11 +197,20 @@ class FrameChain:
                 ranges.append((low, high - low))
             low, high = address, address + size
         if low:
-            ranges.append((low, min(high + _SLACK, -(-high // _PAGE) * _PAGE) - low))
+            ranges.append((low, self._extent_above(high) - low))
         self.ranges = ranges
         self._index_ranges()
         self.region = b""
         self.stale = False
+
+    def _extent_above(self, high: int) -> int:
+        """Return up to where to copy above the leaf: what is mapped for certain, and helps if calls get deeper."""
+        end = min(high + _SLACK, -(-high // _PAGE) * _PAGE)
+        if high < self._copied_to <= high + _MAX_SLACK:
+            # It could be read the last time. Where it no longer can, the fault makes everyone plan anew.
+            end = max(end, self._copied_to)
+        self._copied_to = end
+        return end
 
     def _index_ranges(self) -> None:
         """Make the tables that find an address in a region."""
@@ -286,7 +305,7 @@ class FrameChain:
             instructions.append(instruction)
             offsets.append(offset)
             address = previous
-        self._replace(base, addresses, codes, instructions, offsets)
+        self._replace(base, addresses, codes, instructions, offsets, region)
 
     def _range_around(self, address: int) -> tuple[int, int, int]:
         """Return the lowest and highest frame address of the range that holds ``address``, and its delta.
@@ -299,7 +318,13 @@ class FrameChain:
         return self._starts[index], self._ends[index] - self._fields.size, self._deltas[index]
 
     def _replace(
-        self, base: int, addresses: list[int], codes: list[int], instructions: list[int], offsets: list[int]
+        self,
+        base: int,
+        addresses: list[int],
+        codes: list[int],
+        instructions: list[int],
+        offsets: list[int],
+        region: bytes,
     ) -> None:
         positions = self._positions
         for gone in self.addresses[base:]:
@@ -313,7 +338,8 @@ class FrameChain:
         for index, address in enumerate(addresses, base):
             positions[address] = index
         self.changed_from = base
-        if self.unpredicted:
+        used = self._offsets[-1] - self._first if self._offsets else 0
+        if self.unpredicted or len(region) > max(_ROOMY, 4 * used):
             self.stale = True
         size = self._fields.size
         last = self._offsets[base - 1] if base else self._first - size

@@ -1,13 +1,13 @@
 """One call, one consistent observation of all threads of a target.
 
-Blocking: only the thread that holds the GIL can change Python frames, so that one is stopped, everything is copied in one
-vectored read, what has changed is followed, and it runs on; names and lines are worked out afterwards. The copy begins and
-ends with the words that say who holds the GIL: where they differ, or name another than the thread that was stopped, the
-copy is thrown away and taken again. Where nobody holds the GIL nothing is stopped.
+Blocking: only the thread that holds the GIL can change Python frames, so that one is stopped, everything is copied in
+one vectored read, what has changed is followed, and it runs on; names and lines are worked out afterwards. The copy
+begins and ends with the words that say who holds the GIL: where they differ, or name another than the thread that was
+stopped, the copy is thrown away and taken again. Where nobody holds the GIL nothing is stopped.
 
-Where nothing is stopped (that case, and all of the non-blocking mode), copies are looked at :data:`LOOKS` times, and a thread
-is believed only where the links of its chain were the same each time. What cannot be had within :data:`ATTEMPTS` is
-discarded and counted: a stack that never existed is worse than a missing one.
+Where nothing is stopped (that case, and all of the non-blocking mode), copies are looked at :data:`LOOKS` times, and a
+thread is believed only where the links of its chain were the same each time. What cannot be had within
+:data:`ATTEMPTS` is discarded and counted: a stack that never existed is worse than a missing one.
 """
 
 from __future__ import annotations
@@ -135,7 +135,10 @@ class Unwinder:
                 if self._observe(patient=attempt < _PATIENT_ATTEMPTS):
                     self._settle()
                     return True
-            except (MemoryFault, CorruptTarget):
+            except MemoryFault:
+                # A range that was planned is no longer there; which one is not worth finding out.
+                self._forget_chains()
+            except CorruptTarget:
                 self._plan = None
             if self._plan is None and not self._refresh_threads():
                 break
@@ -357,6 +360,13 @@ class Unwinder:
         self._plan = None
         self._ready_plan()
         return True
+
+    def _forget_chains(self) -> None:
+        for thread in self.threads:
+            thread.chain.reset()
+            thread.nodes.clear()
+            self._changed[thread] = None
+        self._plan = None
 
     def _track(self, state: ThreadState, interpreter: Interpreter) -> TrackedThread:
         memory = self._target.memory
