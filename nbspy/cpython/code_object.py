@@ -130,10 +130,8 @@ class CodeCache:
 
     def _load(self, fresh: list[tuple[int, bytes]]) -> None:
         """Copy what the new code objects point to: two vectored reads for all of them."""
-        pointers: list[int] = []
-        for _, data in fresh:
-            for offset in self._identity_fields:
-                pointers.append(word(data, offset - self._identity_start) if data else 0)
+        start = self._identity_start
+        pointers = [word(data, offset - start) if data else 0 for _, data in fresh for offset in self._identity_fields]
         sizes = (HEADER_SIZE, HEADER_SIZE, HEADER_SIZE, _BYTES_HEADER_SIZE)
         headers = self._read_each([(pointer, sizes[i % 4]) for i, pointer in enumerate(pointers)])
         extents: list[StringExtent | tuple[int, int] | None] = []

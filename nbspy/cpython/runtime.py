@@ -1,8 +1,8 @@
 """Finding CPython in a process: where ``_PyRuntime`` lies, which version it is, and its layout.
 
 The runtime is found by the section ``.PyRuntime`` (3.7+ on ELF) or the symbol ``_PyRuntime`` of the executable or a
-libpython, else by the cookie that 3.13+ begins with. The version is asked of the memory, never of a file name alone: the
-debug offsets (3.13+), then ``Py_Version`` (3.11+), then the text that ``Py_GetVersion`` made.
+libpython, else by the cookie that 3.13+ begins with. The version is asked of the memory, never of a file name alone:
+the debug offsets (3.13+), then ``Py_Version`` (3.11+), then the text that ``Py_GetVersion`` made.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The moments to sample at: an absolute schedule, with jitter.
 
 Deadlines lie on a fixed grid, so one late sample does not delay those after it; each is moved by up to a tenth of the
-interval, because a target that works in step with the clock would otherwise always be seen in the same place (aliasing).
+interval, because a target that works in step with the clock would otherwise
+always be seen in the same place (aliasing).
 Lateness is data: it is counted, never printed.
 """
 

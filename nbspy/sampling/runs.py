@@ -1,7 +1,8 @@
 """Runs: equal consecutive samples of a thread, collapsed before anyone else sees them.
 
-A thread that does not move costs nothing per sample: a run knows at which tick it began, and its count is worked out when it
-ends. Columns that cannot be written for long are coarsened: counts and weights stay exact, the resolution in time halves.
+A thread that does not move costs nothing per sample: a run knows at which tick it began, and its count is worked out
+when it ends. Columns that cannot be written for long are coarsened: counts and weights stay exact, the resolution in
+time halves.
 """
 
 from __future__ import annotations

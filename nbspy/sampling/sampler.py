@@ -1,7 +1,7 @@
 """The sampler: a clock times an unwinder, written to a stream.
 
-:class:`Sampler` owns the loop of the sampler process: wait for the next deadline, observe, collapse into runs, and a few times
-a second write what is new. Between two flushes nothing is allocated for threads that stand still.
+:class:`Sampler` owns the loop of the sampler process: wait for the next deadline, observe, collapse into runs, and a
+few times a second write what is new.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Writes a sampler's stream to a pipe, without ever waiting for it.
 
-What the pipe does not take stays in a bounded buffer; while that is full, nothing more is encoded, and the runs that wait are
-merged (:mod:`nbspy.sampling.runs`). So a reader that stands still delays nothing and loses nothing.
+What the pipe does not take stays in a bounded buffer; while that is full, nothing more is encoded, and the runs that
+wait are merged (:mod:`nbspy.sampling.runs`). So a reader that stands still delays nothing and loses nothing.
 """
 
 from __future__ import annotations

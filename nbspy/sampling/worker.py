@@ -1,8 +1,8 @@
 """The sampler process: ``python -m nbspy.sampling.worker``.
 
-Its standard output is the stream, and nothing else. It begins when a line ``go`` comes on its standard input (the parent
-may first have to permit it to read), and stops at any byte or the end of the input after that; so it also ends when its
-parent is gone. Its exit status is 0 whenever it could write the stream's end record, which says what happened.
+Its standard output is the stream, and nothing else. It begins when a line ``go`` comes on its standard input (the
+parent may first have to permit it to read), and stops at any byte or the end of the input after that; so it also ends
+when its parent is gone. Its exit status is 0 whenever it could write the stream's end record, which says what happened.
 """
 
 from __future__ import annotations
