@@ -1,0 +1,54 @@
+/** Numbers as texts: fixed widths where they change while one looks, units always. */
+
+const THIN = "\u202f";
+
+export function percent(share: number): string {
+  const value = 100 * share;
+  if (value > 0 && value < 0.1) return `<0.1${THIN}%`;
+  return `${value < 9.95 && value > 0 ? value.toFixed(1) : Math.round(value)}${THIN}%`;
+}
+
+/** Whole percent, for labels in the chart. */
+export function roughPercent(share: number): string {
+  return share > 0 && share < 0.005 ? `<1${THIN}%` : `${Math.round(100 * share)}${THIN}%`;
+}
+
+export function duration(us: number): string {
+  if (us < 1000) return `${Math.round(us)}${THIN}µs`;
+  if (us < 1e6) return `${(us / 1e3).toFixed(us < 1e4 ? 1 : 0)}${THIN}ms`;
+  const seconds = us / 1e6;
+  if (seconds < 100) return `${seconds.toFixed(seconds < 10 ? 2 : 1)}${THIN}s`;
+  const whole = Math.round(seconds);
+  const two = (n: number): string => String(n).padStart(2, "0");
+  const minutes = Math.floor(whole / 60);
+  return minutes < 60 ? `${minutes}:${two(whole % 60)}${THIN}min`
+    : `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(whole % 60)}${THIN}h`;
+}
+
+/** Elapsed time, one digit after the point: it runs while one looks. */
+export function elapsed(us: number): string {
+  return us < 100e6 ? `${(us / 1e6).toFixed(1)}${THIN}s` : duration(us);
+}
+
+export function count(value: number): string {
+  return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ",");
+}
+
+export function plural(value: number, one: string, many = `${one}s`): string {
+  return `${count(value)} ${Math.round(value) === 1 ? one : many}`;
+}
+
+/** The program in a command line: `python -X dev /srv/train.py --fast` -> `train.py`. */
+export function programName(commandLine: string): string {
+  const words = commandLine.trim().split(/\s+/);
+  const base = (word: string): string => word.split("/").at(-1) || word;
+  if (!/^python[\d.]*t?$/.test(base(words[0] ?? ""))) return base(words[0] ?? "");
+  for (let i = 1; i < words.length; i++) {
+    const word = words[i]!;
+    if (word === "-m" && words[i + 1]) return `-m ${words[i + 1]!}`;
+    if (word === "-c") return "python -c";
+    if (word === "-X" || word === "-W") i++;
+    else if (!word.startsWith("-")) return base(word);
+  }
+  return base(words[0]!);
+}

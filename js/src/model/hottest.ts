@@ -1,0 +1,32 @@
+/** The hottest path: from the root along the heaviest child, as long as that child is most of it. */
+import type { CallTree } from "./tree";
+
+const MOST = 0.4;
+const WORTH_NAMING = 0.02;
+
+export interface HotPath {
+  /** From below the root to the last node. */
+  readonly nodes: number[];
+  /** Share of the root's weight that the last node has. */
+  readonly share: number;
+}
+
+export function hottestPath(tree: CallTree, total: Float64Array): HotPath | null {
+  const whole = total[0]!;
+  if (!(whole > 0)) return null;
+  const nodes: number[] = [];
+  const next = tree.nextSibling.data;
+  for (let at = 0; ; ) {
+    let heaviest = -1;
+    for (let child = tree.firstChild.data[at]!; child >= 0; child = next[child]!) {
+      if (heaviest < 0 || total[child]! > total[heaviest]!) heaviest = child;
+    }
+    // The first step is taken always: threads stand side by side below the root.
+    if (heaviest < 0 || total[heaviest]! < WORTH_NAMING * whole) break;
+    if (at !== 0 && total[heaviest]! < MOST * total[at]!) break;
+    nodes.push(heaviest);
+    at = heaviest;
+  }
+  const last = nodes.at(-1);
+  return last === undefined ? null : { nodes, share: total[last]! / whole };
+}

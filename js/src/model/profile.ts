@@ -1,0 +1,170 @@
+/**
+ * The profile as columns, folded from stream records as they arrive. Ids are the stream's own. Two call trees
+ * are kept beside each other: by line (the stream's nodes) and by function (lines of one function merged).
+ */
+import type { End, Frames, Hello, Nodes, Notice, ProcessRow, Samples, Status, StreamRecord, ThreadRow } from "../stream";
+import { StreamError } from "../stream";
+import { Activity } from "./activity";
+import { f64, i32, u32, u8 } from "./column";
+import { CallTree } from "./tree";
+
+export type Granularity = "function" | "line";
+
+export class Profile {
+  hello: Hello | null = null;
+  status: Status | null = null;
+  end: End | null = null;
+  readonly notices: Notice[] = [];
+  readonly strings: string[] = [""];
+  readonly threads: ThreadRow[] = [];
+  readonly processes: ProcessRow[] = [];
+  /** File name -> what to show instead of it. */
+  readonly labels = new Map<string, string>();
+
+  readonly frames = {
+    name: u32(), qualname: u32(), file: u32(), shortFile: u32(), module: u32(), line: i32(), firstLine: i32(), flags: u8(),
+  };
+  /** Frame -> function. A function is shown through the first of its frames that was seen. */
+  readonly functionOf = u32();
+  /** Function -> a frame of it. */
+  readonly frameOfFunction = u32();
+
+  readonly lineTree = new CallTree();
+  readonly functionTree = new CallTree();
+  /** Node of the line tree -> node of the function tree. */
+  readonly functionNodeOf = u32();
+
+  /** One row per run of equal samples of one thread, as in the stream; times in us since the stream's origin. */
+  readonly runs = { start: f64(), thread: u32(), node: u32(), state: u8(), count: u32(), weight: f64() };
+  readonly activity = new Activity();
+
+  /** Samples received: the sum of `count` over all runs. */
+  threadSamples = 0;
+  /** End of the last run. */
+  endUs = 0;
+  /** Counts status records' (time, samples) of the last seconds, for the achieved rate. */
+  private readonly ticks: { timeNs: number; samples: number }[] = [];
+  private readonly functionIds = new Map<string, number>();
+
+  constructor() {
+    this.functionNodeOf.push(0);
+  }
+
+  apply(record: StreamRecord): void {
+    switch (record.kind) {
+      case "hello": this.hello = record; break;
+      case "strings": this.addStrings(record.firstId, record.texts); break;
+      case "frames": this.addFrames(record); break;
+      case "nodes": this.addNodes(record); break;
+      case "threads": for (const row of record.rows) setRow(this.threads, row); break;
+      case "processes": for (const row of record.rows) setRow(this.processes, row); break;
+      case "samples": this.addSamples(record); break;
+      case "status": this.setStatus(record); break;
+      case "end": this.end = record; break;
+      case "labels": for (const [file, label] of record.rows) this.labels.set(file, label); break;
+      case "notice": this.notices.push(record); break;
+    }
+  }
+
+  /** Samples a second that were reached: lately while live, over all when ended; null before two statuses. */
+  get achievedRateHz(): number | null {
+    const last = this.ticks.at(-1);
+    const first = this.end ? { timeNs: this.status?.attachNs ?? 0, samples: 0 } : this.ticks[0];
+    if (!last || !first || last.timeNs <= first.timeNs) return null;
+    return ((last.samples - first.samples) * 1e9) / (last.timeNs - first.timeNs);
+  }
+
+  tree(granularity: Granularity): CallTree {
+    return granularity === "line" ? this.lineTree : this.functionTree;
+  }
+
+  /** The frame through which a tree's key is shown. */
+  frameOfKey(granularity: Granularity, key: number): number {
+    return granularity === "line" ? key : this.frameOfFunction.data[key]!;
+  }
+
+  private addStrings(firstId: number, texts: string[]): void {
+    const { strings } = this;
+    // String 0 is "" whether or not the stream sends it.
+    if (firstId === 0 && strings.length === 1) strings.length = 0;
+    denseIds("string", firstId, strings.length);
+    for (const text of texts) strings.push(text);
+  }
+
+  private addFrames(record: Frames): void {
+    const { frames, strings } = this;
+    denseIds("frame", record.firstId, frames.name.length);
+    for (const column of ["name", "qualname", "file", "shortFile", "module"] as const) {
+      below("string", record[column], strings.length);
+      frames[column].append(record[column]);
+    }
+    frames.line.append(record.line);
+    frames.firstLine.append(record.firstLine);
+    frames.flags.append(record.flags);
+    for (let i = 0; i < record.line.length; i++) {
+      const frame = record.firstId + i;
+      const key = `${record.name[i]} ${record.qualname[i]} ${record.file[i]} ${record.firstLine[i]}`;
+      let id = this.functionIds.get(key);
+      if (id === undefined) {
+        id = this.functionIds.size;
+        this.functionIds.set(key, id);
+        this.frameOfFunction.push(frame);
+      }
+      this.functionOf.push(id);
+    }
+  }
+
+  private addNodes(record: Nodes): void {
+    const { lineTree, functionTree, functionNodeOf } = this;
+    denseIds("node", record.firstId, lineTree.size);
+    below("frame", record.frame, this.functionOf.length);
+    for (let i = 0; i < record.parent.length; i++) {
+      const parent = record.parent[i]!;
+      if (parent >= lineTree.size) throw new StreamError(`node ${parent} is used before it is defined`);
+      const frame = record.frame[i]!;
+      lineTree.append(parent, frame);
+      functionNodeOf.push(functionTree.child(functionNodeOf.data[parent]!, this.functionOf.data[frame]!));
+    }
+  }
+
+  private addSamples(record: Samples): void {
+    const { runs } = this;
+    below("thread", record.thread, this.threads.length);
+    below("node", record.node, this.lineTree.size);
+    for (let i = 0; i < record.node.length; i++) {
+      const start = record.baseTimeUs + record.startUs[i]!;
+      const weight = record.weightUs[i]!;
+      const thread = record.thread[i]!;
+      this.activity.add(thread, runs.start.length, start, weight, record.state[i]!);
+      runs.start.push(start);
+      runs.weight.push(weight);
+      this.threadSamples += record.count[i]!;
+      this.endUs = Math.max(this.endUs, start + weight);
+    }
+    runs.thread.append(record.thread);
+    runs.node.append(record.node);
+    runs.state.append(record.state);
+    runs.count.append(record.count);
+  }
+
+  private setStatus(record: Status): void {
+    this.status = record;
+    this.ticks.push({ timeNs: record.timeNs, samples: record.samples });
+    while (this.ticks.length > 2 && record.timeNs - this.ticks[0]!.timeNs > 5e9) this.ticks.shift();
+  }
+}
+
+function setRow<T extends { id: number }>(rows: T[], row: T): void {
+  if (row.id > rows.length) throw new StreamError(`row ${row.id} follows row ${rows.length - 1}`);
+  rows[row.id] = row;
+}
+
+function denseIds(what: string, firstId: number, expected: number): void {
+  if (firstId !== expected) throw new StreamError(`${what} ${firstId} follows ${what} ${expected - 1}`);
+}
+
+/** Refuses a column in which an id is used that is not defined yet. */
+function below(what: string, ids: Uint32Array, bound: number): void {
+  for (const id of ids) if (id >= bound) throw new StreamError(`${what} ${id} is used before it is defined`);
+}
+

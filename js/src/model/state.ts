@@ -1,0 +1,20 @@
+/** What a thread was doing at a sample, as one of five words. */
+import { State } from "../stream";
+
+/** Order of the classes everywhere: index into weights, colours and words. */
+export const StateClass = { IDLE: 0, RUNNING: 1, GIL: 2, GIL_WAIT: 3, GC: 4 } as const;
+export const STATE_CLASSES = 5;
+export const STATE_WORDS = ["idle", "running", "holds GIL", "waits for GIL", "GC"] as const;
+
+const CLASS_OF = Uint8Array.from({ length: 256 }, (_, bits) => {
+  if (bits & State.GC) return StateClass.GC;
+  if (bits & State.GIL) return StateClass.GIL;
+  if (bits & State.GIL_WAIT) return StateClass.GIL_WAIT;
+  return bits & State.ACTIVE ? StateClass.RUNNING : StateClass.IDLE;
+});
+
+export const classOf = (state: number): number => CLASS_OF[state & 255]!;
+
+/** True where the thread was doing something: not idle, and not merely waiting for the GIL. */
+export const isActive = (state: number): boolean => (state & (State.ACTIVE | State.GIL | State.GC)) !== 0;
+export const holdsGil = (state: number): boolean => (state & State.GIL) !== 0;

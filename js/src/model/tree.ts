@@ -1,0 +1,92 @@
+/**
+ * A call tree as columns: node 0 is the root, a parent's id is below its children's, children are linked in
+ * the order of their first appearance. So one pass over the ids from the end sums every subtree, and an order
+ * once seen never changes while the tree grows.
+ */
+import { i32, u32, u8 } from "./column";
+
+/** The key of the root. */
+export const NO_KEY = 0xffffffff;
+
+export class CallTree {
+  readonly parent = u32();
+  /** What the node shows: the id of a frame or of a function. */
+  readonly key = u32();
+  readonly depth = u32();
+  /** Which child of its parent it is, modulo 256: for colours that tell siblings apart. */
+  readonly ordinal = u8();
+  readonly firstChild = i32();
+  readonly nextSibling = i32();
+  private readonly lastChild = i32();
+  /** Open-addressing table of node ids by (parent, key); 0 is free. */
+  private table = new Int32Array(4096);
+
+  constructor() {
+    this.parent.push(0);
+    this.key.push(NO_KEY);
+    this.depth.push(0);
+    this.ordinal.push(0);
+    this.firstChild.push(-1);
+    this.nextSibling.push(-1);
+    this.lastChild.push(-1);
+  }
+
+  /** Number of nodes, the root among them. */
+  get size(): number {
+    return this.parent.length;
+  }
+
+  /** Adds a node without looking whether the parent has such a child. */
+  append(parent: number, key: number): number {
+    const node = this.size;
+    const last = this.lastChild.data[parent]!;
+    this.parent.push(parent);
+    this.key.push(key);
+    this.depth.push(this.depth.data[parent]! + 1);
+    this.ordinal.push(last < 0 ? 0 : this.ordinal.data[last]! + 1);
+    this.firstChild.push(-1);
+    this.nextSibling.push(-1);
+    this.lastChild.push(-1);
+    if (last < 0) this.firstChild.data[parent] = node;
+    else this.nextSibling.data[last] = node;
+    this.lastChild.data[parent] = node;
+    return node;
+  }
+
+  /** Gives the parent's child with this key; makes it where there is none. Use with `append` on no tree. */
+  child(parent: number, key: number): number {
+    if (2 * this.size > this.table.length) this.rehash();
+    const mask = this.table.length - 1;
+    let slot = hash(parent, key) & mask;
+    for (let node = this.table[slot]!; node !== 0; node = this.table[slot]!) {
+      if (this.parent.data[node] === parent && this.key.data[node] === key) return node;
+      slot = (slot + 1) & mask;
+    }
+    return (this.table[slot] = this.append(parent, key));
+  }
+
+  /** Nodes from below the root down to `node`. */
+  path(node: number): number[] {
+    const nodes: number[] = [];
+    for (let at = node; at !== 0; at = this.parent.data[at]!) nodes.push(at);
+    return nodes.reverse();
+  }
+
+  private rehash(): void {
+    const table = new Int32Array(2 * this.table.length);
+    const mask = table.length - 1;
+    for (let node = 1; node < this.size; node++) {
+      let slot = hash(this.parent.data[node]!, this.key.data[node]!) & mask;
+      while (table[slot] !== 0) slot = (slot + 1) & mask;
+      table[slot] = node;
+    }
+    this.table = table;
+  }
+}
+
+function hash(parent: number, key: number): number {
+  let h = Math.imul(parent, 0x9e3779b1) ^ Math.imul(key, 0x85ebca6b);
+  h ^= h >>> 15;
+  h = Math.imul(h, 0x2c1b3c6d);
+  return (h ^ (h >>> 13)) >>> 0;
+}

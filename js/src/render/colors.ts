@@ -1,0 +1,129 @@
+/**
+ * Colours of frames and states. Hues are spaced in OKLCH, where equal steps look equal: a package keeps its
+ * hue, functions of it differ a little in hue and lightness, and text on every one of them has a contrast of at
+ * least 4.5 to 1 (tested).
+ */
+export type Theme = "light" | "dark";
+/** Whose code a frame is: the person's own, an installed package, the standard library. */
+export type Origin = "own" | "installed" | "stdlib";
+
+/** Gives an sRGB colour for lightness 0..1, chroma and hue in degrees; out-of-gamut values are clipped. */
+export function oklch(lightness: number, chroma: number, hue: number): [number, number, number] {
+  const a = chroma * Math.cos((hue * Math.PI) / 180);
+  const b = chroma * Math.sin((hue * Math.PI) / 180);
+  const l = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3;
+  const m = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3;
+  const s = (lightness - 0.0894841775 * a - 1.291485548 * b) ** 3;
+  const gamma = (x: number): number => {
+    const value = x <= 0.0031308 ? 12.92 * x : 1.055 * Math.max(x, 0) ** (1 / 2.4) - 0.055;
+    return Math.round(255 * Math.min(1, Math.max(0, value)));
+  };
+  return [
+    gamma(4.0767416621 * l - 3.3077115913 * m + 0.2309699292 * s),
+    gamma(-1.2684380046 * l + 2.6097574011 * m - 0.3413193965 * s),
+    gamma(-0.0041960863 * l - 0.7034186147 * m + 1.707614701 * s),
+  ];
+}
+
+/** WCAG relative luminance of an sRGB colour. */
+export function luminance([r, g, b]: readonly [number, number, number]): number {
+  const linear = (c: number): number => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4);
+  return 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+}
+
+export function contrast(a: readonly [number, number, number], b: readonly [number, number, number]): number {
+  const [dark, light] = [luminance(a), luminance(b)].sort((x, y) => x - y) as [number, number];
+  return (light + 0.05) / (dark + 0.05);
+}
+
+export const css = ([r, g, b]: readonly [number, number, number]): string => `rgb(${r},${g},${b})`;
+
+/** Twelve hues, ordered so that neighbours in the order of appearance are far apart. */
+const HUES = [250, 55, 160, 310, 100, 205, 20, 280, 130, 340, 75, 185];
+const FILL: Record<Theme, Record<Origin, { lightness: number; chroma: number }>> = {
+  light: {
+    own: { lightness: 0.835, chroma: 0.088 },
+    installed: { lightness: 0.87, chroma: 0.052 },
+    stdlib: { lightness: 0.905, chroma: 0.014 },
+  },
+  dark: {
+    own: { lightness: 0.455, chroma: 0.085 },
+    installed: { lightness: 0.4, chroma: 0.05 },
+    stdlib: { lightness: 0.345, chroma: 0.014 },
+  },
+};
+/** Lightness step between siblings, so that borders are seen without lines. */
+const STEP = 0.022;
+
+/** A small hash, the same everywhere (FNV-1a). */
+export function hashText(text: string): number {
+  let h = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
+  return h >>> 0;
+}
+
+/** Whose code lies in a file. */
+export function originOf(file: string, labelled: boolean): Origin {
+  if (labelled) return "own";
+  if (/[\\/](site|dist)-packages[\\/]/.test(file)) return "installed";
+  if (file.startsWith("<frozen ") || /[\\/](lib|lib64|Lib)[\\/](python\d[\d.]*t?[\\/]|[\w.]+\.py$)/.test(file)) return "stdlib";
+  return "own";
+}
+
+/** The package a frame belongs to: its module's first component; a file without package or a cell is its own. */
+export function packageOf(module: string, file: string, origin: Origin): string {
+  if (origin === "stdlib") return "stdlib";
+  return module.split(".")[0] || file;
+}
+
+/** Gives each package a hue: by its name's hash, the next free one where that is taken. */
+export class Hues {
+  private readonly index = new Map<string, number>();
+  private readonly used = new Uint32Array(HUES.length);
+
+  of(name: string): number {
+    let at = this.index.get(name);
+    if (at === undefined) {
+      at = hashText(name) % HUES.length;
+      const least = Math.min(...this.used);
+      while (this.used[at]! > least) at = (at + 1) % HUES.length;
+      this.used[at]!++;
+      this.index.set(name, at);
+    }
+    return HUES[at]!;
+  }
+}
+
+/** Fill of a frame; `variant` is 0, 1 or 2 and differs between siblings, `shade` is a hash of the function. */
+export function frameFill(
+  theme: Theme, origin: Origin, hue: number, shade: number, variant: number,
+): [number, number, number] {
+  const { lightness, chroma } = FILL[theme][origin];
+  const turn = origin === "stdlib" ? 0 : ((shade % 5) - 2) * 5;
+  return oklch(lightness + (variant - 1) * STEP, chroma, hue + turn);
+}
+
+export interface ChartInk {
+  readonly text: string;
+  readonly faint: string;
+  readonly dimFill: string;
+  readonly dimText: string;
+  readonly merged: string;
+  readonly hover: string;
+}
+
+/** Colours of the chart that do not depend on the frame. */
+export const INK: Record<Theme, ChartInk> = {
+  light: {
+    text: "#16202e", faint: "#3a4656", dimFill: "#f0f1f3", dimText: "#666d78", merged: "#d4d8de", hover: "#10182866",
+  },
+  dark: {
+    text: "#f5f7fa", faint: "#d5dbe4", dimFill: "#23272e", dimText: "#949ba6", merged: "#434a55", hover: "#ffffffaa",
+  },
+};
+
+/** State colours, in the order of `StateClass`: from a palette that colour-blind readers can tell apart. */
+export const STATE_COLORS: Record<Theme, readonly string[]> = {
+  light: ["#dfe3e8", "#2f9e6e", "#2f6fd0", "#e0a021", "#8a5cc2"],
+  dark: ["#3a4049", "#3fb383", "#5794ee", "#e5ae3c", "#a982dc"],
+};

@@ -1,0 +1,76 @@
+/** From stream bytes to the profile, and word to whoever shows it. One per session, shared by its views. */
+import { Profile } from "./model/profile";
+import { Assembler, decodeRecord, RecordSplitter, StreamError } from "./stream";
+
+export type SourceState = "starting" | "live" | "ended" | "error";
+
+export class Source {
+  readonly profile = new Profile();
+  /** Why decoding stopped, or null. What came before it stays shown. */
+  failure: string | null = null;
+  /** The sender has said that there is no more. */
+  finished = false;
+  private readonly assembler = new Assembler();
+  private readonly splitter = new RecordSplitter();
+  private readonly listeners = new Set<() => void>();
+  private announced = 0;
+
+  get state(): SourceState {
+    if (this.failure !== null || this.profile.end?.reason === "error") return "error";
+    if (this.profile.end || (this.finished && !this.waiting)) return "ended";
+    return this.profile.threadSamples > 0 ? "live" : "starting";
+  }
+
+  /** First byte that is missing. */
+  get next(): number {
+    return this.assembler.next;
+  }
+
+  /** True while bytes are known to exist that have not arrived, or not in order. */
+  get waiting(): boolean {
+    return this.failure === null && (this.assembler.gap || this.announced > this.assembler.next);
+  }
+
+  /** Takes the piece of the stream at `offset`; `total` is the stream's length as the sender knows it. */
+  receive(offset: number, bytes: Uint8Array, total: number, ended: boolean): void {
+    this.announced = Math.max(this.announced, total);
+    this.finished ||= ended;
+    for (const piece of this.assembler.add(offset, bytes)) this.decode(piece);
+    this.tell();
+  }
+
+  /** Says that no more bytes will come. */
+  finish(): void {
+    this.finished = true;
+    this.announced = this.assembler.next;
+    this.tell();
+  }
+
+  fail(message: string): void {
+    this.failure = message;
+    this.tell();
+  }
+
+  /** Calls `listener` after each change; gives a function that ends this. */
+  onChange(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  private decode(piece: Uint8Array): void {
+    if (this.failure !== null) return;
+    try {
+      for (const body of this.splitter.feed(piece)) {
+        const record = decodeRecord(body);
+        if (record) this.profile.apply(record);
+      }
+    } catch (err) {
+      if (!(err instanceof StreamError)) throw err;
+      this.failure = err.message;
+    }
+  }
+
+  private tell(): void {
+    for (const listener of this.listeners) listener();
+  }
+}

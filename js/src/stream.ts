@@ -1,0 +1,357 @@
+/**
+ * Decodes the stream: the mirror of `nbspy/wire.py`, whose docstring is the specification.
+ *
+ * `Assembler` puts pieces addressed by byte offset in order, `RecordSplitter` cuts bytes into record bodies,
+ * `decodeRecord` reads one body. Columns are typed arrays of their own (copied, so that they are aligned).
+ * Numbers above 2^53 (the two clocks of Hello) lose their last digits; nothing here needs them.
+ */
+import { MessagePackError, readMessagePack } from "./msgpack";
+
+export const MAGIC = Uint8Array.of(0x89, 0x6e, 0x62, 0x73, 0x70, 0x79, 0x0d, 0x0a);
+export const FORMAT_MAJOR = 1;
+const MAX_RECORD_BYTES = 64 << 20;
+const MAX_PENDING_BYTES = 64 << 20;
+
+/** State bits of a thread at a sample; 0 is idle. */
+export const State = { ACTIVE: 1, GIL: 2, GIL_WAIT: 4, GC: 8, EXCEPTION: 16 } as const;
+
+export class StreamError extends Error {}
+
+export interface Hello {
+  kind: "hello";
+  nbspyVersion: string;
+  pid: number;
+  commandLine: string;
+  pythonVersion: string;
+  freeThreaded: boolean;
+  intervalNs: number;
+  blocking: boolean;
+}
+export interface Strings {
+  kind: "strings";
+  firstId: number;
+  texts: string[];
+}
+export interface Frames {
+  kind: "frames";
+  firstId: number;
+  name: Uint32Array;
+  qualname: Uint32Array;
+  file: Uint32Array;
+  shortFile: Uint32Array;
+  module: Uint32Array;
+  line: Int32Array;
+  firstLine: Int32Array;
+  flags: Uint8Array;
+}
+export interface Nodes {
+  kind: "nodes";
+  firstId: number;
+  parent: Uint32Array;
+  frame: Uint32Array;
+}
+export interface ThreadRow {
+  id: number;
+  process: number;
+  osThreadId: number | null;
+  threadId: number;
+  name: string;
+}
+export interface Threads {
+  kind: "threads";
+  rows: ThreadRow[];
+}
+export interface ProcessRow {
+  id: number;
+  pid: number;
+  parentPid: number;
+  commandLine: string;
+}
+export interface Processes {
+  kind: "processes";
+  rows: ProcessRow[];
+}
+export interface Samples {
+  kind: "samples";
+  baseTimeUs: number;
+  startUs: Uint32Array;
+  thread: Uint32Array;
+  node: Uint32Array;
+  state: Uint8Array;
+  count: Uint32Array;
+  weightUs: Uint32Array;
+}
+export interface Status {
+  kind: "status";
+  timeNs: number;
+  samples: number;
+  threadSamples: number;
+  late: number;
+  retried: number;
+  discarded: number;
+  cpuNs: number;
+  attachNs: number;
+  stopCount: number;
+  stopTotalNs: number;
+  stopMedianNs: number;
+  stopP99Ns: number;
+}
+export interface End {
+  kind: "end";
+  timeNs: number;
+  reason: string;
+  errorKind: string;
+  message: string;
+  help: string;
+}
+export interface Labels {
+  kind: "labels";
+  rows: [string, string][];
+}
+export interface Notice {
+  kind: "notice";
+  timeNs: number;
+  text: string;
+}
+export type StreamRecord =
+  | Hello | Strings | Frames | Nodes | Threads | Processes | Samples | Status | End | Labels | Notice;
+
+/** Reads the fields of one record in order, and refuses a field of another type than the one asked for. */
+class Fields {
+  private index = 2;
+  constructor(private readonly values: unknown[]) {}
+
+  private next(): unknown {
+    if (this.index >= this.values.length) throw new StreamError("a record ends early");
+    return this.values[this.index++];
+  }
+  number(): number {
+    const value = this.next();
+    if (typeof value === "number" && Number.isFinite(value)) return value;
+    throw new StreamError("a number is missing in a record");
+  }
+  optionalNumber(): number | null {
+    const value = this.next();
+    if (value === null || typeof value === "number") return value;
+    throw new StreamError("a number is missing in a record");
+  }
+  text(): string {
+    const value = this.next();
+    if (typeof value === "string") return value;
+    throw new StreamError("a text is missing in a record");
+  }
+  flag(): boolean {
+    return this.next() === true;
+  }
+  texts(): string[] {
+    return this.list().map((value) => {
+      if (typeof value === "string") return value;
+      throw new StreamError("a text is missing in a record");
+    });
+  }
+  list(): unknown[] {
+    const value = this.next();
+    if (Array.isArray(value)) return value as unknown[];
+    throw new StreamError("a list is missing in a record");
+  }
+  /** Gives the elements of a list of lists, each as fields read from its start. */
+  rows<T>(read: (row: Fields) => T): T[] {
+    return this.list().map((value) => {
+      if (!Array.isArray(value)) throw new StreamError("a row is missing in a record");
+      const row = new Fields(value as unknown[]);
+      row.index = 0;
+      return read(row);
+    });
+  }
+  bytes(): Uint8Array<ArrayBuffer> {
+    const value = this.next();
+    if (value instanceof Uint8Array) return value.slice();
+    throw new StreamError("a column is missing in a record");
+  }
+  u32(): Uint32Array {
+    return new Uint32Array(this.wholeElements());
+  }
+  i32(): Int32Array {
+    return new Int32Array(this.wholeElements());
+  }
+  private wholeElements(): ArrayBuffer {
+    const { buffer } = this.bytes();
+    if (buffer.byteLength % 4) throw new StreamError(`a column of ${buffer.byteLength} bytes is no array of 4-byte elements`);
+    return buffer;
+  }
+}
+
+function equalLengths<T extends object>(record: T): T {
+  let length = -1;
+  for (const value of Object.values(record)) {
+    if (!ArrayBuffer.isView(value)) continue;
+    const own = (value as Uint8Array).length;
+    if (length >= 0 && own !== length) throw new StreamError("the columns of a record differ in length");
+    length = own;
+  }
+  return record;
+}
+
+function readHello(f: Fields): Hello {
+  const format = f.list();
+  if (format[0] !== FORMAT_MAJOR) {
+    throw new StreamError(`this stream has format ${String(format[0])}; this viewer reads format ${FORMAT_MAJOR}`);
+  }
+  const hello = {
+    kind: "hello" as const, nbspyVersion: f.text(), pid: f.number(), commandLine: f.text(), pythonVersion: f.text(),
+    freeThreaded: f.flag(), intervalNs: f.number(),
+  };
+  f.number(); // clock_origin_ns
+  f.number(); // started_unix_ns
+  return { ...hello, blocking: f.flag() };
+}
+
+/** One reader per kind, in the order of the kinds. */
+const READERS: ((f: Fields) => StreamRecord)[] = [
+  readHello,
+  (f) => ({ kind: "strings", firstId: f.number(), texts: f.texts() }),
+  (f) => equalLengths({
+    kind: "frames", firstId: f.number(), name: f.u32(), qualname: f.u32(), file: f.u32(), shortFile: f.u32(),
+    module: f.u32(), line: f.i32(), firstLine: f.i32(), flags: f.bytes(),
+  }),
+  (f) => equalLengths({ kind: "nodes", firstId: f.number(), parent: f.u32(), frame: f.u32() }),
+  (f) => ({
+    kind: "threads",
+    rows: f.rows((row) => ({
+      id: row.number(), process: row.number(), osThreadId: row.optionalNumber(), threadId: row.number(), name: row.text(),
+    })),
+  }),
+  (f) => ({
+    kind: "processes",
+    rows: f.rows((row) => ({
+      id: row.number(), pid: row.number(), parentPid: row.number(), commandLine: row.text(),
+    })),
+  }),
+  (f) => equalLengths({
+    kind: "samples", baseTimeUs: f.number() / 1000, startUs: f.u32(), thread: f.u32(), node: f.u32(), state: f.bytes(),
+    count: f.u32(), weightUs: f.u32(),
+  }),
+  (f) => ({
+    kind: "status", timeNs: f.number(), samples: f.number(), threadSamples: f.number(), late: f.number(),
+    retried: f.number(), discarded: f.number(), cpuNs: f.number(), attachNs: f.number(), stopCount: f.number(),
+    stopTotalNs: f.number(), stopMedianNs: f.number(), stopP99Ns: f.number(),
+  }),
+  (f) => ({
+    kind: "end", timeNs: f.number(), reason: f.text(), errorKind: f.text(), message: f.text(), help: f.text(),
+  }),
+  (f) => ({ kind: "labels", rows: f.rows((row): [string, string] => [row.text(), row.text()]) }),
+  (f) => ({ kind: "notice", timeNs: f.number(), text: f.text() }),
+];
+
+/** Gives the record in `body` (without its length), or null for a kind this viewer does not know. */
+export function decodeRecord(body: Uint8Array): StreamRecord | null {
+  let values: unknown;
+  try {
+    values = readMessagePack(body);
+  } catch (err) {
+    if (!(err instanceof MessagePackError)) throw err;
+    throw new StreamError(`not an nbspy record: ${err.message}`);
+  }
+  if (!Array.isArray(values) || values.length < 2) throw new StreamError("not an nbspy record");
+  const reader = READERS[values[0] as number];
+  return reader ? reader(new Fields(values as unknown[])) : null;
+}
+
+/** Cuts a byte stream, arriving in pieces of any size, into record bodies. */
+export class RecordSplitter {
+  private buffer = new Uint8Array(1 << 16);
+  private start = 0;
+  private end = 0;
+  private magicSeen = false;
+
+  /** Gives the record bodies that `data` completes. They are views that are valid until the next call. */
+  feed(data: Uint8Array): Uint8Array[] {
+    this.append(data);
+    if (!this.magicSeen) {
+      for (let i = 0; i < Math.min(this.end, MAGIC.length); i++) {
+        if (this.buffer[i] !== MAGIC[i]) throw new StreamError("not an nbspy recording: the signature is missing");
+      }
+      if (this.end < MAGIC.length) return [];
+      this.magicSeen = true;
+      this.start = MAGIC.length;
+    }
+    const bodies: Uint8Array[] = [];
+    const view = new DataView(this.buffer.buffer);
+    while (this.end - this.start >= 4) {
+      const length = view.getUint32(this.start, true);
+      if (length > MAX_RECORD_BYTES) throw new StreamError(`a record of ${length} bytes is announced`);
+      if (this.end - this.start - 4 < length) break;
+      bodies.push(this.buffer.subarray(this.start + 4, this.start + 4 + length));
+      this.start += 4 + length;
+    }
+    return bodies;
+  }
+
+  private append(data: Uint8Array): void {
+    const kept = this.end - this.start;
+    if (this.end + data.length > this.buffer.length) {
+      const roomy = kept + data.length > this.buffer.length;
+      const target = roomy ? new Uint8Array(2 * (kept + data.length)) : this.buffer;
+      target.set(this.buffer.subarray(this.start, this.end));
+      this.buffer = target;
+      this.start = 0;
+      this.end = kept;
+    }
+    this.buffer.set(data, this.end);
+    this.end += data.length;
+  }
+}
+
+/**
+ * Puts pieces of the stream in order. Pieces may be lost, repeated, overlapping or out of order; what lies
+ * beyond a gap waits (bounded) until the gap is filled.
+ */
+export class Assembler {
+  /** First byte not yet given out. */
+  next = 0;
+  /** Length of the stream as far as the sender has told. */
+  total = 0;
+  private pending: { offset: number; bytes: Uint8Array }[] = [];
+  private pendingBytes = 0;
+
+  /** True while bytes beyond a missing one have arrived or are known to exist. */
+  get gap(): boolean {
+    return this.pending.length > 0;
+  }
+
+  /** Takes the piece at `offset` and gives the bytes that now follow what was given out before. */
+  add(offset: number, bytes: Uint8Array): Uint8Array[] {
+    this.total = Math.max(this.total, offset + bytes.length);
+    if (offset > this.next) {
+      this.hold(offset, bytes);
+      return [];
+    }
+    const ready: Uint8Array[] = [];
+    this.take(offset, bytes, ready);
+    while (this.pending.length && this.pending[0]!.offset <= this.next) {
+      const piece = this.pending.shift()!;
+      this.pendingBytes -= piece.bytes.length;
+      this.take(piece.offset, piece.bytes, ready);
+    }
+    return ready;
+  }
+
+  private take(offset: number, bytes: Uint8Array, ready: Uint8Array[]): void {
+    const fresh = bytes.subarray(this.next - offset);
+    if (!fresh.length) return;
+    ready.push(fresh);
+    this.next += fresh.length;
+  }
+
+  private hold(offset: number, bytes: Uint8Array): void {
+    const { pending } = this;
+    let at = pending.length;
+    while (at > 0 && pending[at - 1]!.offset > offset) at--;
+    const before = pending[at - 1];
+    if (before && before.offset + before.bytes.length >= offset + bytes.length) return;
+    pending.splice(at, 0, { offset, bytes: bytes.slice() });
+    this.pendingBytes += bytes.length;
+    // What is farthest from the gap goes first: the sender has it still.
+    while (this.pendingBytes > MAX_PENDING_BYTES) this.pendingBytes -= pending.pop()!.bytes.length;
+  }
+}

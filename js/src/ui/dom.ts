@@ -1,0 +1,53 @@
+/** Making and changing elements. Text goes in as text: nothing here takes markup. */
+
+export function el<K extends keyof HTMLElementTagNameMap>(
+  tag: K, className = "", ...children: (Node | string)[]
+): HTMLElementTagNameMap[K] {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  element.append(...children);
+  return element;
+}
+
+export function button(className: string, label: string, text: string, onClick: () => void): HTMLButtonElement {
+  const element = el("button", className, text);
+  element.type = "button";
+  element.title = label;
+  if (text !== label) element.setAttribute("aria-label", label);
+  element.addEventListener("click", onClick);
+  return element;
+}
+
+/** Writes only what differs: an untouched node costs no layout. */
+export function setText(node: Node, text: string): void {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+export function setAttribute(element: Element, name: string, value: string): void {
+  if (element.getAttribute(name) !== value) element.setAttribute(name, value);
+}
+
+export function show(element: HTMLElement, visible: boolean): void {
+  if (element.hidden === visible) element.hidden = !visible;
+}
+
+/** What has to be undone when the view goes. */
+export class Cleanup {
+  private tasks: (() => void)[] = [];
+
+  add(task: () => void): void {
+    this.tasks.push(task);
+  }
+
+  listen<E extends Event>(
+    target: EventTarget, type: string, listener: (event: E) => void, options?: AddEventListenerOptions,
+  ): void {
+    target.addEventListener(type, listener as EventListener, options);
+    this.add(() => target.removeEventListener(type, listener as EventListener, options));
+  }
+
+  run(): void {
+    for (const task of this.tasks.reverse()) task();
+    this.tasks = [];
+  }
+}

@@ -1,0 +1,185 @@
+/** The header: is it working, what is it, how much was seen, what is wrong, where is it hot. */
+import { count, duration, elapsed, percent, plural, programName } from "../model/format";
+import { hottestPath } from "../model/hottest";
+import { tame } from "../model/names";
+import type { ViewState } from "../model/view-state";
+import type { Source, SourceState } from "../source";
+import type { Cleanup } from "./dom";
+import { button, el, setAttribute, setText, show } from "./dom";
+import type { Tooltip, TooltipContent } from "./tooltip";
+
+/** Reasons of the end record, in words. */
+const REASONS = new Map([["stopped", "Stopped"], ["duration", "Done"], ["target-ended", "Target ended"], ["error", "Failed"]]);
+/** Names of the hottest path that are shown: the last ones. */
+const HOT_NAMES = 4;
+/** Share of late ticks from which it is worth a word. */
+const LATE_SHARE = 0.02;
+
+export interface HeaderFacts {
+  readonly state: SourceState;
+  /** Seconds since data last came; 0 while it comes. */
+  readonly silentSeconds: number;
+  /** True while a gap has been open for a while. */
+  readonly gap: boolean;
+}
+
+export class Header {
+  readonly element = el("header", "nbspy-header");
+  readonly hotLine = el("div", "nbspy-hot");
+  private readonly dot = el("span", "nbspy-dot");
+  private readonly word = el("strong", "nbspy-word");
+  private readonly target = el("span", "nbspy-target");
+  private readonly program = el("strong");
+  private readonly targetRest = el("span", "nbspy-muted nbspy-optional");
+  private readonly counts = el("button", "nbspy-fact nbspy-counts");
+  private readonly gil = el("span", "nbspy-fact nbspy-gil");
+  private readonly gilText = el("span");
+  private readonly gilBar = el("i");
+  private readonly warning = el("button", "nbspy-pill nbspy-amber");
+  private readonly notices = el("button", "nbspy-pill");
+  private readonly hint = el("span", "nbspy-pill");
+  private warningLines: string[] = [];
+  private hotShown = "";
+
+  constructor(private readonly source: Source, private readonly state: ViewState, tooltip: Tooltip, cleanup: Cleanup, help: () => void) {
+    this.target.append(this.program, this.targetRest);
+    const meter = el("span", "nbspy-meter", this.gilBar);
+    this.gil.append(this.gilText, meter);
+    this.gil.title = "Share of the time in which some thread held the GIL";
+    for (const pill of [this.counts, this.warning, this.notices]) pill.type = "button";
+    this.element.append(
+      this.dot, this.word, this.target, el("span", "nbspy-grow"), this.hint, this.notices, this.warning, this.counts, this.gil,
+      button("nbspy-icon", "Keys and gestures (?)", "?", help),
+    );
+    this.explain(cleanup, tooltip, this.warning, () => ({ title: "Not everything was seen", text: this.warningLines }));
+    this.explain(cleanup, tooltip, this.notices, () => ({
+      title: "Notices", text: source.profile.notices.slice(-8).map((notice) => tame(notice.text)),
+    }));
+    this.explain(cleanup, tooltip, this.counts, () => ({ title: "Sampling", rows: this.samplingRows() }));
+  }
+
+  update(facts: HeaderFacts): void {
+    const { profile } = this.source;
+    const { hello, status } = profile;
+    this.dot.dataset["look"] = this.dotLook(facts);
+    setText(this.word, this.stateWord(facts.state));
+    setText(this.program, hello ? tame(programName(hello.commandLine)) : "");
+    setText(this.targetRest, hello ? ` pid ${hello.pid} · Python ${tame(hello.pythonVersion)}` : "");
+    setAttribute(this.target, "title", hello ? tame(hello.commandLine) : "");
+    const samples = status?.samples ?? 0;
+    const rate = profile.achievedRateHz;
+    const words = samples ? plural(samples, "sample") : plural(profile.threadSamples, "thread sample");
+    setText(this.counts, words + (rate === null ? "" : ` · ${rate < 10 ? rate.toFixed(1) : count(rate)}/s`));
+    show(this.counts, profile.threadSamples > 0);
+    this.updateGil();
+    this.updateWarning();
+    setText(this.notices, plural(profile.notices.length, "notice"));
+    show(this.notices, profile.notices.length > 0);
+    const hint = facts.gap ? "waiting for lost data"
+      : facts.silentSeconds >= 5 ? `no data for ${facts.silentSeconds} s` : "";
+    setText(this.hint, hint);
+    show(this.hint, hint !== "");
+    this.updateHotLine();
+  }
+
+  private dotLook(facts: HeaderFacts): string {
+    if (facts.state === "error") return "error";
+    if (facts.state !== "live") return facts.state;
+    return facts.silentSeconds >= 5 ? "silent" : this.warningLines.length ? "late" : "live";
+  }
+
+  private stateWord(state: SourceState): string {
+    const { profile } = this.source;
+    const time = profile.endUs > 0 ? ` ${elapsed(profile.endUs)}` : "";
+    if (state === "starting") return profile.hello ? "Starting" : "Attaching";
+    if (state === "live") return `Live${time}`;
+    const reason = profile.end ? (REASONS.get(profile.end.reason) ?? "Ended") : state === "error" ? "Failed" : "Ended";
+    return reason + time;
+  }
+
+  private updateGil(): void {
+    const { selected, profile } = this.state;
+    const shown = !profile.hello?.freeThreaded && selected.spanUs > 0;
+    show(this.gil, shown);
+    if (!shown) return;
+    const share = Math.min(1, selected.gilUs / selected.spanUs);
+    setText(this.gilText, `GIL ${percent(share)}`);
+    this.gilBar.style.width = `${100 * share}%`;
+  }
+
+  private updateWarning(): void {
+    const { status } = this.source.profile;
+    const words: string[] = [];
+    this.warningLines = [];
+    if (status && status.discarded > 0) {
+      words.push(`${count(status.discarded)} discarded`);
+      this.warningLines.push(
+        `${plural(status.discarded, "sample")} discarded: no copy of the target's stacks was provably of one instant. `
+        + "They are missing from the picture; none was guessed.",
+      );
+    }
+    const ticks = status ? status.samples + status.discarded : 0;
+    if (status && ticks && status.late / ticks >= LATE_SHARE) {
+      words.push(`${percent(status.late / ticks)} late`);
+      this.warningLines.push(
+        `${plural(status.late, "sample")} of ${count(ticks)} began late: the machine is busy, or the rate is higher than it allows. `
+        + "Shares stay right: each sample counts for the time until the next.",
+      );
+    }
+    setText(this.warning, words.join(" · "));
+    show(this.warning, words.length > 0);
+  }
+
+  private samplingRows(): string[][] {
+    const { hello, status, threadSamples } = this.source.profile;
+    const rows = [["Thread samples", count(threadSamples)]];
+    if (hello) rows.push(["Asked-for rate", `${count(1e9 / hello.intervalNs)}/s`]);
+    if (hello) rows.push(["Mode", hello.blocking ? "blocking: the GIL's holder stops for each copy" : "non-blocking"]);
+    if (!status) return rows;
+    rows.push(["Late, retried, discarded", `${count(status.late)}, ${count(status.retried)}, ${count(status.discarded)}`]);
+    if (status.stopCount) {
+      rows.push(["Stop of the target", `median ${duration(status.stopMedianNs / 1e3)}, 99 % below ${duration(status.stopP99Ns / 1e3)}`]);
+      if (status.timeNs) rows.push(["Stopped in all", percent(status.stopTotalNs / status.timeNs)]);
+    }
+    if (status.timeNs) rows.push(["The sampler's own CPU", percent(status.cpuNs / status.timeNs)]);
+    if (status.attachNs) rows.push(["Attached in", duration(status.attachNs / 1e3)]);
+    return rows;
+  }
+
+  /** Says the hottest path in words; each name zooms to its frame. */
+  private updateHotLine(): void {
+    const { state } = this;
+    const weights = state.selected.activeWeights;
+    const busy = weights.total[0]! > 0;
+    const path = hottestPath(state.tree, busy ? weights.total : state.total);
+    const text = path ? `${path.nodes.join()} ${percent(path.share)} ${String(busy)} ${state.granularity}` : "";
+    if (text === this.hotShown) return;
+    this.hotShown = text;
+    if (!path) {
+      this.hotLine.replaceChildren();
+      return;
+    }
+    const shown = path.nodes.slice(-HOT_NAMES);
+    const parts: (Node | string)[] = [el("span", "nbspy-muted", "Hottest")];
+    if (shown.length < path.nodes.length) parts.push(el("span", "nbspy-muted", "…"));
+    shown.forEach((node, i) => {
+      if (i) parts.push(el("span", "nbspy-muted nbspy-arrow", "→"));
+      parts.push(button("nbspy-link", state.placeOf(node) || state.nameOf(node), state.nameOf(node), () => state.zoomTo(node)));
+    });
+    const share = el("strong", "nbspy-share", percent(path.share));
+    const of = busy && state.selection.mode === "all" ? "of running time" : "";
+    this.hotLine.replaceChildren(...parts, share, ...(of ? [el("span", "nbspy-muted nbspy-optional", of)] : []));
+  }
+
+  private explain(cleanup: Cleanup, tooltip: Tooltip, anchor: HTMLElement, content: () => TooltipContent): void {
+    const open = (): void => {
+      const box = anchor.getBoundingClientRect();
+      tooltip.show(content(), box.left, box.bottom - 8);
+    };
+    const close = (): void => tooltip.hide();
+    cleanup.listen(anchor, "pointerenter", open);
+    cleanup.listen(anchor, "focus", open);
+    cleanup.listen(anchor, "pointerleave", close);
+    cleanup.listen(anchor, "blur", close);
+  }
+}

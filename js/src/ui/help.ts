@@ -1,0 +1,58 @@
+/** The list of keys and gestures. */
+import type { Cleanup } from "./dom";
+import { button, el } from "./dom";
+
+const KEYS: [string, string][] = [
+  ["← → ↑ ↓", "move between parent, child and siblings"],
+  ["Enter, click", "zoom to a frame"],
+  ["Esc", "back: zoom, then filters"],
+  ["/", "search: text, file:line or /regex/"],
+  ["n, N", "next and previous match"],
+  ["drag in the timeline", "select a range of time; double click clears"],
+  ["Ctrl + wheel", "zoom the timeline"],
+  ["click a thread", "show it alone; shift-click adds"],
+  ["i, l", "icicle or flame; functions or lines"],
+  ["?", "this list"],
+];
+
+const STATES = [["2", "holds GIL"], ["1", "running"], ["3", "waits for GIL"], ["4", "GC"], ["0", "idle"]] as const;
+
+export class Help {
+  readonly element = el("div", "nbspy-help");
+  private before: Element | null = null;
+
+  constructor(private readonly closed: () => void, cleanup: Cleanup) {
+    const table = el("table");
+    for (const [keys, what] of KEYS) table.append(el("tr", "", el("th", "", keys), el("td", "", what)));
+    const legend = el("p", "nbspy-legend");
+    for (const [state, word] of STATES) {
+      const square = el("span", "nbspy-state");
+      square.dataset["state"] = state;
+      legend.append(el("span", "", square, ` ${word}`));
+    }
+    const close = button("nbspy-icon", "Close (Esc)", "✕", () => this.toggle(false));
+    const card = el("div", "nbspy-help-card", el("div", "nbspy-help-head", el("strong", "", "Keys and gestures"), close), table, legend);
+    this.element.append(card);
+    this.element.hidden = true;
+    this.element.tabIndex = -1;
+    this.element.setAttribute("role", "dialog");
+    this.element.setAttribute("aria-label", "Keys and gestures");
+    cleanup.listen(this.element, "click", (event) => {
+      if (event.target === this.element) this.toggle(false);
+    });
+  }
+
+  get open(): boolean {
+    return !this.element.hidden;
+  }
+
+  toggle(open = !this.open): void {
+    if (open === this.open) return;
+    this.element.hidden = !open;
+    if (open) {
+      this.before = document.activeElement;
+      this.element.focus();
+    } else if (this.before instanceof HTMLElement && this.before.isConnected) this.before.focus();
+    else this.closed();
+  }
+}

@@ -1,0 +1,178 @@
+/** The threads: what each does now, its share of the time, its last half minute. A click selects. */
+import { RECENT_SECONDS } from "../model/activity";
+import { percent } from "../model/format";
+import { tame } from "../model/names";
+import { classOf, STATE_WORDS } from "../model/state";
+import { steadyOrder } from "../model/thread-order";
+import type { ViewState } from "../model/view-state";
+import type { Cleanup } from "./dom";
+import { el, setAttribute, setText } from "./dom";
+
+const SVG = "http://www.w3.org/2000/svg";
+const ROW_PX = 40;
+/** A row passes another when its share is this much greater. */
+const MARGIN = 0.03;
+const SPARK_WIDTH = 56;
+const SPARK_HEIGHT = 16;
+
+interface Row {
+  readonly element: HTMLTableRowElement;
+  readonly square: HTMLElement;
+  readonly name: HTMLButtonElement;
+  readonly osId: HTMLElement;
+  readonly now: HTMLElement;
+  readonly active: HTMLElement;
+  readonly gil: HTMLElement;
+  readonly spark: SVGPathElement;
+}
+
+export class ThreadTable {
+  readonly element = el("aside", "nbspy-threads-panel");
+  /** Thread ids in the order shown. */
+  order: number[] = [];
+  private readonly scroller = el("div", "nbspy-threads-scroll");
+  private readonly total = el("span", "nbspy-muted");
+  private readonly body = el("tbody");
+  private readonly rows = new Map<number, Row>();
+  private readonly shares = new Float32Array(RECENT_SECONDS);
+
+  constructor(private readonly state: ViewState, cleanup: Cleanup) {
+    const table = el("table", "nbspy-threads");
+    const head = el("tr");
+    for (const [text, hint] of [
+      ["Thread", ""], ["Active", "Share of the time in which it was running"], ["GIL", "Share of the time in which it held the GIL"],
+      ["30 s", "Activity in the last 30 s"],
+    ] as const) {
+      const cell = el("th", "", text);
+      cell.scope = "col";
+      if (hint) cell.title = hint;
+      head.append(cell);
+    }
+    head.firstElementChild!.append(" ", this.total);
+    table.append(el("thead", "", head), this.body);
+    this.scroller.append(table);
+    this.element.append(this.scroller);
+    this.element.setAttribute("aria-label", "Threads");
+    cleanup.listen<MouseEvent>(this.body, "click", (event) => {
+      const row = (event.target as Element).closest<HTMLElement>("tr[data-thread]");
+      if (row) state.toggleThread(Number(row.dataset["thread"]), event.shiftKey || event.ctrlKey || event.metaKey);
+    });
+    // Shift-click would select the text between.
+    cleanup.listen<MouseEvent>(this.body, "mousedown", (event) => {
+      if (event.shiftKey) event.preventDefault();
+    });
+    cleanup.listen(this.scroller, "scroll", () => this.updateVisible(), { passive: true });
+  }
+
+  update(): void {
+    const { state } = this;
+    const { threads } = state.profile;
+    const all = threads.map((thread) => thread.id);
+    setText(this.total, String(all.length));
+    const held = this.element.matches(":hover") || this.element.contains(document.activeElement);
+    if (!held || all.length !== this.order.length) {
+      const share = (thread: number): number => this.activeShare(thread);
+      this.order = steadyOrder(this.order, all, share, held ? Infinity : MARGIN);
+      this.arrange();
+    }
+    this.updateVisible();
+  }
+
+  /** Updates the rows in sight: two hundred threads cost no more than ten. */
+  updateVisible(): void {
+    const { scrollTop, clientHeight } = this.scroller;
+    const first = Math.max(0, Math.floor(scrollTop / ROW_PX) - 2);
+    const last = Math.min(this.order.length, first + Math.ceil((clientHeight || 400) / ROW_PX) + 4);
+    for (let i = first; i < last; i++) this.updateRow(this.order[i]!);
+  }
+
+  /** Marks the selected threads. */
+  updateSelection(): void {
+    const { threads } = this.state.selection;
+    for (const [thread, row] of this.rows) {
+      row.element.classList.toggle("nbspy-selected", threads.has(thread));
+      row.element.classList.toggle("nbspy-unselected", threads.size > 0 && !threads.has(thread));
+      setAttribute(row.name, "aria-pressed", String(threads.has(thread)));
+    }
+  }
+
+  private activeShare(thread: number): number {
+    const time = this.state.selected.threads[thread];
+    return time && time.seen > 0 ? time.active / time.seen : 0;
+  }
+
+  private arrange(): void {
+    let before: ChildNode | null = this.body.firstChild;
+    for (const thread of this.order) {
+      const { element } = this.rowOf(thread);
+      if (element === before) before = before.nextSibling;
+      else this.body.insertBefore(element, before);
+    }
+  }
+
+  private rowOf(thread: number): Row {
+    let row = this.rows.get(thread);
+    if (!row) {
+      row = makeRow(thread);
+      this.rows.set(thread, row);
+      const { threads } = this.state.selection;
+      row.element.classList.toggle("nbspy-unselected", threads.size > 0 && !threads.has(thread));
+    }
+    return row;
+  }
+
+  private updateRow(thread: number): void {
+    const row = this.rowOf(thread);
+    const { profile, selected, names, granularity } = this.state;
+    const info = profile.threads[thread]!;
+    const time = selected.threads[thread];
+    const id = info.osThreadId === null ? `0x${info.threadId.toString(16).toUpperCase()}` : String(info.osThreadId);
+    setText(row.name, tame(info.name) || `thread ${id}`);
+    setText(row.osId, id);
+    if (!time) {
+      setText(row.now, "not seen");
+      return;
+    }
+    const kind = classOf(profile.runs.state.data[time.lastRun]!);
+    const leaf = profile.runs.node.data[time.lastRun]!;
+    const node = granularity === "line" ? leaf : profile.functionNodeOf.data[leaf]!;
+    const name = node ? names.name(selected.tree.key.data[node]!) : "";
+    setAttribute(row.square, "data-state", String(kind));
+    setText(row.now, name ? `${STATE_WORDS[kind]!} · ${name}` : STATE_WORDS[kind]!);
+    setAttribute(row.now, "title", node ? `${STATE_WORDS[kind]!} in ${name}, ${names.place(selected.tree.key.data[node]!)}` : "");
+    setText(row.active, percent(time.active / time.seen));
+    setText(row.gil, percent(time.gil / time.seen));
+    setAttribute(row.spark, "d", sparkPath(profile.activity.recentShares(thread, profile.endUs, this.shares)));
+  }
+}
+
+function makeRow(thread: number): Row {
+  const name = el("button", "nbspy-thread-name");
+  name.type = "button";
+  name.setAttribute("aria-pressed", "false");
+  const row = {
+    element: el("tr"), square: el("span", "nbspy-state"), name, osId: el("span", "nbspy-muted nbspy-os-id"),
+    now: el("div", "nbspy-now"), active: el("td", "nbspy-number"), gil: el("td", "nbspy-number"),
+    spark: document.createElementNS(SVG, "path"),
+  };
+  row.element.dataset["thread"] = String(thread);
+  const first = el("td", "nbspy-thread-cell", el("div", "nbspy-thread-line", row.square, row.name, row.osId), row.now);
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", `0 0 ${SPARK_WIDTH} ${SPARK_HEIGHT}`);
+  svg.setAttribute("class", "nbspy-spark");
+  svg.setAttribute("aria-hidden", "true");
+  svg.append(row.spark);
+  row.element.append(first, row.active, row.gil, el("td", "nbspy-spark-cell", svg));
+  return row;
+}
+
+/** An area of 30 bars, without gaps between. */
+function sparkPath(shares: Float32Array): string {
+  const step = SPARK_WIDTH / shares.length;
+  let path = `M0 ${SPARK_HEIGHT}`;
+  shares.forEach((share, i) => {
+    const y = (SPARK_HEIGHT - 1 - share * (SPARK_HEIGHT - 1)).toFixed(1);
+    path += `V${y}H${((i + 1) * step).toFixed(1)}`;
+  });
+  return `${path}V${SPARK_HEIGHT}Z`;
+}

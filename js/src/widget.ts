@@ -1,0 +1,173 @@
+/**
+ * Entry for notebooks (anywidget). The kernel sends pieces of the stream; everything else happens here, because a
+ * busy kernel answers nobody. The source is kept per model; each render makes a view of its own.
+ *
+ * kernel -> browser: `{type: "stream", offset, total, ended}` and one buffer: bytes of the stream from `offset`.
+ * browser -> kernel: `{type: "request", offset}`: the first byte missing, when a view is made and when a gap stays.
+ */
+import { Source } from "./source";
+import { Explorer } from "./ui/explorer";
+import { Cleanup, el } from "./ui/dom";
+import type { ThemeChoice } from "./ui/theme";
+
+const GAP_MS = 3000;
+/** A kernel that was asked answers when it is free: it is not asked the same again before this. */
+const ASK_AGAIN_MS = 15000;
+const MIN_HEIGHT_PX = 160;
+const DEFAULT_HEIGHT_PX = 420;
+
+interface Model {
+  get(name: string): unknown;
+  set(name: string, value: unknown): void;
+  save_changes(): void;
+  on(name: string, listener: (...args: never[]) => void): void;
+  off(name: string, listener: (...args: never[]) => void): void;
+  send(content: unknown): void;
+}
+
+interface StreamMessage {
+  type?: unknown;
+  offset?: unknown;
+  total?: unknown;
+  ended?: unknown;
+}
+
+interface Shared {
+  readonly source: Source;
+  users: number;
+  close(): void;
+}
+
+const sharedByModel = new WeakMap<Model, Shared>();
+
+function asBytes(buffer: DataView | ArrayBuffer | Uint8Array): Uint8Array {
+  return ArrayBuffer.isView(buffer) ? new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength) : new Uint8Array(buffer);
+}
+
+function request(model: Model, source: Source): void {
+  model.send({ type: "request", offset: source.next });
+}
+
+/** Asks for what is missing where a gap stays open. */
+function watchGaps(model: Model, source: Source): () => void {
+  let since = 0;
+  let at = -1;
+  let asked = -Infinity;
+  const timer = setInterval(() => {
+    const now = performance.now();
+    if (!source.waiting) since = 0;
+    else if (!since || at !== source.next) [since, at] = [now, source.next];
+    else if (now - since >= GAP_MS && now - asked >= ASK_AGAIN_MS) {
+      asked = now;
+      request(model, source);
+    }
+  }, 500);
+  return () => clearInterval(timer);
+}
+
+function open(model: Model): Shared {
+  const known = sharedByModel.get(model);
+  if (known) return known;
+  const source = new Source();
+  const receive = (content: StreamMessage, buffers: DataView[]): void => {
+    if (content.type !== "stream" || typeof content.offset !== "number") return;
+    const bytes = buffers[0] ? asBytes(buffers[0]) : new Uint8Array();
+    source.receive(content.offset, bytes, Number(content.total) || 0, content.ended === true);
+  };
+  model.on("msg:custom", receive);
+  const stopWatching = watchGaps(model, source);
+  const shared: Shared = {
+    source,
+    users: 0,
+    close: () => {
+      model.off("msg:custom", receive);
+      stopWatching();
+      sharedByModel.delete(model);
+    },
+  };
+  sharedByModel.set(model, shared);
+  return shared;
+}
+
+function use(model: Model): { source: Source; leave: () => void } {
+  const shared = open(model);
+  shared.users++;
+  return {
+    source: shared.source,
+    leave: () => {
+      if (--shared.users === 0) shared.close();
+    },
+  };
+}
+
+function initialize({ model }: { model: Model }): () => void {
+  return use(model).leave;
+}
+
+function render({ model, el: parent }: { model: Model; el: HTMLElement }): () => void {
+  const { source, leave } = use(model);
+  const cleanup = new Cleanup();
+  const explorer = new Explorer(source);
+  const setHeight = (): void => {
+    const height = Number(model.get("height")) || DEFAULT_HEIGHT_PX;
+    explorer.root.style.height = `${Math.max(MIN_HEIGHT_PX, height)}px`;
+  };
+  const setTheme = (): void => {
+    const theme = model.get("theme");
+    explorer.setTheme(theme === "light" || theme === "dark" ? theme : ("auto" satisfies ThemeChoice));
+  };
+  model.on("change:height", setHeight);
+  model.on("change:theme", setTheme);
+  addHeightHandle(model, explorer, cleanup);
+  setHeight();
+  explorer.mount(parent);
+  setTheme();
+  request(model, source);
+  return () => {
+    model.off("change:height", setHeight);
+    model.off("change:theme", setTheme);
+    cleanup.run();
+    explorer.dispose();
+    leave();
+  };
+}
+
+function addHeightHandle(model: Model, explorer: Explorer, cleanup: Cleanup): void {
+  const handle = el("div", "nbspy-handle");
+  handle.tabIndex = 0;
+  handle.setAttribute("role", "separator");
+  handle.setAttribute("aria-orientation", "horizontal");
+  handle.setAttribute("aria-label", "Height");
+  const { root } = explorer;
+  const set = (height: number): void => {
+    root.style.height = `${Math.max(MIN_HEIGHT_PX, Math.round(height))}px`;
+  };
+  const save = (): void => {
+    model.set("height", root.offsetHeight);
+    model.save_changes();
+  };
+  let grip: { y: number; height: number } | null = null;
+  cleanup.listen<PointerEvent>(handle, "pointerdown", (event) => {
+    grip = { y: event.clientY, height: root.offsetHeight };
+    handle.setPointerCapture(event.pointerId);
+    event.preventDefault();
+  });
+  cleanup.listen<PointerEvent>(handle, "pointermove", (event) => {
+    if (grip) set(grip.height + event.clientY - grip.y);
+  });
+  const release = (): void => {
+    if (grip) save();
+    grip = null;
+  };
+  cleanup.listen(handle, "pointerup", release);
+  cleanup.listen(handle, "pointercancel", release);
+  cleanup.listen<KeyboardEvent>(handle, "keydown", (event) => {
+    if (event.key !== "ArrowUp" && event.key !== "ArrowDown") return;
+    set(root.offsetHeight + (event.key === "ArrowDown" ? 20 : -20));
+    save();
+    event.preventDefault();
+  });
+  explorer.append(handle);
+}
+
+export default { initialize, render };
