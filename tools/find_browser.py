@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from pathlib import Path
+from typing import Final
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-APPLICATIONS = (
-    "/Applications/Chromium.app/Contents/MacOS/Chromium",
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS: Final = (
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+    "--no-first-run",
 )
 
 
 def find_browser() -> str | None:
-    """Return the path of the browser: NBSPY_TEST_BROWSER, else the first known one; None where there is none."""
-    chosen = os.environ.get("NBSPY_TEST_BROWSER")
-    if chosen:
-        return chosen
-    found = (shutil.which(name) for name in NAMES)
-    return next(filter(None, found), None) or next((path for path in APPLICATIONS if Path(path).exists()), None)
+    """Return the path of the first known browser on PATH; None where there is none."""
+    return next(filter(None, map(shutil.which, NAMES)), None)

@@ -69,7 +69,7 @@ def python_tests(outcome: Outcome) -> None:
     command = [sys.executable, "-m", "pytest", *sys.argv[1:]]
     if find_browser() is None:
         command += ["-m", "not browser"]
-        how = "Chromium: apt install chromium, brew install chromium, or NBSPY_TEST_BROWSER=/path/to/it"
+        how = "Chromium: apt install chromium, brew install chromium"
         outcome.not_run.append(("notebook tests in a real browser", how))
     run("Python tests (pytest)", command, ROOT, outcome)
 
