@@ -101,7 +101,8 @@ def _dump(arguments: argparse.Namespace) -> int:
 
 
 def _processes(_: argparse.Namespace) -> int:
-    _print_table(tables.process_table(observe.processes()))
+    others = [process for process in observe.processes() if process.pid != os.getpid()]
+    _print_table(tables.process_table(others))
     return 0
 
 

@@ -85,7 +85,7 @@ class Record(msgspec.Struct, array_like=True, frozen=True):
     sequence: int
 
 
-class Hello(Record, tag=0):
+class Hello(Record, frozen=True, tag=0):
     """The first record."""
 
     format: tuple[int, int]
@@ -106,12 +106,12 @@ class Hello(Record, tag=0):
     """True where the thread that may change frames is stopped for each copy."""
 
 
-class Strings(Record, tag=1):
+class Strings(Record, frozen=True, tag=1):
     first_id: int
     texts: list[str]
 
 
-class Frames(Record, tag=2):
+class Frames(Record, frozen=True, tag=2):
     first_id: int
     name: bytes
     qualname: bytes
@@ -123,7 +123,7 @@ class Frames(Record, tag=2):
     flags: bytes
 
 
-class Nodes(Record, tag=3):
+class Nodes(Record, frozen=True, tag=3):
     first_id: int
     parent: bytes
     frame: bytes
@@ -139,7 +139,7 @@ class ThreadRow(msgspec.Struct, array_like=True, frozen=True):
     interpreter: int
 
 
-class Threads(Record, tag=4):
+class Threads(Record, frozen=True, tag=4):
     rows: list[ThreadRow]
 
 
@@ -150,11 +150,11 @@ class ProcessRow(msgspec.Struct, array_like=True, frozen=True):
     command_line: str
 
 
-class Processes(Record, tag=5):
+class Processes(Record, frozen=True, tag=5):
     rows: list[ProcessRow]
 
 
-class Samples(Record, tag=6):
+class Samples(Record, frozen=True, tag=6):
     base_time_ns: int
     start_us: bytes
     thread: bytes
@@ -164,7 +164,7 @@ class Samples(Record, tag=6):
     weight_us: bytes
 
 
-class Status(Record, tag=7):
+class Status(Record, frozen=True, tag=7):
     """Counters since the start of the sampler; sent a few times a second and last before the end."""
 
     time_ns: int
@@ -189,7 +189,7 @@ class Status(Record, tag=7):
     stop_p99_ns: int
 
 
-class End(Record, tag=8):
+class End(Record, frozen=True, tag=8):
     """The last record of a stream that ended in order."""
 
     time_ns: int
@@ -201,11 +201,11 @@ class End(Record, tag=8):
     help: str
 
 
-class Labels(Record, tag=9):
+class Labels(Record, frozen=True, tag=9):
     rows: list[tuple[str, str]]
 
 
-class Notice(Record, tag=10):
+class Notice(Record, frozen=True, tag=10):
     time_ns: int
     text: str
 
@@ -233,9 +233,10 @@ def decode(body: bytes | memoryview) -> AnyRecord | None:
     if len(body) >= 2 and 0x90 <= body[0] <= 0x9F and _KINDS <= body[1] <= 0x7F:
         return None
     try:
-        return _decoder.decode(body)
+        record: AnyRecord = _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as err:
         raise StreamError(f"not an nbspy record: {err}") from err
+    return record
 
 
 class FrameSplitter:
