@@ -14,6 +14,9 @@ from typing import Final
 
 MAX_ROWS: Final = 100_000
 """Rows kept for writing before they are coarsened."""
+MAX_WINDOW_NS: Final = 1 << 40
+"""Longest time (18 minutes) that is merged into one row: its weight must fit the stream's 32 bits of microseconds."""
+_MAX_U32: Final = 0xFFFF_FFFF
 
 
 @dataclass(slots=True)
@@ -31,7 +34,6 @@ class RunColumns:
     """Closed runs that wait to be written; times are nanoseconds since the clock's origin."""
 
     def __init__(self) -> None:
-        self._window_ns = 0
         self.clear()
 
     def clear(self) -> None:
@@ -42,25 +44,24 @@ class RunColumns:
         self.count: list[int] = []
         self.weight_ns: list[int] = []
         self._window_ns = 0
+        self._limit = MAX_ROWS
 
     def __len__(self) -> int:
         return len(self.count)
 
     def append(self, run: Run, end_ns: int, count: int) -> None:
         """Add ``run``, of ``count`` samples, that ended at ``end_ns``."""
-        self.start_ns.append(run.start_ns)
-        self.thread.append(run.thread)
-        self.node.append(run.node)
-        self.bits.append(run.bits)
-        self.count.append(count)
-        self.weight_ns.append(end_ns - run.start_ns)
-        if len(self.count) > MAX_ROWS:
+        self._add(run.start_ns, run.thread, run.node, run.bits, count, end_ns - run.start_ns)
+        if len(self.count) > self._limit:
             self.coarsen()
 
     def coarsen(self) -> None:
-        """Merge equal runs of a thread within a window of time; the window doubles until half the rows are gone."""
+        """Merge equal runs of a thread within a window of time; the window doubles until half the rows are gone.
+
+        Where so many are different, more are kept: merging again at every row would cost more than they do.
+        """
         span = max(self.start_ns) - min(self.start_ns) + 1
-        self._window_ns = max(self._window_ns, span * 4 // len(self.count), 1)
+        self._window_ns = min(max(self._window_ns, span * 4 // len(self.count), 1), MAX_WINDOW_NS)
         while True:
             merged: dict[tuple[int, int, int, int], list[int]] = {}
             for start, thread, node, bits, count, weight in self._rows():
@@ -72,44 +73,50 @@ class RunColumns:
                     row[0] = min(row[0], start)
                     row[1] += count
                     row[2] += weight
-            if len(merged) <= MAX_ROWS // 2 or self._window_ns > span:
+            if len(merged) <= MAX_ROWS // 2 or self._window_ns > span or self._window_ns >= MAX_WINDOW_NS:
                 break
-            self._window_ns *= 2
+            self._window_ns = min(2 * self._window_ns, MAX_WINDOW_NS)
         window = self._window_ns
         self.clear()
         self._window_ns = window
+        self._limit = max(MAX_ROWS, 2 * len(merged))
         for (_, thread, node, bits), (start, count, weight) in merged.items():
-            self.start_ns.append(start)
-            self.thread.append(thread)
-            self.node.append(node)
-            self.bits.append(bits)
-            self.count.append(count)
-            self.weight_ns.append(weight)
+            self._add(start, thread, node, bits, count, weight)
+
+    def _add(self, start_ns: int, thread: int, node: int, bits: int, count: int, weight_ns: int) -> None:
+        self.start_ns.append(start_ns)
+        self.thread.append(thread)
+        self.node.append(node)
+        self.bits.append(bits)
+        self.count.append(count)
+        self.weight_ns.append(weight_ns)
 
     def _rows(self) -> Iterable[tuple[int, ...]]:
         return zip(self.start_ns, self.thread, self.node, self.bits, self.count, self.weight_ns, strict=True)
 
     def take(self) -> tuple[int, list[array[int]]]:
-        """Return (base time in ns, columns as in the stream's samples record) and start anew."""
+        """Return (base time in ns, columns as in the stream's samples record), and keep what is left.
+
+        One record spans 71 minutes: after a longer wait for the reader, later rows are left for the next.
+        """
         base = min(self.start_ns, default=0)
-        starts = array("I", [(start - base) // 1000 for start in self.start_ns])
-        # Both ends are rounded the same way, so that the weights of adjoining runs add up.
-        weights = array(
-            "I",
-            [
-                min((start + weight) // 1000 - start // 1000, 0xFFFFFFFF)
-                for start, weight in zip(self.start_ns, self.weight_ns, strict=True)
-            ],
-        )
-        columns: list[array[int]] = [
-            starts,
-            array("I", self.thread),
-            array("I", self.node),
-            array("B", self.bits),
-            array("I", self.count),
-            weights,
-        ]
+        last = base + _MAX_U32 * 1000
+        later = [row for row in self._rows() if row[0] > last] if max(self.start_ns, default=0) > last else []
+        taken = [row for row in self._rows() if row[0] <= last]
         self.clear()
+        for row in later:
+            self._add(*row)
+        start, thread, node, bits, count, weight = zip(*taken, strict=True) if taken else ((),) * 6
+        # Both ends are rounded the same way, so that the weights of adjoining runs add up.
+        ends = [first + length for first, length in zip(start, weight, strict=True)]
+        columns: list[array[int]] = [
+            array("I", [(first - base) // 1000 for first in start]),
+            array("I", thread),
+            array("I", node),
+            array("B", bits),
+            array("I", count),
+            array("I", [min(e // 1000 - s // 1000, _MAX_U32) for s, e in zip(start, ends, strict=True)]),
+        ]
         return base, columns
 
 

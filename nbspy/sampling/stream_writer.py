@@ -79,7 +79,7 @@ class StreamWriter:
 
     def put_samples(self, columns: RunColumns) -> None:
         """Write down the closed runs."""
-        if len(columns):
+        while len(columns):
             base_ns, arrays = columns.take()
             self.put(wire.Samples(self.next_sequence(), base_ns, *(wire.column_bytes(part) for part in arrays)))
 
