@@ -2,7 +2,9 @@
 
     GIL words | list heads, code generations | region of each thread ... | GIL words again
 
-The kernel copies the ranges in this order, so equal GIL words at both ends speak for everything between them.
+The kernel copies the ranges in this order, so equal GIL words at both ends speak for everything between them. Where
+threads are not stopped, each region is followed by its leaf pointer again (its *tail*): a region whose tail says
+something else was copied while the thread called or returned.
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ class CopyPlan:
         runtime: Runtime,
         interpreters: Sequence[Interpreter],
         threads: Sequence[Planned],
+        *,
+        tails: bool,
     ) -> None:
         self.gil = GilWords(runtime, interpreters)
         layout = runtime.layout
@@ -55,6 +59,9 @@ class CopyPlan:
             offset += sum(size for _, size in thread.chain.ranges)
             thread.end = offset
             ranges += thread.chain.ranges
+            if tails:
+                ranges.append(thread.chain.leaf_range)
+                offset += 8
         self._threads_end = offset
         self._read: PreparedRead = memory.prepare([*ranges, *self.gil.ranges])
         self._gil_read: PreparedRead = memory.prepare(self.gil.ranges)
@@ -81,6 +88,10 @@ class CopyPlan:
         """True while every list of interpreters and threads begins where it did."""
         start = self._heads_start
         return all(word(data, start + 8 * index) == head for index, head in enumerate(self._heads))
+
+    def tail_agrees(self, data: bytes, thread: Planned) -> bool:
+        """True where the leaf pointer after a region is the one that the region began with."""
+        return word(data, thread.end) == thread.chain.leaf_pointer(data, thread.start)
 
     def generations(self, data: bytes) -> bytes:
         """Return the interpreters' code object generations (3.14+), to be compared; b"" before."""

@@ -112,6 +112,21 @@ class FrameChain:
         """Where the frames begin in a region."""
         self._index_ranges()
 
+    @property
+    def leaf_range(self) -> tuple[int, int]:
+        """Where the pointer to the leaf frame lies, by what is known of the thread."""
+        inner = self._thread.cframe_current_frame
+        if inner is None:
+            return self._address + self._thread.current_frame, 8
+        return self._cframe + inner, 8
+
+    def leaf_pointer(self, data: bytes, start: int) -> int:
+        """Return the pointer to the leaf frame in the region that begins at ``start`` of ``data``."""
+        inner = self._thread.cframe_current_frame
+        if inner is None:
+            return word(data, start + self._thread.current_frame)
+        return word(data, start + self._thread.size + inner)
+
     def _head_ranges(self) -> list[tuple[int, int]]:
         """What stands before the frames: the thread state and, in 3.11 and 3.12, its ``_PyCFrame``."""
         head = [(self._address, self._thread.size)]

@@ -174,7 +174,9 @@ class Unwinder:
             for thread in self.threads:
                 if thread.chain.stale:
                     thread.chain.plan()
-            self._plan = CopyPlan(self._target.memory, self._runtime, self.interpreters, self.threads)
+            self._plan = CopyPlan(
+                self._target.memory, self._runtime, self.interpreters, self.threads, tails=self._stopper is None
+            )
             self._last_copy = b""
         return self._plan
 
@@ -201,6 +203,7 @@ class Unwinder:
                 self.stop_times_ns.append(time.perf_counter_ns() - started)
         if outcome is StopOutcome.REFUSED:
             self._give_up_stopping(stopper.refusal())
+            return False
         # It holds the GIL and does not stop: it hangs in the kernel, or may not be traced. Several looks must do.
         return self._observe_running(plan, held=True)
 
@@ -230,8 +233,10 @@ class Unwinder:
         if not (plan.same_lists(data) and self._follow(data)):
             self._plan = None
             return False
-        if any(thread.chain.unpredicted for thread in self._changed):
-            return False
+        tails = self._stopper is None
+        for thread in self._changed:
+            if thread.chain.unpredicted or (tails and not plan.tail_agrees(data, thread)):
+                return False
         self._refresh_codes(plan.generations(data))
         for _ in range(LOOKS - 1):
             again = plan.copy()
@@ -239,6 +244,8 @@ class Unwinder:
                 continue
             for thread in self._changed:
                 if not thread.chain.same_links(again[thread.start : thread.end]):
+                    return False
+                if tails and not plan.tail_agrees(again, thread):
                     return False
         self._holders = holders
         return True
@@ -333,6 +340,7 @@ class Unwinder:
         assert self._stopper is not None
         self._stopper.close()
         self._stopper = None
+        self._plan = None
 
     def _refresh_threads(self) -> bool:
         """List the threads anew and learn where the frames of the new ones lie; False where that did not succeed."""
