@@ -17,10 +17,15 @@ Nothing here knows of nbspy: the profiler reads this process from outside.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import ctypes
+import difflib
 import hashlib
 import json
 import math
 import os
+import signal
+import statistics
 import sys
 import threading
 import zlib
@@ -53,11 +58,16 @@ def rank(scores: list[float]) -> list[int]:
     return sorted(range(len(scores)), key=scores.__getitem__)
 
 
+def without_outliers(scores: list[float]) -> list[float]:
+    centre, spread = statistics.mean(scores), statistics.stdev(scores)
+    return [score for score in scores if abs(score - centre) <= 2 * spread]
+
+
 def score_batch(batch: int) -> list[int]:
     customers = [normalise(row) for row in load_customers(batch)]
     centre = [sum(column) / len(customers) for column in zip(*customers, strict=True)]
     scores = [distance(customer, centre) for _ in range(6) for customer in customers]
-    return rank(scores)
+    return rank(without_outliers(scores))
 
 
 def score_customers() -> None:
@@ -69,6 +79,7 @@ def score_customers() -> None:
 
 # --- waiter ---------------------------------------------------------------------------------------------
 
+VOCABULARY = ("brown", "counts", "every", "jumps", "lazy", "over", "quick", "sampler", "sentence", "while", "word")
 TEXT = "the quick brown fox jumps over the lazy dog while the sampler counts every word of this sentence "
 
 
@@ -82,6 +93,11 @@ def tokenize(text: str) -> list[str]:
             words.append(word)
             word = ""
     return words
+
+
+def correct_spelling(word: str) -> str:
+    matches = difflib.get_close_matches(word, VOCABULARY, n=1)
+    return matches[0] if matches else word
 
 
 def count_words(words: list[str]) -> dict[str, int]:
@@ -99,7 +115,8 @@ def merge_counts(index: dict[str, int], counts: dict[str, int]) -> None:
 def index_documents() -> None:
     index: dict[str, int] = {}
     while not STOP.is_set():
-        merge_counts(index, count_words(tokenize(TEXT * 30)))
+        words = tokenize(TEXT * 30)
+        merge_counts(index, count_words([correct_spelling(word) for word in words[:40]] + words[40:]))
 
 
 # --- compress -------------------------------------------------------------------------------------------
@@ -173,15 +190,31 @@ def start_threads() -> list[threading.Thread]:
     return threads
 
 
+def allow_to_be_read() -> None:
+    """Let any process of the same user read this one, where Linux (Yama) would grant that to its parents alone."""
+    pr_set_ptracer, any_process = 0x59616D61, ctypes.c_ulong(-1)
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(pr_set_ptracer, any_process, 0, 0, 0)
+
+
+def end_after(seconds: float) -> None:
+    """End the process after ``seconds`` in any case, without a thread of its own where the system can."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        return
+    timer = threading.Timer(seconds, os._exit, args=(0,))
+    timer.daemon = True
+    timer.start()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="A process with several busy threads, to be profiled.")
     parser.add_argument("--max-seconds", type=float, default=3600.0, help="end after so long in any case")
     arguments = parser.parse_args()
+    allow_to_be_read()
+    end_after(arguments.max_seconds)
     threads = start_threads()
-    lifetime = threading.Timer(arguments.max_seconds, os._exit, args=(0,))
-    lifetime.name = "lifetime"
-    lifetime.daemon = True
-    lifetime.start()
     print(json.dumps({"pid": os.getpid(), "ready": True}), flush=True)
     while sys.stdin.readline():
         pass
