@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nbspy.cpython import debug_offsets
+from nbspy.cpython.layout import Layout
+from nbspy.cpython.layout_tables import SUPPLEMENTS, TABLES
+from tools import generate_layout_tables as generator
+
+from .interpreters import TARGETS, Interpreter
+
+PRINT_RUNTIME = """
+import ctypes
+address = ctypes.addressof(ctypes.c_char.in_dll(ctypes.pythonapi, "_PyRuntime"))
+print(ctypes.string_at(address, {size}).hex())
+"""
+PRINT_LIBRARY = """
+import os, sysconfig
+print(os.path.join(sysconfig.get_config_var("LIBDIR"), sysconfig.get_config_var("INSTSONAME")))
+"""
+
+
+@pytest.fixture
+def layout(interpreter: Interpreter) -> Layout:
+    """The layout nbspy would use for ``interpreter``."""
+    if not has_ctypes(interpreter):
+        pytest.skip(f"{interpreter.id} was built without ctypes (install libffi-dev and build it again)")
+    row = TABLES.get(interpreter.version[:2])
+    if row is not None:
+        return row
+    data = bytes.fromhex(interpreter.run(PRINT_RUNTIME.format(size=debug_offsets.MINIMUM_READ)))
+    found, warning = debug_offsets.read_layout(data)
+    assert warning is None
+    return found
+
+
+def has_ctypes(interpreter: Interpreter) -> bool:
+    return subprocess.run([interpreter.path, "-c", "import ctypes"], capture_output=True, check=False).returncode == 0
+
+
+def to_json(layout: Layout) -> str:
+    def plain(value: Any) -> Any:
+        return value.name if isinstance(value, enum.Enum) else sorted(value)
+
+    return json.dumps(dataclasses.asdict(layout), default=plain)
+
+
+def fields_of(layout: Layout) -> set[str]:
+    """``part.field`` of everything the layout says."""
+    return {
+        f"{part.name}.{field.name}"
+        for part in dataclasses.fields(layout)
+        if dataclasses.is_dataclass(getattr(layout, part.name))
+        for field in dataclasses.fields(getattr(layout, part.name))
+        if getattr(getattr(layout, part.name), field.name) is not None
+    }
+
+
+def test_layout_when_held_against_the_interpreter_itself_is_true_in_every_field(
+    interpreter: Interpreter, layout: Layout
+) -> None:
+    output = interpreter.run((TARGETS / "check_layout.py").read_text(), to_json(layout))
+
+    results = json.loads(output)
+    assert set(results) == fields_of(layout)
+    wrong = {field: (expected, found) for field, (expected, found) in results.items() if expected != found}
+    assert wrong == {}
+
+
+def test_layout_when_the_build_has_debug_information_is_what_the_generator_makes(
+    interpreter: Interpreter, layout: Layout
+) -> None:
+    library = Path(interpreter.run(PRINT_LIBRARY).strip())
+    try:
+        structs = generator.Structs(library)
+    except (OSError, generator.NoDebugInformation) as err:
+        pytest.skip(f"{interpreter.id} has no debug information ({err}); build CPython with -g and do not strip it")
+    version = interpreter.version[:2]
+
+    assert sizes_aside(generator.layout_of(structs, version)) == sizes_aside(layout)
+    if version in TABLES:
+        assert f"    {version!r}: {generator.to_source(TABLES[version])},\n" in Path(TABLES_SOURCE).read_text()
+    else:
+        assert generator.supplement_of(structs, version) == SUPPLEMENTS[version, False]
+
+
+TABLES_SOURCE = Path(__file__).parents[2] / "nbspy" / "cpython" / "layout_tables.py"
+
+
+def sizes_aside(layout: Layout) -> Layout:
+    """``layout`` without the interpreter's size, which differs between patch releases and is only a bound."""
+    return dataclasses.replace(layout, interpreter=dataclasses.replace(layout.interpreter, size=0))
