@@ -210,9 +210,7 @@ class Notice(Record, frozen=True, tag=10):
     text: str
 
 
-AnyRecord = (
-    Hello | Strings | Frames | Nodes | Threads | Processes | Samples | Status | End | Labels | Notice
-)
+AnyRecord = Hello | Strings | Frames | Nodes | Threads | Processes | Samples | Status | End | Labels | Notice
 _KINDS: Final = 11
 _decoder: Final = msgspec.msgpack.Decoder(AnyRecord)
 _encoder: Final = msgspec.msgpack.Encoder()
