@@ -21,9 +21,10 @@ from nbspy.target.memory import RemoteMemory
 from nbspy.target.process import Activity, Mapping
 
 _MAPS_LINE = re.compile(rb"([0-9a-f]+)-([0-9a-f]+) (\S{4}) ([0-9a-f]+) \S+ \d+ *(.*)")
-_OCTAL = re.compile(rb"\\([0-7]{3})")
 _PR_SET_PTRACER = 0x59616D61
 _MAX_MAPPINGS = 200_000
+_FUTEX = {"x86_64": b"202 ", "aarch64": b"98 "}.get(os.uname().machine, b"")
+"""How a line of ``/proc/PID/task/TID/syscall`` begins for a thread in futex(2)."""
 
 
 def allow_tracer(pid: int) -> None:
@@ -37,7 +38,8 @@ def parse_mapping(line: bytes) -> Mapping | None:
     if match is None:
         return None
     start, end, access, offset, raw_path = match.groups()
-    path = _OCTAL.sub(lambda code: bytes([int(code[1], 8)]), raw_path)
+    # Nothing but the newline is escaped (show_map_vma in fs/proc/task_mmu.c): other backslashes are the name's own.
+    path = raw_path.replace(b"\\012", b"\n")
     deleted = path.endswith(b" (deleted)")
     return Mapping(
         start=int(start, 16),
@@ -167,8 +169,11 @@ class LinuxTarget:
             known = self._host_ids.get(native, native)
         return known
 
-    def activity(self, thread: int) -> Activity:
-        """``/proc/PID/task/TID/syscall`` says "running", or the call that waits, in 1.2 us; ``stat`` takes 2.7."""
+    def activity(self, thread: int) -> tuple[Activity, int]:
+        """``/proc/PID/task/TID/syscall`` says "running", or the call that waits, in 1.2 us; ``stat`` takes 2.7.
+
+        Of a thread that waits in futex(2) it also tells the address: which lock it waits for.
+        """
         descriptor = self._activity_files.get(thread)
         try:
             if descriptor is None:
@@ -178,14 +183,18 @@ class LinuxTarget:
             if err.errno in (errno.EACCES, errno.EPERM) and self._activity_name == "syscall":
                 self._use_stat()
                 return self.activity(thread)
-            return Activity.GONE
+            return Activity.GONE, 0
         if self._activity_name == "syscall":
-            return Activity.RUNNING if text.startswith(b"running") else Activity.WAITING
+            if text.startswith(b"running"):
+                return Activity.RUNNING, 0
+            if _FUTEX and text.startswith(_FUTEX):
+                return Activity.WAITING, int(text.split(b" ", 2)[1], 16)
+            return Activity.WAITING, 0
         # The name may hold anything, also ") R": the state follows the *last* parenthesis.
         state = text[text.rfind(b")") + 2 : text.rfind(b")") + 3]
         if state in (b"Z", b"X", b""):
-            return Activity.GONE
-        return Activity.RUNNING if state == b"R" else Activity.WAITING
+            return Activity.GONE, 0
+        return (Activity.RUNNING if state == b"R" else Activity.WAITING), 0
 
     def _open_activity(self, thread: int) -> int:
         try:
