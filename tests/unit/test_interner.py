@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nbspy.cpython.interner import ROOT, FrameKey, Interner
+
+
+def key(name: str, line: int = 1, qualname: str | None = None, flags: int = 0) -> FrameKey:
+    return FrameKey(name, qualname or f"Class.{name}", f"/src/{name}.py", f"{name}.py", name, line, 1, flags)
+
+
+def test_string_zero_is_the_empty_one_and_is_never_handed_over() -> None:
+    interner = Interner()
+
+    assert interner.string("") == 0
+    assert interner.take_new().strings == []
+
+
+def test_ids_are_dense_and_the_same_for_the_same() -> None:
+    interner = Interner()
+
+    assert [interner.frame(key(name)) for name in "aabca"] == [0, 0, 1, 2, 0]
+    assert [interner.node(ROOT, frame) for frame in (0, 1, 0)] == [1, 2, 1]
+    assert interner.node(1, 0) == 3  # a recursion
+
+
+def test_frames_differ_by_line_and_flags_as_by_name() -> None:
+    interner = Interner()
+
+    assert len({interner.frame(k) for k in (key("a"), key("a", 2), key("a", 1, "b"), key("a", 1, None, 2))}) == 4
+
+
+def test_take_new_when_called_twice_hands_nothing_over_again() -> None:
+    interner = Interner()
+    interner.node(ROOT, interner.frame(key("a")))
+    interner.take_new()
+
+    new = interner.take_new()
+
+    assert (new.strings, new.frames, new.nodes) == ([], [], [])
+    assert (new.first_string, new.first_frame, new.first_node) == (5, 1, 2)
+
+
+@given(
+    st.lists(
+        st.one_of(st.none(), st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(1, 3)), max_size=6)),
+        max_size=40,
+    )
+)
+def test_what_was_handed_over_rebuilds_every_stack_in_order(actions: list[list[tuple[str, int]] | None]) -> None:
+    """None hands over; a list is a stack, root first, that is interned."""
+    interner = Interner()
+    strings, nodes = [""], [(0, -1)]
+    frames: list[FrameKey] = []
+    leaves: list[tuple[int, list[FrameKey]]] = []
+
+    def take() -> None:
+        new = interner.take_new()
+        assert (new.first_string, new.first_frame, new.first_node) == (len(strings), len(frames), len(nodes))
+        strings.extend(new.strings)
+        frames.extend(new.frames)
+        for index, (parent, frame) in enumerate(new.nodes, new.first_node):
+            assert parent < index
+            assert frame < len(frames)
+        nodes.extend(new.nodes)
+
+    for action in [*actions, None]:
+        if action is None:
+            take()
+            continue
+        stack = [key(name, line) for name, line in action]
+        node = int(ROOT)
+        for frame in stack:
+            node = interner.node(node, interner.frame(frame))
+        leaves.append((node, stack))
+
+    for node, stack in leaves:
+        found = []
+        while node:
+            node, frame_id = nodes[node]
+            found.append(frames[frame_id])
+        assert found[::-1] == stack
+    assert len(set(strings)) == len(strings)
+    for frame in frames:
+        assert {frame.name, frame.qualname, frame.file, frame.short_file, frame.module} <= set(strings)
