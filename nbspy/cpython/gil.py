@@ -9,6 +9,8 @@ from nbspy.cpython.thread_state import Interpreter, word
 
 _GIL_SIZE = 32
 """interval, last holder, locked, switch number: 8 bytes each."""
+_GIL_WITH_LOCKS = 256
+"""Those, then two condition variables and two mutexes of the C library (208 bytes with glibc on x86-64)."""
 
 
 class GilWords:
@@ -22,7 +24,20 @@ class GilWords:
         else:
             gils = dict.fromkeys(interpreter.gil for interpreter in interpreters if interpreter.gil)
             self.ranges = [(gil, _GIL_SIZE) for gil in gils]
+        self._locks = self._lock_ranges(runtime)
         self.size = sum(size for _, size in self.ranges)
+
+    def _lock_ranges(self, runtime: Runtime) -> list[tuple[int, int]]:
+        """Where the condition variables and mutexes of the GILs lie."""
+        if self._fields is not None:
+            return [(gil, gil + _GIL_WITH_LOCKS) for gil, _ in self.ranges]
+        current = runtime.layout.runtime.current_thread_state
+        # 3.11: ``ceval.gil`` stands before ``gilstate`` in ``_PyRuntimeState``; other locks there are pointers.
+        return [] if current is None else [(runtime.address, runtime.address + current)]
+
+    def is_waited_for(self, lock: int) -> bool:
+        """True where a thread that waits for the lock at this address waits for a GIL."""
+        return any(start <= lock < end for start, end in self._locks)
 
     def holders(self, data: bytes | bytearray, start: int = 0) -> tuple[int, ...]:
         """Return the thread states that hold a GIL, given a copy of :attr:`ranges` at ``start`` of ``data``."""

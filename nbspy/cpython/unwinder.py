@@ -53,6 +53,8 @@ class TrackedThread:
     bits: int = 0
     """:class:`nbspy.wire.State` at the last sample."""
     running: bool = False
+    waits_for: int = 0
+    """Address of the lock it waits for, by the system's word."""
     nodes: list[int] = field(default_factory=list)
     """Node of each frame of ``chain``, root first."""
     start: int = 0
@@ -127,7 +129,8 @@ class Unwinder:
             return False
         # Before anything is stopped: a stop would wake sleepers and make them look busy.
         for thread in self.threads:
-            thread.running = target.activity(thread.host_id) is Activity.RUNNING
+            activity, thread.waits_for = target.activity(thread.host_id)
+            thread.running = activity is Activity.RUNNING
         for attempt in range(ATTEMPTS):
             if attempt:
                 self.retried += 1
@@ -319,14 +322,21 @@ class Unwinder:
         self._note_states()
 
     def _note_states(self) -> None:
+        assert self._plan is not None
+        gil = self._plan.gil
         requested = self._runtime.layout.thread_state.gil_requested
         for thread in self.threads:
             if thread.state.address in self._holders:
                 thread.bits = _HOLDS
             elif requested is not None and thread.chain.region[requested : requested + 4] != _NO:
+                # 3.15 says it itself, at the instant of the copy.
+                thread.bits = _WAITS
+            elif thread.running:
+                thread.bits = _ACTIVE
+            elif thread.waits_for and gil.is_waited_for(thread.waits_for):
                 thread.bits = _WAITS
             else:
-                thread.bits = _ACTIVE if thread.running else 0
+                thread.bits = 0
 
     def _host_id(self, thread_state: int) -> int:
         for thread in self.threads:

@@ -94,8 +94,11 @@ class Target(Protocol):
         """Return the OS id by which this system knows the thread that calls itself ``native`` (pid namespaces)."""
         ...
 
-    def activity(self, thread: int) -> Activity:
-        """Return what the thread does; cheap when repeated."""
+    def activity(self, thread: int) -> tuple[Activity, int]:
+        """Return what the thread does, and the address of the lock it waits for (0: none, or unknown).
+
+        Cheap when repeated.
+        """
         ...
 
     def forget_threads(self, gone: set[int]) -> None:
