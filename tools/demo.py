@@ -31,13 +31,13 @@ OUTPUT = ROOT / "demo"
 NOTEBOOK = OUTPUT / "quickstart.ipynb"
 PAGE = OUTPUT / "profile.html"
 SAMPLED_S = 4.0
-LAB_S = 24 * 3600.0
+LAB_S = 24 * 3600
 
 console = Console(highlight=False)
 
 
 def step(text: str) -> None:
-    console.print(Text("• ", style="bold blue") + Text(text))
+    console.print(Text("• ", style="bold blue") + Text(text), soft_wrap=True)
 
 
 def sample(pid: int) -> tuple[Profile, bytes]:
@@ -81,7 +81,7 @@ def lab() -> int:
     command.append(f"--ServerApp.default_url=/lab/tree/{NOTEBOOK.relative_to(ROOT).as_posix()}")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
-    with demo_target(LAB_S) as pid:
+    with demo_target("--max-seconds", str(LAB_S)) as pid:
         step(f"a demo target runs as process {pid}; JupyterLab ends with Ctrl-C, and the target with it")
         process = subprocess.Popen(command, cwd=OUTPUT, env={**os.environ, "NBSPY_DEMO_PID": str(pid)})
         while True:

@@ -14,9 +14,9 @@ TARGET = ROOT / "notebooks" / "demo_target.py"
 
 
 @contextmanager
-def demo_target(max_seconds: float = 3600.0) -> Iterator[int]:
+def demo_target(*options: str) -> Iterator[int]:
     """Start the demo target and give its pid once all its threads are at work; end it afterwards."""
-    command = [sys.executable, str(TARGET), "--max-seconds", str(max_seconds)]
+    command = [sys.executable, str(TARGET), *options]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None
     assert process.stdout is not None

@@ -51,6 +51,8 @@ def execute(source: Path, output: Path, pid: int, progress: Callable[[str], None
         kernel_name="python3",
         resources={"metadata": {"path": str(source.parent)}},
         on_cell_start=on_cell_start,
+        store_widget_state=False,  # what remains is the frozen output; state would make exports ask a CDN for widgets
+        extra_arguments=["--log-level=ERROR"],  # ipykernel warns of its own plain TCP, which stays on this machine
     )
     output.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -25,7 +25,7 @@ HEIGHT_PX = 540
 PROFILED_CELL = """%%profile_remote {pid} --rate 200
 import time
 
-for _ in range({seconds}):    # your code drives the target here
+for second in range({seconds}):  # your code drives the target here
     time.sleep(1)"""
 
 
