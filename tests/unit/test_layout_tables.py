@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from nbspy.cpython.layout import Layout
+from nbspy.cpython.layout_tables import SUPPLEMENTS, TABLES
+
+from .layouts import all_layouts
+
+LAYOUTS = all_layouts()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_layout_when_a_struct_has_a_size_all_its_fields_lie_within(layout: Layout) -> None:
+    for part in (layout.interpreter, layout.thread_state):
+        fields = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
+        size = fields.pop("size")
+        fields.pop("cframe_current_frame", None)
+        assert all(offset + 8 <= size for offset in fields.values() if offset is not None)
+    assert layout.thread_state.datastack_chunk + 24 <= layout.thread_state.size
+    assert layout.frame.owner < layout.frame.size == layout.frame.localsplus
+    assert layout.code.localspluskinds < layout.code.size == layout.code.code_adaptive
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_layout_when_pointers_are_read_their_places_are_aligned(layout: Layout) -> None:
+    thread_state, frame, code = layout.thread_state, layout.frame, layout.code
+    for offset in (
+        thread_state.next,
+        thread_state.current_frame,
+        thread_state.datastack_chunk,
+        frame.previous,
+        frame.executable,
+        frame.instr_ptr,
+        code.filename,
+        code.qualname,
+        code.linetable,
+        layout.objects.dict_keys,
+        layout.objects.heap_type_cached_keys,
+    ):
+        assert offset % 8 == 0
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_layout_when_versions_differ_has_a_gil_that_can_be_asked(layout: Layout) -> None:
+    asked_through_the_runtime = layout.runtime.current_thread_state is not None
+    asked_through_the_interpreter = layout.gil is not None and layout.interpreter.ceval_gil is not None
+
+    assert asked_through_the_runtime != asked_through_the_interpreter
+
+
+def test_tables_say_the_version_they_are_under() -> None:
+    assert all(layout.version == version for version, layout in TABLES.items())
+
+
+def test_supplements_are_there_for_both_builds_of_each_version() -> None:
+    versions = {version for version, _ in SUPPLEMENTS}
+
+    assert set(SUPPLEMENTS) == {(version, build) for version in versions for build in (False, True)}
