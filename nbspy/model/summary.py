@@ -66,7 +66,7 @@ def thread_totals_table(profile: Profile) -> Table:
 
 
 def functions_table(profile: Profile, n: int = SHOWN_FUNCTIONS) -> Table:
-    """Return the ``n`` functions with most self time, of the samples in which a thread was active.
+    """Return the ``n`` functions with most self time (and with any), of the samples in which a thread was active.
 
     Where no thread was ever active, of all samples.
     """
@@ -77,6 +77,7 @@ def functions_table(profile: Profile, n: int = SHOWN_FUNCTIONS) -> Table:
     rows = [
         (_percent(f.self_share), _percent(f.total_share), _seconds(f.self_ns), f.name, f"{f.short_file}:{f.line}")
         for f in active.top(n)
+        if f.self_samples
     ]
     columns = (
         Column("self", number=True),
@@ -88,9 +89,9 @@ def functions_table(profile: Profile, n: int = SHOWN_FUNCTIONS) -> Table:
     return Table(title, columns, rows)
 
 
-def tables(profile: Profile) -> list[Table]:
-    """Return the tables that a summary has."""
-    return [thread_totals_table(profile), functions_table(profile)]
+def tables(profile: Profile, functions: int = SHOWN_FUNCTIONS) -> list[Table]:
+    """Return the tables that a summary has, the second with at most ``functions`` rows."""
+    return [thread_totals_table(profile), functions_table(profile, functions)]
 
 
 def summary_text(profile: Profile) -> str:
@@ -98,10 +99,10 @@ def summary_text(profile: Profile) -> str:
     return "\n".join([headline(profile), *notices(profile), *("\n" + table.text() for table in tables(profile))])
 
 
-def summary_html(profile: Profile) -> str:
+def summary_html(profile: Profile, functions: int = SHOWN_FUNCTIONS) -> str:
     """Return the whole summary as plain markup: paragraphs and tables, everything escaped."""
     lines = "".join(f"<p>{escape(line)}</p>\n" for line in (headline(profile), *notices(profile)))
-    return lines + "\n".join(table.html() for table in tables(profile))
+    return lines + "\n".join(table.html() for table in tables(profile, functions))
 
 
 def _percent(share: float) -> str:

@@ -20,6 +20,8 @@ from nbspy.model.summary import headline, summary_html
 from nbspy.plain_text import printable
 
 CONTENT_POLICY: Final = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+FROZEN_FUNCTIONS: Final = 8
+"""Functions listed above a notebook's frame: the frame tells the rest, and is to be in sight."""
 _STYLE: Final = """
 :root { color-scheme: light dark; }
 body { margin: 0; font: 13px/1.45 system-ui, sans-serif; }
@@ -65,7 +67,7 @@ def frozen_html(profile: Profile, stream: bytes | None = None, *, title: str = "
     page = page_html(profile, stream, title=title, with_tables=False)
     shown = escape(printable(title))
     return (
-        f"{summary_html(profile)}\n"
+        f"{summary_html(profile, FROZEN_FUNCTIONS)}\n"
         f'<iframe title="{shown}" sandbox="allow-scripts" style="width:100%;height:{int(height_px)}px;border:0"'
         f' srcdoc="{escape(page)}"></iframe>'
     )

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from nbspy.errors import UsageError
 from nbspy.model.call_tree import CallTree
 from nbspy.model.profile import Profile
+from nbspy.model.summary import functions_table
 from nbspy.wire import State
 from tests.unit.streams import INTERVAL_NS, Run, StreamWriter, profile_of
 from tests.unit.test_model_builder import runs
@@ -206,6 +207,15 @@ def test_given_threads_by_id_or_name_when_selecting_then_they_are_found() -> Non
     profile = profile_of(Run("a", count=2), Run("b", thread=1, count=3), threads=("x", "y"))
     chosen = ("y", ["y"], 1001, [1001], [profile.threads[1]])
     assert [profile.select(threads=threads).thread_sample_count for threads in chosen] == [3] * 5
+
+
+def test_given_functions_without_own_time_then_the_summary_leaves_them_out() -> None:
+    profile = profile_of(*[Run(f"main;f{i}", count=i + 1, start_us=i) for i in range(5)], Run("main;idle", state=IDLE))
+    assert [row[3] for row in functions_table(profile, 3).rows] == ["f4", "f3", "f2"]
+    assert "main" not in {row[3] for row in functions_table(profile).rows}
+    assert "idle" not in {row[3] for row in functions_table(profile).rows}
+    (row,) = functions_table(profile.select(states="idle")).rows
+    assert row[3] == "idle"
 
 
 def test_given_hostile_names_then_the_summary_shows_them_as_text() -> None:
