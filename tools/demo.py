@@ -65,7 +65,7 @@ def demo() -> None:
         print_tables(profile)
         PAGE.write_text(page_html(profile, stream, title=page_title(profile)), encoding="utf-8")
         step(f"executing {QUICKSTART.relative_to(ROOT)} against it")
-        execute(QUICKSTART, NOTEBOOK, pid, lambda line: console.print(Text(f"  {line}", style="dim")))
+        execute(QUICKSTART, NOTEBOOK, pid, lambda line: console.print(Text(f"  {line}", style="dim"), soft_wrap=True))
     step(f"done in {time.monotonic() - begun:.0f} s. What is left:")
     for path, meaning in ((PAGE, "open it in a browser: it works offline"), (NOTEBOOK, "the executed quickstart")):
         console.print(Text(f"    {path}", style="bold") + Text(f"  {meaning}"), soft_wrap=True)
