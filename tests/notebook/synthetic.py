@@ -14,7 +14,7 @@ from nbspy.wire import State
 IDLE = State(0)
 RUNNING = State.ACTIVE
 GIL = State.ACTIVE | State.GIL
-WAITING = State.ACTIVE | State.GIL_WAIT
+WAITING = State.GIL_WAIT
 COLLECTING = State.ACTIVE | State.GIL | State.GC
 
 
@@ -180,7 +180,9 @@ COLLATE = Function("collate", f"{_APP}/data/loading.py", 61, "data.loading", sho
 STEP = Function("step", f"{_APP}/train.py", 66, "train")
 FORWARD = Function("forward", f"{_APP}/model.py", 30, "model", "ResidualNet.forward")
 BLOCK = Function("forward", f"{_APP}/model.py", 11, "model", "ResidualBlock.forward")
-CONV = Function("conv2d", f"{_SITE}/tinynet/functional.py", 104, "tinynet.functional", short_file="tinynet/functional.py")
+CONV = Function(
+    "conv2d", f"{_SITE}/tinynet/functional.py", 104, "tinynet.functional", short_file="tinynet/functional.py"
+)
 RELU = Function("relu", f"{_SITE}/tinynet/functional.py", 58, "tinynet.functional", short_file="tinynet/functional.py")
 BACKWARD = Function(
     "backward", f"{_SITE}/tinynet/autograd.py", 77, "tinynet.autograd", "Tape.backward", "tinynet/autograd.py"
@@ -190,7 +192,9 @@ OPTIMIZE = Function(
 )
 LOG = Function("log_metrics", f"{_APP}/metrics.py", 9, "metrics")
 DUMPS = Function("dumps", f"{_LIB}/json/__init__.py", 183, "json", short_file="json/__init__.py")
-ENCODE = Function("iterencode", f"{_LIB}/json/encoder.py", 204, "json.encoder", "JSONEncoder.iterencode", "json/encoder.py")
+ENCODE = Function(
+    "iterencode", f"{_LIB}/json/encoder.py", 204, "json.encoder", "JSONEncoder.iterencode", "json/encoder.py"
+)
 GET = Function("get", f"{_LIB}/queue.py", 154, "queue", "Queue.get")
 WAIT = Function("wait", f"{_LIB}/threading.py", 327, "threading", "Condition.wait")
 BOOTSTRAP = Function("_bootstrap", f"{_LIB}/threading.py", 1014, "threading", "Thread._bootstrap")
@@ -200,79 +204,109 @@ WORK = Function("load_forever", f"{_APP}/data/loading.py", 80, "data.loading", s
 READ = Function("read_shard", f"{_APP}/data/shards.py", 44, "data.shards", short_file="data/shards.py")
 INFLATE = Function("decompress", f"{_APP}/data/images.py", 31, "data.images", short_file="data/images.py")
 AUGMENT = Function("augment", f"{_APP}/data/images.py", 52, "data.images", short_file="data/images.py")
-ROTATE = Function("rotate", f"{_SITE}/imagekit/transforms.py", 210, "imagekit.transforms", short_file="imagekit/transforms.py")
-RESIZE = Function("resize", f"{_SITE}/imagekit/transforms.py", 151, "imagekit.transforms", short_file="imagekit/transforms.py")
+ROTATE = Function(
+    "rotate", f"{_SITE}/imagekit/transforms.py", 210, "imagekit.transforms", short_file="imagekit/transforms.py"
+)
+RESIZE = Function(
+    "resize", f"{_SITE}/imagekit/transforms.py", 151, "imagekit.transforms", short_file="imagekit/transforms.py"
+)
 BEAT = Function("heartbeat", f"{_APP}/train.py", 20, "train")
 
 _BASE: Stack = [MODULE.at(112), MAIN.at(97), EPOCH.at(52)]
 _THREAD: Stack = [BOOTSTRAP.at(1014), INNER.at(1043), THREAD_RUN.at(992)]
-_MAIN_WORK: Sequence[tuple[float, Stack, State]] = [
-    (20, [*_BASE, LOAD.at(24), GET.at(171), WAIT.at(359)], IDLE),
-    (6, [*_BASE, LOAD.at(27), COLLATE.at(66)], GIL),
-    (3, [*_BASE, LOAD.at(27), COLLATE.at(69)], WAITING),
-    (22, [*_BASE, STEP.at(70), FORWARD.at(35), BLOCK.at(14), CONV.at(118)], GIL),
-    (7, [*_BASE, STEP.at(70), FORWARD.at(35), BLOCK.at(15), RELU.at(60)], GIL),
-    (4, [*_BASE, STEP.at(70), FORWARD.at(37), CONV.at(121)], GIL),
-    (21, [*_BASE, STEP.at(72), BACKWARD.at(90), CONV.at(140)], RUNNING),
-    (5, [*_BASE, STEP.at(72), BACKWARD.at(95)], COLLECTING),
-    (7, [*_BASE, STEP.at(74), OPTIMIZE.at(41)], GIL),
-    (4, [*_BASE, LOG.at(15), DUMPS.at(231), ENCODE.at(258)], GIL),
-    (1, [*_BASE, LOG.at(12)], GIL),
+Phase = tuple[int, Stack, State]
+"""What a thread does next: for how many ticks it lasts, where, and in which state once it may go on."""
+
+_MAIN_PHASES: Sequence[Phase] = [
+    (5, [*_BASE, LOAD.at(24), GET.at(171), WAIT.at(359)], IDLE),
+    (4, [*_BASE, LOAD.at(27), COLLATE.at(66)], GIL),
+    (2, [*_BASE, LOAD.at(27), COLLATE.at(69)], GIL),
+    (13, [*_BASE, STEP.at(70), FORWARD.at(35), BLOCK.at(14), CONV.at(118)], RUNNING),
+    (5, [*_BASE, STEP.at(70), FORWARD.at(35), BLOCK.at(15), RELU.at(60)], GIL),
+    (3, [*_BASE, STEP.at(70), FORWARD.at(37), CONV.at(121)], RUNNING),
+    (17, [*_BASE, STEP.at(72), BACKWARD.at(90), CONV.at(140)], RUNNING),
+    (2, [*_BASE, STEP.at(72), BACKWARD.at(95)], COLLECTING),
+    (6, [*_BASE, STEP.at(74), OPTIMIZE.at(41)], GIL),
+    (3, [*_BASE, LOG.at(15), DUMPS.at(231), ENCODE.at(258)], GIL),
 ]
-_LOADER_WORK: Sequence[tuple[float, Stack, State]] = [
-    (30, [*_THREAD, WORK.at(84), DECODE.at(16), INFLATE.at(35)], RUNNING),
-    (14, [*_THREAD, WORK.at(84), DECODE.at(18), AUGMENT.at(55), ROTATE.at(222)], GIL),
-    (8, [*_THREAD, WORK.at(84), DECODE.at(18), AUGMENT.at(57), RESIZE.at(160)], GIL),
-    (9, [*_THREAD, WORK.at(84), DECODE.at(18), AUGMENT.at(57), RESIZE.at(163)], WAITING),
-    (10, [*_THREAD, WORK.at(83), READ.at(49)], IDLE),
-    (16, [*_THREAD, WORK.at(90), GET.at(171), WAIT.at(359)], IDLE),
+_LOADER_PHASES: Sequence[Phase] = [
+    (5, [*_THREAD, WORK.at(83), READ.at(49)], IDLE),
+    (14, [*_THREAD, WORK.at(84), DECODE.at(16), INFLATE.at(35)], RUNNING),
+    (4, [*_THREAD, WORK.at(84), DECODE.at(18), AUGMENT.at(55), ROTATE.at(222)], GIL),
+    (3, [*_THREAD, WORK.at(84), DECODE.at(18), AUGMENT.at(57), RESIZE.at(160)], GIL),
+    (1, [*_THREAD, WORK.at(84), DECODE.at(18), AUGMENT.at(57), RESIZE.at(163)], GIL),
+    (9, [*_THREAD, WORK.at(90), GET.at(171), WAIT.at(359)], IDLE),
 ]
+_HEARTBEAT: Sequence[Phase] = [(50, [*_THREAD, BEAT.at(23), WAIT.at(363)], IDLE), (1, [*_THREAD, BEAT.at(24)], GIL)]
+_WAITING_POOL: Phase = (60, [*_THREAD, GET.at(171), WAIT.at(359)], IDLE)
+
+
+@dataclass
+class _Thread:
+    """A thread of the training loop: its round of phases, and where in it it is."""
+
+    phases: Sequence[Phase]
+    at: int = 0
+    left: int = 0
+
+    def advance(self, chance: random.Random) -> None:
+        """Go to the next phase once this one has lasted."""
+        if self.left == 0:
+            self.at = (self.at + 1) % len(self.phases)
+            self.left = max(1, round(self.phases[self.at][0] * chance.uniform(0.6, 1.4)))
+
+    @property
+    def wants_gil(self) -> bool:
+        return bool(self.phases[self.at][2] & State.GIL)
 
 
 @dataclass
 class TrainingLoop:
-    """A training loop with loader threads and a heartbeat, in steps of the stream's own pace."""
+    """A training loop with loader threads and a heartbeat: one thread at a time holds the GIL, others wait."""
 
     seconds: float = 12.4
     loaders: int = 3
     extra_threads: int = 0
     seed: int = 7
-    step_ms: float = 200
+    step_ticks: int = 20
 
     def pieces(self, end: bool = True, discarded: int = 0, late: int = 0) -> list[bytes]:
-        """Return the stream as the pieces in which a sampler would write it, five a second."""
+        """Return the stream as the pieces in which a sampler would write it: 100 samples a second, 5 pieces."""
         chance = random.Random(self.seed)
         builder = StreamBuilder()
-        loaders = [f"loader-{i}" for i in range(self.loaders)]
-        extra = [f"ThreadPoolExecutor-0_{i}" for i in range(self.extra_threads)]
-        names = ["MainThread", *loaders, *(["heartbeat"] if self.loaders else []), *extra]
+        names = ["MainThread", *(f"loader-{i}" for i in range(self.loaders)), *(["heartbeat"] if self.loaders else [])]
+        threads = [_Thread(_MAIN_PHASES), *(_Thread(_LOADER_PHASES, i) for i in range(self.loaders))]
+        threads += [_Thread(_HEARTBEAT)] if self.loaders else []
+        for i in range(self.extra_threads):
+            names.append(f"ThreadPoolExecutor-0_{i}")
+            busy = _LOADER_PHASES[:2] if i % 7 == 3 else []
+            threads.append(_Thread([_WAITING_POOL, *busy], i % 3))
         pieces = [builder.hello() + builder.threads(names)]
-        steps = round(self.seconds * 1000 / self.step_ms)
-        for step in range(steps):
-            start = step * self.step_ms
-            for thread, name in enumerate(names):
-                self._fill(builder, chance, thread, name, start)
-            now = start + self.step_ms
-            piece = builder.flush()
-            pieces.append(piece + builder.status(now, round(now / 10), round(late * step / steps), discarded))
+        ticks = round(self.seconds * 100)
+        holder = 0
+        for tick in range(ticks):
+            holder = self._tick(builder, threads, chance, tick, holder)
+            if (tick + 1) % self.step_ticks == 0 or tick + 1 == ticks:
+                status = builder.status((tick + 1) * 10, tick + 1, round(late * tick / ticks), discarded)
+                pieces.append(builder.flush() + status)
         if end:
-            pieces.append(builder.end(self.seconds * 1000))
+            pieces.append(builder.end(ticks * 10))
         return pieces
 
-    def _fill(self, builder: StreamBuilder, chance: random.Random, thread: int, name: str, start: float) -> None:
-        end = start + self.step_ms
-        if name == "heartbeat":
-            builder.run(thread, [*_THREAD, BEAT.at(23), WAIT.at(363)], IDLE, start, self.step_ms, 20)
-            return
-        work = _MAIN_WORK if name == "MainThread" else _LOADER_WORK
-        if name.startswith("Thread") and chance.random() < 0.2 + 0.7 * ((thread * 37) % 100) / 100:
-            work = _LOADER_WORK[-1:]
-        at = start
-        while at < end - 1:
-            _, stack, state = chance.choices(work, [weight for weight, _, _ in work])[0]
-            length = min(end - at, 10 * chance.randint(1, 5))
-            builder.run(thread, stack, state, at, length, max(1, round(length / 10)))
-            at += length
+    def _tick(
+        self, builder: StreamBuilder, threads: list[_Thread], chance: random.Random, tick: int, holder: int
+    ) -> int:
+        for thread in threads:
+            thread.advance(chance)
+        if not threads[holder].wants_gil or chance.random() < 0.3:
+            waiting = [i for i, thread in enumerate(threads) if thread.wants_gil]
+            holder = chance.choice(waiting) if waiting else holder
+        for i, thread in enumerate(threads):
+            _, stack, state = thread.phases[thread.at]
+            waits = thread.wants_gil and i != holder
+            builder.run(i, stack, WAITING if waits else state, tick * 10, 10)
+            thread.left -= not waits
+        return holder
 
 
 def deep_recursion(depth: int, seconds: float = 4) -> list[bytes]:

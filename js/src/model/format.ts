@@ -45,7 +45,7 @@ export function programName(commandLine: string): string {
   if (!/^python[\d.]*t?$/.test(base(words[0] ?? ""))) return base(words[0] ?? "");
   for (let i = 1; i < words.length; i++) {
     const word = words[i]!;
-    if (word === "-m" && words[i + 1]) return `-m ${words[i + 1]!}`;
+    if (word === "-m" && words[i + 1]) return `python -m ${words[i + 1]!}`;
     if (word === "-c") return "python -c";
     if (word === "-X" || word === "-W") i++;
     else if (!word.startsWith("-")) return base(word);

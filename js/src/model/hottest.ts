@@ -1,8 +1,9 @@
-/** The hottest path: from the root along the heaviest child, as long as that child is most of it. */
+/** The hottest path: from the root along the heaviest child, as long as much of the time goes there. */
 import type { CallTree } from "./tree";
 
-const MOST = 0.4;
-const WORTH_NAMING = 0.02;
+/** Least share of its parent, and of the whole, that a step has. */
+const OF_PARENT = 0.25;
+const OF_WHOLE = 0.1;
 
 export interface HotPath {
   /** From below the root to the last node. */
@@ -22,8 +23,7 @@ export function hottestPath(tree: CallTree, total: Float64Array): HotPath | null
       if (heaviest < 0 || total[child]! > total[heaviest]!) heaviest = child;
     }
     // The first step is taken always: threads stand side by side below the root.
-    if (heaviest < 0 || total[heaviest]! < WORTH_NAMING * whole) break;
-    if (at !== 0 && total[heaviest]! < MOST * total[at]!) break;
+    if (heaviest < 0 || (at !== 0 && total[heaviest]! < Math.max(OF_PARENT * total[at]!, OF_WHOLE * whole))) break;
     nodes.push(heaviest);
     at = heaviest;
   }

@@ -6,9 +6,11 @@ const MAX_TEXT = 300;
 /** Texts come from the target: control and direction characters would disturb the lines they are shown in. */
 export function tame(text: string): string {
   const clipped = text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text;
-  // eslint-disable-next-line no-control-regex -- these are the characters to replace
   return clipped.replace(/[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069]/g, "\u00b7");
 }
+
+/** The same for texts of several lines: help of an error, notices. */
+export const tameLines = (text: string): string => text.split("\n").slice(0, 20).map(tame).join("\n");
 
 export class Names {
   private readonly names: string[] = [];
@@ -48,6 +50,12 @@ export class Names {
 
   isLabelled(key: number): boolean {
     return this.profile.labels.has(this.file(key));
+  }
+
+  /** What a frame of the chart says: the name, and the line where lines are told apart. */
+  label(key: number): string {
+    const line = this.profile.frames.line.data[this.frame(key)]!;
+    return this.granularity === "line" && line > 0 ? `${this.name(key)}:${line}` : this.name(key);
   }
 
   /** `short_file:line`; the function's first line where lines are merged; "" for synthetic frames. */

@@ -42,8 +42,9 @@ export class Profile {
   threadSamples = 0;
   /** End of the last run. */
   endUs = 0;
-  /** Counts status records' (time, samples) of the last seconds, for the achieved rate. */
-  private readonly ticks: { timeNs: number; samples: number }[] = [];
+  /** The first status, and those of the last seconds: the achieved rate lies between two of them. */
+  private firstStatus: Status | null = null;
+  private readonly recentStatuses: Status[] = [];
   private readonly functionIds = new Map<string, number>();
 
   constructor() {
@@ -68,8 +69,8 @@ export class Profile {
 
   /** Samples a second that were reached: lately while live, over all when ended; null before two statuses. */
   get achievedRateHz(): number | null {
-    const last = this.ticks.at(-1);
-    const first = this.end ? { timeNs: this.status?.attachNs ?? 0, samples: 0 } : this.ticks[0];
+    const first = this.end ? this.firstStatus : this.recentStatuses[0];
+    const last = this.status;
     if (!last || !first || last.timeNs <= first.timeNs) return null;
     return ((last.samples - first.samples) * 1e9) / (last.timeNs - first.timeNs);
   }
@@ -149,8 +150,10 @@ export class Profile {
 
   private setStatus(record: Status): void {
     this.status = record;
-    this.ticks.push({ timeNs: record.timeNs, samples: record.samples });
-    while (this.ticks.length > 2 && record.timeNs - this.ticks[0]!.timeNs > 5e9) this.ticks.shift();
+    this.firstStatus ??= record;
+    const { recentStatuses } = this;
+    recentStatuses.push(record);
+    while (recentStatuses.length > 2 && record.timeNs - recentStatuses[0]!.timeNs > 5e9) recentStatuses.shift();
   }
 }
 

@@ -15,6 +15,6 @@ const CLASS_OF = Uint8Array.from({ length: 256 }, (_, bits) => {
 
 export const classOf = (state: number): number => CLASS_OF[state & 255]!;
 
-/** True where the thread was doing something: not idle, and not merely waiting for the GIL. */
-export const isActive = (state: number): boolean => (state & (State.ACTIVE | State.GIL | State.GC)) !== 0;
+/** True where the thread runs or holds the GIL; the same rule as `ACTIVE_STATES` of nbspy/model/selection.py. */
+export const isActive = (state: number): boolean => (state & (State.ACTIVE | State.GIL)) !== 0;
 export const holdsGil = (state: number): boolean => (state & State.GIL) !== 0;

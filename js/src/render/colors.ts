@@ -38,8 +38,8 @@ export function contrast(a: readonly [number, number, number], b: readonly [numb
 
 export const css = ([r, g, b]: readonly [number, number, number]): string => `rgb(${r},${g},${b})`;
 
-/** Twelve hues, ordered so that neighbours in the order of appearance are far apart. */
-const HUES = [250, 55, 160, 310, 100, 205, 20, 280, 130, 340, 75, 185];
+/** Eight hues, ordered so that neighbours in the order of appearance are far apart. Red is left to errors. */
+const HUES = [255, 55, 165, 310, 95, 215, 340, 130];
 const FILL: Record<Theme, Record<Origin, { lightness: number; chroma: number }>> = {
   light: {
     own: { lightness: 0.835, chroma: 0.088 },
@@ -52,6 +52,7 @@ const FILL: Record<Theme, Record<Origin, { lightness: number; chroma: number }>>
     stdlib: { lightness: 0.345, chroma: 0.014 },
   },
 };
+const STDLIB_HUE = 255;
 /** Lightness step between siblings, so that borders are seen without lines. */
 const STEP = 0.022;
 
@@ -99,8 +100,8 @@ export function frameFill(
   theme: Theme, origin: Origin, hue: number, shade: number, variant: number,
 ): [number, number, number] {
   const { lightness, chroma } = FILL[theme][origin];
-  const turn = origin === "stdlib" ? 0 : ((shade % 5) - 2) * 5;
-  return oklch(lightness + (variant - 1) * STEP, chroma, hue + turn);
+  const turned = origin === "stdlib" ? STDLIB_HUE : hue + ((shade % 7) - 3) * 6;
+  return oklch(lightness + (variant - 1) * STEP, chroma, turned);
 }
 
 export interface ChartInk {

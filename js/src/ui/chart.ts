@@ -313,7 +313,7 @@ export class Chart {
       firstRow: Math.max(1, Math.floor(topRow), Math.floor(ends[0]!)),
       lastRow: Math.min(boxes.rows - 1, Math.ceil(ends[1]!)),
       fill: this.palette.fill,
-      name: (node) => state.nameOf(node),
+      name: (node) => state.names.label(state.tree.key.data[node]!),
       place: (node) => state.placeOf(node),
       share: (node) => state.total[node]! / state.total[0]!,
       matches: state.matches ? (node) => state.isMatch(node) : null,

@@ -199,6 +199,7 @@ export class Explorer {
     const { root, source, state } = this;
     setAttribute(root, "data-samples", String(source.profile.threadSamples));
     setAttribute(root, "data-state", source.state);
+    root.toggleAttribute("data-empty", source.profile.threadSamples === 0);
     setAttribute(root, "data-zoom", state.zoom === 0 ? "" : state.nameOf(state.zoom));
   }
 

@@ -1,7 +1,7 @@
 /** The header: is it working, what is it, how much was seen, what is wrong, where is it hot. */
 import { count, duration, elapsed, percent, plural, programName } from "../model/format";
 import { hottestPath } from "../model/hottest";
-import { tame } from "../model/names";
+import { tame, tameLines } from "../model/names";
 import type { ViewState } from "../model/view-state";
 import type { Source, SourceState } from "../source";
 import type { Cleanup } from "./dom";
@@ -53,7 +53,7 @@ export class Header {
     );
     this.explain(cleanup, tooltip, this.warning, () => ({ title: "Not everything was seen", text: this.warningLines }));
     this.explain(cleanup, tooltip, this.notices, () => ({
-      title: "Notices", text: source.profile.notices.slice(-8).map((notice) => tame(notice.text)),
+      title: "Notices", text: source.profile.notices.slice(-8).map((notice) => tameLines(notice.text)),
     }));
     this.explain(cleanup, tooltip, this.counts, () => ({ title: "Sampling", rows: this.samplingRows() }));
   }

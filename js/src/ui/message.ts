@@ -1,5 +1,5 @@
 /** What stands in the chart's place while there is nothing to draw, and what went wrong. */
-import { tame } from "../model/names";
+import { tame, tameLines } from "../model/names";
 import type { ViewState } from "../model/view-state";
 import type { Source } from "../source";
 import { button, el, show } from "./dom";
@@ -43,7 +43,7 @@ export class Message {
     if (failure !== null) {
       return { title: "This stream cannot be read further", text: `${tame(failure)}. What came before it is shown.` };
     }
-    if (end?.reason === "error") return { title: tame(end.message) || "The sampler failed", text: tame(end.help) };
+    if (end?.reason === "error") return { title: tame(end.message) || "The sampler failed", text: tameLines(end.help) };
     if (profile.threadSamples === 0) {
       if (state === "ended") return { title: "No samples", text: "The session ended before a sample was taken." };
       return hello ? { title: `Reading process ${hello.pid}`, text: "Waiting for the first samples." } : attaching(waitedSeconds);

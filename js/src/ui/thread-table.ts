@@ -40,7 +40,7 @@ export class ThreadTable {
     const table = el("table", "nbspy-threads");
     const head = el("tr");
     for (const [text, hint] of [
-      ["Thread", ""], ["Active", "Share of the time in which it was running"], ["GIL", "Share of the time in which it held the GIL"],
+      ["Threads", ""], ["Active", "Share of the time in which it was running"], ["GIL", "Share of the time in which it held the GIL"],
       ["30 s", "Activity in the last 30 s"],
     ] as const) {
       const cell = el("th", "", text);

@@ -104,6 +104,7 @@ export class Toolbar {
     setText(this.found, state.queryError || (state.matches ? `${matches} · ${percent(share)}` : ""));
     this.found.title = state.matches ? "Matching frames, and the share of samples that have one of them" : "";
     this.found.classList.toggle("nbspy-bad", state.queryError !== "");
+    show(this.found, this.found.textContent !== "");
     show(this.steps, nodes.length > 0);
     this.updateCrumbs();
   }
