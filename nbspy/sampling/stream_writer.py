@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from nbspy import wire
@@ -17,11 +17,32 @@ from nbspy.sampling.runs import RunColumns
 
 MAX_PENDING_BYTES: Final = 4 << 20
 """Bytes encoded but not taken by the pipe, above which nothing more is encoded."""
-_FRAMES_PER_RECORD: Final = 50_000
+MAX_TABLE_BYTES: Final = 4 << 20
+"""Bytes of texts in one record, far below what a reader refuses; a single text is at most some KiB."""
+_ROWS_PER_RECORD: Final = 50_000
 
 
 def _words(values: Sequence[int]) -> bytes:
     return wire.column_bytes(array("I", values))
+
+
+def _encodable(text: str) -> str:
+    """Lone surrogates, which no UTF-8 has, become replacement characters."""
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+
+
+def _portions(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Cut ``texts`` into lists of about :data:`MAX_TABLE_BYTES` at most."""
+    portion: list[str] = []
+    size = 0
+    for text in texts:
+        portion.append(text)
+        size += 4 * len(text)
+        if size >= MAX_TABLE_BYTES:
+            yield portion
+            portion, size = [], 0
+    if portion:
+        yield portion
 
 
 class StreamWriter:
@@ -35,6 +56,11 @@ class StreamWriter:
         self._strings: dict[str, int] = {"": 0}
         self.broken = False
         """True once the reader is gone."""
+
+    @property
+    def pending(self) -> int:
+        """Bytes that the pipe has not taken yet."""
+        return len(self._pending)
 
     @property
     def full(self) -> bool:
@@ -51,14 +77,15 @@ class StreamWriter:
 
     def put_tables(self, new: NewEntries) -> None:
         """Write down what was interned since the last time: strings, then frames, then nodes."""
-        if new.strings:
-            for number, text in enumerate(new.strings, new.first_string):
+        first_string = new.first_string
+        for portion in _portions(new.strings):
+            for number, text in enumerate(portion, first_string):
                 self._strings[text] = number
-            texts = [text.encode("utf-8", "surrogatepass").decode("utf-8", "replace") for text in new.strings]
-            self.put(wire.Strings(self.next_sequence(), new.first_string, texts))
+            self.put(wire.Strings(self.next_sequence(), first_string, list(map(_encodable, portion))))
+            first_string += len(portion)
         strings = self._strings
-        for first in range(0, len(new.frames), _FRAMES_PER_RECORD):
-            frames = new.frames[first : first + _FRAMES_PER_RECORD]
+        for first in range(0, len(new.frames), _ROWS_PER_RECORD):
+            frames = new.frames[first : first + _ROWS_PER_RECORD]
             self.put(
                 wire.Frames(
                     self.next_sequence(),
@@ -73,9 +100,9 @@ class StreamWriter:
                     flags=wire.column_bytes(array("B", [frame.flags for frame in frames])),
                 )
             )
-        if new.nodes:
-            parents, frame_ids = zip(*new.nodes, strict=True)
-            self.put(wire.Nodes(self.next_sequence(), new.first_node, _words(parents), _words(frame_ids)))
+        for first in range(0, len(new.nodes), _ROWS_PER_RECORD):
+            parents, frame_ids = zip(*new.nodes[first : first + _ROWS_PER_RECORD], strict=True)
+            self.put(wire.Nodes(self.next_sequence(), new.first_node + first, _words(parents), _words(frame_ids)))
 
     def put_samples(self, columns: RunColumns) -> None:
         """Write down the closed runs."""
