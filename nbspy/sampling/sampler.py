@@ -16,7 +16,7 @@ from nbspy import wire
 from nbspy.cpython.interner import Interner
 from nbspy.cpython.runtime import Runtime
 from nbspy.cpython.unwinder import TrackedThread, Unwinder
-from nbspy.errors import NbspyError, TargetEnded
+from nbspy.errors import NbspyError, PermissionRefused, TargetEnded
 from nbspy.sampling.clock import Clock
 from nbspy.sampling.runs import RunTracker
 from nbspy.sampling.stop_histogram import DurationHistogram
@@ -72,6 +72,8 @@ class Sampler:
         self._runs = RunTracker()
         self._stops = DurationHistogram()
         self._ids: dict[TrackedThread, int] = {}
+        self._untold: dict[TrackedThread, int] = {}
+        """Threads whose row is still to be written; they may have ended already."""
         self._next_id = 0
         self._threads_version = -1
         self._thread_samples = 0
@@ -145,7 +147,7 @@ class Sampler:
             self._runs.retire(self._ids.pop(gone), time_ns)
         for thread in present:
             if thread not in self._ids:
-                self._ids[thread] = self._next_id
+                self._ids[thread] = self._untold[thread] = self._next_id
                 self._next_id += 1
         self._labels.threads_changed()
 
@@ -157,14 +159,14 @@ class Sampler:
             raise TargetEnded(f"process {self._target.pid} became another program", "attach again to see the new one")
         self._failures = 0
 
-    def _flush(self) -> None:
-        """Write what is new, unless the reader is far behind: then it waits, merged, for the next time."""
+    def _flush(self, *, last: bool = False) -> None:
+        """Write what is new, unless the reader is far behind: then it waits, merged, for the next time or the last."""
         self._stops.add(self._unwinder.stop_times_ns)
         self._unwinder.stop_times_ns.clear()
         self._runs.flush()
         writer = self._writer
         writer.flush()
-        if writer.full:
+        if writer.full and not last:
             return
         self._put_notice()
         self._put_threads()
@@ -202,19 +204,36 @@ class Sampler:
             self._writer.put(wire.Notice(self._writer.next_sequence(), self._now(), self._notice))
 
     def _put_threads(self) -> None:
+        """Write a row for every thread that is new or newly named, in the order of their ids.
+
+        Also for those that have ended since: there are samples of them.
+        """
+        told = {**dict.fromkeys(self._untold, ""), **self._new_labels()}
+        ids = self._untold | self._ids
         rows = [
             wire.ThreadRow(
-                id=self._ids[thread],
+                id=ids[thread],
                 process=0,
                 os_thread_id=thread.state.native_thread_id or None,
                 thread_id=thread.state.thread_id,
                 name=name,
                 interpreter=thread.interpreter.id,
             )
-            for thread, name in self._labels.changed(self._unwinder.threads, self._now())
+            for thread, name in told.items()
         ]
+        self._untold.clear()
         if rows:
+            rows.sort(key=lambda row: row.id)
             self._writer.put(wire.Threads(self._writer.next_sequence(), rows))
+
+    def _new_labels(self) -> dict[TrackedThread, str]:
+        # A sample that was discarded may have seen threads that have no id yet.
+        present = [thread for thread in self._unwinder.threads if thread in self._ids]
+        try:
+            return dict(self._labels.changed(present, self._now()))
+        except (TargetEnded, PermissionRefused):
+            # What was sampled matters more than how its threads are called; the next sample meets the same error.
+            return {}
 
     def _status(self) -> wire.Status:
         return wire.Status(
@@ -235,7 +254,7 @@ class Sampler:
 
     def _end(self, reason: str, error: NbspyError | None = None) -> None:
         self._runs.finish(self._now())
-        self._flush()
+        self._flush(last=True)
         writer = self._writer
         writer.put(
             wire.End(
