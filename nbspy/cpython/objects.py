@@ -127,7 +127,7 @@ def read_int(memory: RemoteMemory, layout: Layout, address: int, max_digits: int
         count, negative = abs(size), size < 0
     if count > max_digits:
         raise CorruptTarget(f"an int has {count} digits of {_DIGIT_BITS} bits")
-    digits = struct.unpack(f"<{count}I", memory.read(address + layout.objects.long_digits, 4 * count))
+    digits: tuple[int, ...] = struct.unpack(f"<{count}I", memory.read(address + layout.objects.long_digits, 4 * count))
     value = sum(digit << _DIGIT_BITS * position for position, digit in enumerate(digits))
     return -value if negative else value
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from nbspy.cpython.layout import Layout
 from nbspy.cpython.objects import dict_items, instance_attribute, module_attribute, read_int, read_str
+from nbspy.cpython.page_cache import PageCache
 from nbspy.errors import CorruptTarget, MemoryFault
 from nbspy.target.memory import RemoteMemory
 
@@ -24,6 +25,8 @@ def thread_names(memory: RemoteMemory, layout: Layout, modules_address: int) -> 
     entry cannot be read just now (it is starting or ending) is left out. Raises MemoryFault and CorruptTarget where the
     list itself cannot be read.
     """
+    # Some twenty small reads for each thread: by pages a look at 200 threads takes a fourth of the time.
+    memory = PageCache(memory)
     active = module_attribute(memory, layout, modules_address, "threading", "_active")
     if active is None:
         return {}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from nbspy.cpython.layout import InstanceValues, Layout
 from nbspy.cpython.objects import KeysKind, TypeFlag
+from nbspy.cpython.page_cache import PAGE_SIZE
 
 from .fake_memory import FakeMemory
 
@@ -28,7 +29,8 @@ class Heap:
         self.dict_type = self.type_object(b"dict", TypeFlag.DICT_SUBCLASS)
 
     def memory(self) -> FakeMemory:
-        return FakeMemory({_START: bytes(self.data)})
+        """All objects, in whole pages as a process has them."""
+        return FakeMemory({_START: bytes(self.data) + bytes(-len(self.data) % PAGE_SIZE)})
 
     def add(self, data: bytes, before: int = 0) -> int:
         """Append bytes and return the address of the one at ``before``."""
