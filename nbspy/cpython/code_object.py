@@ -13,7 +13,7 @@ from typing import Final
 from nbspy.cpython.interner import FrameKey, Interner
 from nbspy.cpython.layout import Layout
 from nbspy.cpython.line_table import LineTable
-from nbspy.cpython.strings import HEADER_SIZE, StringExtent, bytes_extent, string_extent
+from nbspy.cpython.strings import StringExtent, bytes_extent, string_extent
 from nbspy.cpython.thread_state import word
 from nbspy.errors import CorruptTarget, MemoryFault
 from nbspy.target.memory import RemoteMemory
@@ -47,6 +47,8 @@ class CodeObject:
     filename: str
     line_table: LineTable | None
     """None where it could not be read: lines are then 0."""
+    is_trampoline: bool
+    """True for the interpreter's own code between a call and the ``__init__`` it is for (3.13+)."""
     frame_ids: dict[int, int]
     """Instruction pointer -> frame id. Hot path: looked up by the unwinder directly."""
 
@@ -132,7 +134,9 @@ class CodeCache:
         """Copy what the new code objects point to: two vectored reads for all of them."""
         start = self._identity_start
         pointers = [word(data, offset - start) if data else 0 for _, data in fresh for offset in self._identity_fields]
-        sizes = (HEADER_SIZE, HEADER_SIZE, HEADER_SIZE, _BYTES_HEADER_SIZE)
+        # No more than the header: a short string may be the last thing that is mapped.
+        string_size = self._layout.objects.unicode_ascii_data
+        sizes = (string_size, string_size, string_size, _BYTES_HEADER_SIZE)
         headers = self._read_each([(pointer, sizes[i % 4]) for i, pointer in enumerate(pointers)])
         extents: list[StringExtent | tuple[int, int] | None] = []
         for i, (pointer, header) in enumerate(zip(pointers, headers, strict=True)):
@@ -166,7 +170,7 @@ class CodeCache:
             if isinstance(extent, StringExtent) and len(data) == extent.size:
                 try:
                     text = extent.decode(data)
-                except UnicodeDecodeError:
+                except CorruptTarget:
                     text = ""
             texts.append(text)
         filename, name, qualname = texts
@@ -183,15 +187,25 @@ class CodeCache:
             qualname=qualname or name,
             filename=filename,
             line_table=table,
+            is_trampoline=self._is_trampoline(identity),
             frame_ids={},
         )
 
+    def _is_trampoline(self, data: bytes) -> bool:
+        """``_PyInterpreterState.interp.init_cleanup`` and its like: made of one name, from no file, at no line."""
+        if not data:
+            return False
+        fields, start = self._layout.code, self._identity_start
+        line = data[fields.firstlineno - start : fields.firstlineno - start + 4]
+        return line == b"\0\0\0\0" and word(data, fields.filename - start) == word(data, fields.name - start)
+
     def frame_id(self, address: int, instruction: int) -> int:
-        """Return the id of the frame that runs ``instruction`` in the code object at ``address``."""
+        """Return the id of the frame that runs ``instruction`` in this code object; -1 for a trampoline."""
         code = self.codes[address]
         number = code.frame_ids.get(instruction)
         if number is None:
-            number = code.frame_ids[instruction] = self._interner.frame(self.frame_key(code, instruction))
+            number = -1 if code.is_trampoline else self._interner.frame(self.frame_key(code, instruction))
+            code.frame_ids[instruction] = number
         return number
 
     def frame_key(self, code: CodeObject, instruction: int) -> FrameKey:

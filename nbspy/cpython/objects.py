@@ -95,7 +95,7 @@ def read_str(memory: RemoteMemory, layout: Layout, address: int, max_chars: int 
     state = int.from_bytes(header[fields.unicode_state : fields.unicode_state + 4], "little")
     if state >> fields.unicode_kind_shift + 3 & 1:
         extent = string_extent(layout, address, header, max_chars)
-        return _decode(extent, memory.read(extent.address, extent.size))
+        return extent.decode(memory.read(extent.address, extent.size))
     # An instance of a subclass is not compact: the same fields, and behind them a pointer to the data.
     kind = state >> fields.unicode_kind_shift & 7
     length = int.from_bytes(header[fields.unicode_length : fields.unicode_length + _WORD_BYTES], "little")
@@ -103,7 +103,7 @@ def read_str(memory: RemoteMemory, layout: Layout, address: int, max_chars: int 
         raise CorruptTarget("what should be a string is none")
     data = _word(memory, address + fields.unicode_compact_data)
     extent = StringExtent(data, min(length, max_chars) * kind, kind, truncated=length > max_chars)
-    return _decode(extent, memory.read(extent.address, extent.size))
+    return extent.decode(memory.read(extent.address, extent.size))
 
 
 def read_bytes(memory: RemoteMemory, layout: Layout, address: int, max_bytes: int = MAX_BYTES) -> bytes:
@@ -247,18 +247,7 @@ def _is_str(memory: RemoteMemory, layout: Layout, address: int, header: bytes, t
         extent = string_extent(layout, address, header, len(text))
     except CorruptTarget:
         return False
-    return _decode(extent, memory.read(extent.address, extent.size)) == text
-
-
-def _decode(extent: StringExtent, data: bytes) -> str:
-    if extent.char_size == 2:
-        # As utf-16 two lone surrogates side by side would become one character.
-        text = "".join(map(chr, struct.unpack(f"<{len(data) // 2}H", data)))
-        return text + "…" if extent.truncated else text
-    try:
-        return extent.decode(data)
-    except UnicodeDecodeError as err:
-        raise CorruptTarget("what should be a string holds no characters") from err
+    return extent.decode(memory.read(extent.address, extent.size)) == text
 
 
 def _expect(memory: RemoteMemory, layout: Layout, address: int, flag: TypeFlag, what: str) -> None:

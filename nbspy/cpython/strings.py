@@ -5,6 +5,7 @@ Sizes come from the target: they are bounded by the caller before anything is re
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,10 +13,8 @@ from nbspy.cpython.layout import Layout
 from nbspy.cpython.thread_state import word
 from nbspy.errors import CorruptTarget
 
-HEADER_SIZE: Final = 80
-"""Bytes from the start of a str that hold everything before its data (72 in 3.11, 56 later)."""
 _MAX_LENGTH: Final = 1 << 40
-_CODECS: Final = {1: "latin-1", 2: "utf-16-le", 4: "utf-32-le"}
+_CHAR_SIZES: Final = (1, 2, 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +28,25 @@ class StringExtent:
     truncated: bool
 
     def decode(self, data: bytes) -> str:
-        """Return the text; an ellipsis marks what was cut. Lone surrogates stay as they are."""
-        text = data.decode(_CODECS[self.char_size], "surrogatepass" if self.char_size > 1 else "strict")
+        """Return the text; an ellipsis marks what was cut. Lone surrogates stay as they are.
+
+        Raises CorruptTarget where the data holds no characters.
+        """
+        if self.char_size == 2:
+            # As utf-16 two lone surrogates side by side would become one character.
+            text = "".join(map(chr, struct.unpack(f"<{len(data) // 2}H", data)))
+        elif self.char_size == 1:
+            text = data.decode("latin-1")
+        else:
+            try:
+                text = data.decode("utf-32-le", "surrogatepass")
+            except UnicodeDecodeError as err:
+                raise CorruptTarget("what should be a string holds no characters") from err
         return text + "…" if self.truncated else text
 
 
 def string_extent(layout: Layout, address: int, header: bytes, max_chars: int) -> StringExtent:
-    """Return where the data of the str at ``address`` lies, given its first :data:`HEADER_SIZE` bytes.
+    """Return where the data of the str at ``address`` lies, given its ``PyASCIIObject``.
 
     Raises CorruptTarget where it is no compact str (every identifier, file name and literal is).
     """
@@ -45,7 +56,7 @@ def string_extent(layout: Layout, address: int, header: bytes, max_chars: int) -
     kind = state >> fields.unicode_kind_shift & 7
     compact = state >> fields.unicode_kind_shift + 3 & 1
     ascii_only = state >> fields.unicode_kind_shift + 4 & 1
-    if kind not in _CODECS or not compact or length > _MAX_LENGTH or (ascii_only and kind != 1):
+    if kind not in _CHAR_SIZES or not compact or length > _MAX_LENGTH or (ascii_only and kind != 1):
         raise CorruptTarget("what should be a string is none")
     start = fields.unicode_ascii_data if ascii_only else fields.unicode_compact_data
     chars = min(length, max_chars)

@@ -154,9 +154,10 @@ class Unwinder:
         flag = self._runtime.layout.frame.is_entry
         found: list[ObservedFrame] = []
         for index in range(len(chain.codes) - 1, -1, -1):
-            if chain.codes[index] == 0:
+            code = self._codes.codes.get(chain.codes[index])
+            if code is None or code.is_trampoline:
                 continue
-            key = self._codes.frame_key(self._codes.codes[chain.codes[index]], chain.instructions[index])
+            key = self._codes.frame_key(code, chain.instructions[index])
             above_shim = index > 0 and chain.codes[index - 1] == 0
             is_entry = above_shim or index == 0
             if flag is not None:
@@ -314,8 +315,8 @@ class Unwinder:
                     frame = codes_by_address[code].frame_ids.get(instruction)
                     if frame is None:
                         frame = frame_id(code, instruction)
-                    key = node << 32 | frame
-                    node = children.get(key) or self._interner.node(node, frame)
+                    if frame >= 0:
+                        node = children.get(node << 32 | frame) or self._interner.node(node, frame)
                 nodes.append(node)
             thread.node = node
         self._changed.clear()
