@@ -154,7 +154,7 @@ class NbspyMagics(Magics):
             return None
         values = self._parse("profile_remote", line, SAMPLING, with_pid=True)
         session = self._start(values.pid, SamplingOptions.from_values(values))
-        self._outputs.show(session, height=self.height, theme=self.theme)
+        self._show(session)
         return session
 
     @line_cell_magic
@@ -229,7 +229,7 @@ class NbspyMagics(Magics):
             raise UsageError("%%profile_cell: the cell is empty", "write the code to profile below the first line")
         session = self._start(values.pid if remote else os.getpid(), options)
         self._cells.at_end(functools.partial(self._end_of_cell, session))
-        self._outputs.show(session, height=self.height, theme=self.theme)
+        self._show(session)
         if body == "empty":
             self._wait(session)
 
@@ -253,6 +253,13 @@ class NbspyMagics(Magics):
         if own:
             session.add_labels(dict(cell_labels(self.shell)))
         return session
+
+    def _show(self, session: Session) -> None:
+        try:
+            self._outputs.show(session, height=self.height, theme=self.theme)
+        except BaseException:
+            session.stop()  # nothing is half-started
+            raise
 
     def _wait(self, session: Session) -> None:
         """Wait until the session ends; an interrupt stops it and is no error: it is how one says "enough"."""

@@ -115,5 +115,5 @@ class LiveOutputs:
         """Freeze every session that has ended, and forget it: it is shown anew when it is asked for."""
         for key, output in list(self._outputs.items()):
             if not output.session.running:
-                output.freeze()
                 del self._outputs[key]
+                output.freeze()

@@ -14,6 +14,7 @@ from typing import Any, Final
 import anywidget
 import traitlets
 
+from nbspy.errors import NbspyError
 from nbspy.views.relay import Relay, RelayCounters, Stream
 
 CLOSED_ESM: Final = "export default {}"
@@ -21,11 +22,13 @@ CLOSED_ESM: Final = "export default {}"
 
 
 def bundle() -> str:
-    """Return the widget's js bundle.
-
-    Raises :class:`FileNotFoundError` where the package is installed without it.
-    """
-    return files("nbspy").joinpath("static", "widget.js").read_text(encoding="utf-8")
+    """Return the widget's js bundle; raises :class:`NbspyError` where the installation lacks it."""
+    try:
+        return files("nbspy").joinpath("static", "widget.js").read_text(encoding="utf-8")
+    except OSError as err:
+        raise NbspyError(
+            "the explorer's script nbspy/static/widget.js is missing", "reinstall nbspy, or build it: make bundle"
+        ) from err
 
 
 class Explorer(anywidget.AnyWidget):

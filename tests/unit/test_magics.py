@@ -283,6 +283,20 @@ def test_refused_attach_runs_no_body_and_shows_no_traceback(
     assert notebook.run("y = 2").success
 
 
+def test_without_widgets_the_summary_is_printed(notebook: Notebook, capsys: pytest.CaptureFixture[str]) -> None:
+    notebook.run("%%profile_remote 4242\nx = 1")
+    assert capsys.readouterr().out == "summary of 4242\n"
+
+
+def test_session_that_cannot_be_shown_is_stopped(notebook: Notebook, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise nbspy.NbspyError("the explorer's script is missing", "reinstall")
+
+    monkeypatch.setattr(commands.LiveOutputs, "show", refuse)
+    assert "script is missing" in refusal(notebook.run("%profile_remote 4242"))
+    assert notebook.running == []
+
+
 def test_target_that_ends_is_said_and_the_profile_kept(notebook: Notebook, capsys: pytest.CaptureFixture[str]) -> None:
     notebook.namespace["end"] = lambda: setattr(
         notebook.sessions[0], "ended_by", TargetEnded("process 4242 ended", "start it again")
