@@ -26,8 +26,10 @@ _EVENT_STOP = 128
 
 STOP_BUDGET_NS = 5_000_000
 """How long a thread may take to stop; an ordinary one takes 10 to 100 us."""
-_SPIN_NS = 300_000
-"""Ask again without sleeping for this long: a sleeping tracer would be woken later than the target stops."""
+_SPIN_NS = 15_000
+"""Ask again without sleeping for this long. A thread that runs on another processor stops sooner than a sleeper could
+be woken; one that needs this processor to stop must not be kept from it (300 us here made a stop on a busy machine
+four times as long)."""
 
 
 def _load_ptrace() -> ctypes._NamedFuncPointer:
