@@ -143,11 +143,28 @@ class FrameChain:
         """
         self.unpredicted = False
         try:
-            self._follow(self._leaf_address(region), region, self._unchanged_frames(region))
+            unchanged = self._unchanged_frames(region)
+            if not (unchanged and self._step(region, unchanged)):
+                self._follow(self._leaf_address(region), region, unchanged)
         except (CorruptTarget, MemoryFault):
             self.reset()
             raise
         self.region = region
+
+    def _step(self, region: bytes, unchanged: int) -> bool:
+        """Take the most common change: the same leaf, at another instruction. False where it is another change."""
+        leaf = len(self.addresses) - 1
+        if unchanged != leaf or self.leaf_pointer(region, 0) != self.addresses[leaf]:
+            return False
+        if self._first != self._head_size and word(region, self._thread.current_frame) != self._cframe:
+            return False
+        code, previous, instruction, owner = self._unpack(region, self._offsets[leaf])
+        if owner in self._fields.owners_without_code or previous != self.addresses[leaf - 1]:
+            return False
+        self.codes[leaf] = code & self._fields.executable_mask
+        self.instructions[leaf] = instruction
+        self.changed_from = leaf
+        return True
 
     def same_links(self, region: bytes) -> bool:
         """True where ``region``, a later copy, has the links of the last one: leaf, links, code, callers' positions.
@@ -194,6 +211,8 @@ class FrameChain:
         self.changed_from = 0
         self._ordered = True
         self._copied_to = 0
+        # A wild pointer must not be planned for ever.
+        self._cframe = self._next_cframe = self._address
         self.ranges = self._head_ranges()
         self._index_ranges()
         self.stale = True
