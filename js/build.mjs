@@ -1,5 +1,5 @@
-// Builds the two bundles into ../nbspy/static. The output depends on the sources and the locked tools
-// alone: the same checkout gives the same bytes on every machine.
+// Builds the two bundles into ../nbspy/static; with --check compares them with what is there. The output depends
+// on the sources and the locked tools alone: the same checkout gives the same bytes on every machine.
 import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { build, transform } from "esbuild";
@@ -36,6 +36,11 @@ for (const [entry, format] of [["widget", "esm"], ["page", "iife"]]) {
   });
   const bytes = outputFiles[0].contents;
   if (bytes.length > MAX_BYTES) throw new Error(`${entry}.js has ${bytes.length} bytes; the bound is ${MAX_BYTES}`);
-  await writeFile(here(`../nbspy/static/${entry}.js`), bytes);
+  const target = here(`../nbspy/static/${entry}.js`);
+  if (!process.argv.includes("--check")) {
+    await writeFile(target, bytes);
+  } else if (!(await readFile(target)).equals(bytes)) {
+    throw new Error(`nbspy/static/${entry}.js is not what the sources give: run "npm run build" in js/`);
+  }
   process.stdout.write(`${entry}.js ${bytes.length} bytes\n`);
 }

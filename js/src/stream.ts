@@ -264,27 +264,26 @@ export class RecordSplitter {
   private end = 0;
   private magicSeen = false;
 
-  /** Gives the record bodies that `data` completes. They are views that are valid until the next call. */
-  feed(data: Uint8Array): Uint8Array[] {
+  /** Gives each record body that `data` completes: a view that is valid until the next call. */
+  *feed(data: Uint8Array): Generator<Uint8Array, void> {
     this.append(data);
     if (!this.magicSeen) {
       for (let i = 0; i < Math.min(this.end, MAGIC.length); i++) {
         if (this.buffer[i] !== MAGIC[i]) throw new StreamError("not an nbspy recording: the signature is missing");
       }
-      if (this.end < MAGIC.length) return [];
+      if (this.end < MAGIC.length) return;
       this.magicSeen = true;
       this.start = MAGIC.length;
     }
-    const bodies: Uint8Array[] = [];
     const view = new DataView(this.buffer.buffer);
     while (this.end - this.start >= 4) {
       const length = view.getUint32(this.start, true);
       if (length > MAX_RECORD_BYTES) throw new StreamError(`a record of ${length} bytes is announced`);
-      if (this.end - this.start - 4 < length) break;
-      bodies.push(this.buffer.subarray(this.start + 4, this.start + 4 + length));
-      this.start += 4 + length;
+      if (this.end - this.start - 4 < length) return;
+      const from = this.start + 4;
+      this.start = from + length;
+      yield this.buffer.subarray(from, this.start);
     }
-    return bodies;
   }
 
   private append(data: Uint8Array): void {

@@ -48,6 +48,7 @@ class StreamBuilder:
     nodes: dict[tuple[int, int], int] = field(default_factory=dict)
     rows: list[tuple[int, int, int, int, int, int]] = field(default_factory=list)
     thread_samples: int = 0
+    _last_row: dict[int, int] = field(default_factory=dict)
     _new_strings: list[str] = field(default_factory=list)
     _new_frames: list[tuple[Function, int]] = field(default_factory=list)
     _new_nodes: list[tuple[int, int]] = field(default_factory=list)
@@ -80,12 +81,20 @@ class StreamBuilder:
         return wire.encode(process) + wire.encode(wire.Threads(self.next_sequence(), rows))
 
     def run(self, thread: int, stack: Stack, state: State, start_ms: float, length_ms: float, count: int = 1) -> None:
-        """Add a run of equal samples; it is encoded by the next :meth:`flush`."""
+        """Add a run of equal samples, or lengthen the thread's last one; the next :meth:`flush` encodes it."""
         node = 0
         for frame in stack:
             node = self._node(node, self._frame(frame))
-        self.rows.append((round(start_ms * 1000), thread, node, int(state), count, round(length_ms * 1000)))
+        start, weight = round(start_ms * 1000), round(length_ms * 1000)
         self.thread_samples += count
+        at = self._last_row.get(thread)
+        if at is not None:
+            before = self.rows[at]
+            if before[2:4] == (node, int(state)) and before[0] + before[5] == start:
+                self.rows[at] = (before[0], thread, node, int(state), before[4] + count, before[5] + weight)
+                return
+        self._last_row[thread] = len(self.rows)
+        self.rows.append((start, thread, node, int(state), count, weight))
 
     def flush(self) -> bytes:
         """Return the records for what was added since the last call."""
@@ -104,7 +113,7 @@ class StreamBuilder:
             start, thread, node, state, count, weight = zip(*self.rows, strict=True)
             columns = [_u32(s - base for s in start), _u32(thread), _u32(node), bytes(state), _u32(count), _u32(weight)]
             out += wire.encode(wire.Samples(self.next_sequence(), base * 1000, *columns))
-        self._new_strings, self._new_frames, self._new_nodes, self.rows = [], [], [], []
+        self._new_strings, self._new_frames, self._new_nodes, self.rows, self._last_row = [], [], [], [], {}
         return out
 
     def status(self, time_ms: float, samples: int, late: int = 0, discarded: int = 0) -> bytes:

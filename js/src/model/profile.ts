@@ -5,6 +5,7 @@
 import type { End, Frames, Hello, Nodes, Notice, ProcessRow, Samples, Status, StreamRecord, ThreadRow } from "../stream";
 import { StreamError } from "../stream";
 import { Activity } from "./activity";
+import type { Column } from "./column";
 import { f64, i32, u32, u8 } from "./column";
 import { CallTree } from "./tree";
 
@@ -24,15 +25,18 @@ export class Profile {
   readonly frames = {
     name: u32(), qualname: u32(), file: u32(), shortFile: u32(), module: u32(), line: i32(), firstLine: i32(), flags: u8(),
   };
-  /** Frame -> function. A function is shown through the first of its frames that was seen. */
+  /** Frame -> function, and frame -> line of a function: the same rules as nbspy/model/transforms.py. */
   readonly functionOf = u32();
-  /** Function -> a frame of it. */
+  readonly lineOf = u32();
+  /** Function -> the first of its frames that was seen, through which it is shown; and the same for lines. */
   readonly frameOfFunction = u32();
+  readonly frameOfLine = u32();
 
   readonly lineTree = new CallTree();
   readonly functionTree = new CallTree();
-  /** Node of the line tree -> node of the function tree. */
+  /** The stream's node -> node of the function tree, and of the line tree. */
   readonly functionNodeOf = u32();
+  readonly lineNodeOf = u32();
 
   /** One row per run of equal samples of one thread, as in the stream; times in us since the stream's origin. */
   readonly runs = { start: f64(), thread: u32(), node: u32(), state: u8(), count: u32(), weight: f64() };
@@ -46,9 +50,11 @@ export class Profile {
   private firstStatus: Status | null = null;
   private readonly recentStatuses: Status[] = [];
   private readonly functionIds = new Map<string, number>();
+  private readonly lineIds = new Map<string, number>();
 
   constructor() {
     this.functionNodeOf.push(0);
+    this.lineNodeOf.push(0);
   }
 
   apply(record: StreamRecord): void {
@@ -81,7 +87,17 @@ export class Profile {
 
   /** The frame through which a tree's key is shown. */
   frameOfKey(granularity: Granularity, key: number): number {
-    return granularity === "line" ? key : this.frameOfFunction.data[key]!;
+    return (granularity === "line" ? this.frameOfLine : this.frameOfFunction).data[key]!;
+  }
+
+  /** The node of the tree that a node of the stream belongs to. */
+  nodeOf(granularity: Granularity): Uint32Array {
+    return (granularity === "line" ? this.lineNodeOf : this.functionNodeOf).data;
+  }
+
+  /** The number of a tree's keys. */
+  keyCount(granularity: Granularity): number {
+    return (granularity === "line" ? this.frameOfLine : this.frameOfFunction).length;
   }
 
   private addStrings(firstId: number, texts: string[]): void {
@@ -104,34 +120,29 @@ export class Profile {
     frames.flags.append(record.flags);
     for (let i = 0; i < record.line.length; i++) {
       const frame = record.firstId + i;
-      const key = `${record.name[i]} ${record.qualname[i]} ${record.file[i]} ${record.firstLine[i]}`;
-      let id = this.functionIds.get(key);
-      if (id === undefined) {
-        id = this.functionIds.size;
-        this.functionIds.set(key, id);
-        this.frameOfFunction.push(frame);
-      }
-      this.functionOf.push(id);
+      const key = [record.name[i], record.qualname[i], record.file[i], record.firstLine[i], record.flags[i]].join();
+      this.functionOf.push(idOf(this.functionIds, key, frame, this.frameOfFunction));
+      this.lineOf.push(idOf(this.lineIds, `${key},${record.line[i]}`, frame, this.frameOfLine));
     }
   }
 
   private addNodes(record: Nodes): void {
-    const { lineTree, functionTree, functionNodeOf } = this;
-    denseIds("node", record.firstId, lineTree.size);
+    const { functionNodeOf, lineNodeOf } = this;
+    denseIds("node", record.firstId, lineNodeOf.length);
     below("frame", record.frame, this.functionOf.length);
     for (let i = 0; i < record.parent.length; i++) {
       const parent = record.parent[i]!;
-      if (parent >= lineTree.size) throw new StreamError(`node ${parent} is used before it is defined`);
+      if (parent >= lineNodeOf.length) throw new StreamError(`node ${parent} is used before it is defined`);
       const frame = record.frame[i]!;
-      lineTree.append(parent, frame);
-      functionNodeOf.push(functionTree.child(functionNodeOf.data[parent]!, this.functionOf.data[frame]!));
+      lineNodeOf.push(this.lineTree.child(lineNodeOf.data[parent]!, this.lineOf.data[frame]!));
+      functionNodeOf.push(this.functionTree.child(functionNodeOf.data[parent]!, this.functionOf.data[frame]!));
     }
   }
 
   private addSamples(record: Samples): void {
     const { runs } = this;
     below("thread", record.thread, this.threads.length);
-    below("node", record.node, this.lineTree.size);
+    below("node", record.node, this.lineNodeOf.length);
     for (let i = 0; i < record.node.length; i++) {
       const start = record.baseTimeUs + record.startUs[i]!;
       const weight = record.weightUs[i]!;
@@ -155,6 +166,15 @@ export class Profile {
     recentStatuses.push(record);
     while (recentStatuses.length > 2 && record.timeNs - recentStatuses[0]!.timeNs > 5e9) recentStatuses.shift();
   }
+}
+
+/** Gives the id of `key`; a new key gets the next id and is shown through `frame`. */
+function idOf(ids: Map<string, number>, key: string, frame: number, shownThrough: Column<Uint32Array>): number {
+  const known = ids.get(key);
+  if (known !== undefined) return known;
+  ids.set(key, ids.size);
+  shownThrough.push(frame);
+  return ids.size - 1;
 }
 
 function setRow<T extends { id: number }>(rows: T[], row: T): void {

@@ -119,10 +119,11 @@ export class SelectedTree {
   }
 
   private walkIsCheaper(from: number, to: number): boolean {
-    const depth = this.profile.lineTree.depth.data;
+    const depth = this.tree.depth.data;
+    const nodeOf = this.profile.nodeOf(this.granularity);
     const node = this.profile.runs.node.data;
     let steps = 0;
-    for (let run = from; run < to && steps < this.tree.size; run++) steps += 1 + depth[node[run]!]!;
+    for (let run = from; run < to && steps < this.tree.size; run++) steps += 1 + depth[nodeOf[node[run]!]!]!;
     return steps < this.tree.size;
   }
 
@@ -151,8 +152,7 @@ export class SelectedTree {
       this.gilUs += weight;
     }
     if (selection.threads.size && !selection.threads.has(thread)) return;
-    const lineNode = runs.node.data[run]!;
-    const node = this.granularity === "line" ? lineNode : profile.functionNodeOf.data[lineNode]!;
+    const node = profile.nodeOf(this.granularity)[runs.node.data[run]!]!;
     const { mode } = selection;
     if (mode === "all" || (mode === "active" ? active : gil)) this.put(this.weights, node, weight, samples, walk);
     if (active && this.activeWeights !== this.weights) this.put(this.activeWeights, node, weight, samples, walk);

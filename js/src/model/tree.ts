@@ -36,8 +36,7 @@ export class CallTree {
     return this.parent.length;
   }
 
-  /** Adds a node without looking whether the parent has such a child. */
-  append(parent: number, key: number): number {
+  private append(parent: number, key: number): number {
     const node = this.size;
     const last = this.lastChild.data[parent]!;
     this.parent.push(parent);
@@ -53,7 +52,7 @@ export class CallTree {
     return node;
   }
 
-  /** Gives the parent's child with this key; makes it where there is none. Use with `append` on no tree. */
+  /** Gives the parent's child with this key; makes it where there is none. */
   child(parent: number, key: number): number {
     if (2 * this.size > this.table.length) this.rehash();
     const mask = this.table.length - 1;

@@ -3,7 +3,6 @@
  * for changes, and it says when something changed.
  */
 import type { Order } from "./layout";
-import { children } from "./layout";
 import { Names } from "./names";
 import type { Granularity, Profile } from "./profile";
 import { Matches, parseQuery } from "./search";
@@ -151,8 +150,7 @@ export class ViewState {
       return;
     }
     const { total } = this;
-    const { granularity, profile } = this;
-    this.matches.update(granularity === "line" ? profile.functionOf.length : profile.frameOfFunction.length);
+    this.matches.update(this.profile.keyCount(this.granularity));
     const { nodes, weight } = this.matches.inTree(this.tree, total, this.zoom);
     nodes.sort((a, b) => total[b]! - total[a]!);
     this.found = { nodes, share: total[this.zoom]! > 0 ? weight / total[this.zoom]! : 0 };
@@ -160,17 +158,13 @@ export class ViewState {
 
   /** The node of the other granularity's tree that stands for `node`: of several lines the heaviest. */
   private counterpart(node: number, granularity: Granularity): number {
-    if (node === 0) return 0;
-    const functionNodeOf = this.profile.functionNodeOf.data;
-    if (granularity === "function") return functionNodeOf[node]!;
-    const other = new SelectedTree(this.profile, this.selection, granularity);
-    const { total } = other.weights;
-    let at = 0;
-    for (const step of this.tree.path(node)) {
-      const candidates = children(other.tree, total, at, "heavy").filter((child) => functionNodeOf[child] === step);
-      if (!candidates.length) break;
-      at = candidates[0]!;
+    const { profile } = this;
+    const [from, to] = [profile.nodeOf(this.granularity), profile.nodeOf(granularity)];
+    const { total } = new SelectedTree(profile, this.selection, granularity).weights;
+    let heaviest = 0;
+    for (let at = 1; node !== 0 && at < profile.functionNodeOf.length; at++) {
+      if (from[at] === node && (heaviest === 0 || total[to[at]!]! > total[heaviest]!)) heaviest = to[at]!;
     }
-    return at;
+    return heaviest;
   }
 }

@@ -134,8 +134,7 @@ export class ThreadTable {
       return;
     }
     const kind = classOf(profile.runs.state.data[time.lastRun]!);
-    const leaf = profile.runs.node.data[time.lastRun]!;
-    const node = granularity === "line" ? leaf : profile.functionNodeOf.data[leaf]!;
+    const node = profile.nodeOf(granularity)[profile.runs.node.data[time.lastRun]!]!;
     const name = node ? names.name(selected.tree.key.data[node]!) : "";
     setAttribute(row.square, "data-state", String(kind));
     setText(row.now, name ? `${STATE_WORDS[kind]!} · ${name}` : STATE_WORDS[kind]!);

@@ -224,8 +224,7 @@ export class TimelineStrip {
       this.tooltip.hide();
       return;
     }
-    const leaf = node.data[run]!;
-    const shown = state.granularity === "line" ? leaf : state.profile.functionNodeOf.data[leaf]!;
+    const shown = state.profile.nodeOf(state.granularity)[node.data[run]!]!;
     const kind = classOf(bits.data[run]!);
     const name = tame(state.profile.threads[thread]?.name ?? "") || `thread ${thread}`;
     this.tooltip.show({
