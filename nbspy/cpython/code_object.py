@@ -16,7 +16,7 @@ from nbspy.cpython.line_table import LineTable
 from nbspy.cpython.strings import StringExtent, bytes_extent, string_extent
 from nbspy.cpython.thread_state import word
 from nbspy.errors import CorruptTarget, MemoryFault
-from nbspy.target.memory import RemoteMemory
+from nbspy.target.memory import PreparedRead, RemoteMemory
 
 MAX_NAME_CHARS: Final = 1024
 MAX_FILE_CHARS: Final = 4096
@@ -25,6 +25,8 @@ NO_SYMBOL: Final = 2
 """``FrameFlag.NO_SYMBOL`` of the stream: the code object could not be read."""
 UNREADABLE_NAME: Final = "<unreadable code>"
 _BYTES_HEADER_SIZE: Final = 32
+_PROBED: Final = 4
+"""So many code objects are looked at one by one, more in one vectored read."""
 
 SourceNames = Callable[[str], tuple[str, str]]
 """File name -> (short file name, module); "" for no module."""
@@ -51,6 +53,8 @@ class CodeObject:
     """True for the interpreter's own code between a call and the ``__init__`` it is for (3.13+)."""
     frame_ids: dict[int, int]
     """Instruction pointer -> frame id. Hot path: looked up by the unwinder directly."""
+    probe: PreparedRead | None = None
+    """Reads ``copied`` again."""
 
     def line(self, instruction: int) -> int:
         """Return the line of the instruction at this address; 0 where it has none."""
@@ -85,7 +89,7 @@ class CodeCache:
         a known address now holds another code object: nodes made from it are no longer true.
         """
         wanted = list(dict.fromkeys(addresses))
-        if not wanted:
+        if len(wanted) <= _PROBED and all(map(self._is_as_copied, wanted)):
             return False
         start, size = self._identity_start, self._identity_size
         found = self._read_each([(address + start, size) for address in wanted])
@@ -103,6 +107,19 @@ class CodeCache:
         if fresh:
             self._load(fresh)
         return changed
+
+    def _is_as_copied(self, address: int) -> bool:
+        """One small prepared read: 2 us where a vectored read of fresh ranges takes 10."""
+        code = self.codes.get(address)
+        if code is None:
+            return False
+        if code.probe is None:
+            code.probe = self._memory.prepare([(address + self._identity_start, self._identity_size)])
+        try:
+            code.probe.read()
+        except MemoryFault:
+            return False
+        return code.probe.buffer == code.copied
 
     def keep_only(self, addresses: set[int]) -> None:
         """Forget the code objects that are not at ``addresses``: they may have been freed."""

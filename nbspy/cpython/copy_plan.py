@@ -46,10 +46,10 @@ class CopyPlan:
         for interpreter in interpreters:
             ranges.append((interpreter.address + layout.interpreter.threads_head, 8))
             expected.append(interpreter.threads[-1].address if interpreter.threads else 0)
-        self._heads = tuple(expected)
+        self._heads = b"".join(head.to_bytes(8, "little") for head in expected)
         generation = layout.interpreter.code_object_generation
         self._heads_start = self.gil.size
-        self._generations_start = self._heads_start + 8 * len(self._heads)
+        self._generations_start = self._heads_start + len(self._heads)
         if generation is not None:
             ranges += [(interpreter.address + generation, 8) for interpreter in interpreters]
         self._threads_start = sum(size for _, size in ranges)
@@ -86,8 +86,7 @@ class CopyPlan:
 
     def same_lists(self, data: bytes) -> bool:
         """True while every list of interpreters and threads begins where it did."""
-        start = self._heads_start
-        return all(word(data, start + 8 * index) == head for index, head in enumerate(self._heads))
+        return data[self._heads_start : self._generations_start] == self._heads
 
     def tail_agrees(self, data: bytes, thread: Planned) -> bool:
         """True where the leaf pointer after a region is the one that the region began with."""

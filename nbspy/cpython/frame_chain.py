@@ -156,7 +156,7 @@ class FrameChain:
         leaf = len(self.addresses) - 1
         if unchanged != leaf or self.leaf_pointer(region, 0) != self.addresses[leaf]:
             return False
-        if self._first != self._head_size and word(region, self._thread.current_frame) != self._cframe:
+        if self._thread.cframe_current_frame is not None and word(region, self._thread.current_frame) != self._cframe:
             return False
         code, previous, instruction, owner = self._unpack(region, self._offsets[leaf])
         if owner in self._fields.owners_without_code or previous != self.addresses[leaf - 1]:

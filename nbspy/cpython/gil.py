@@ -25,6 +25,8 @@ class GilWords:
             gils = dict.fromkeys(interpreter.gil for interpreter in interpreters if interpreter.gil)
             self.ranges = [(gil, _GIL_SIZE) for gil in gils]
         self._locks = self._lock_ranges(runtime)
+        self._last_words: bytes | bytearray = b""
+        self._last_holders: tuple[int, ...] = ()
         self.size = sum(size for _, size in self.ranges)
 
     def _lock_ranges(self, runtime: Runtime) -> list[tuple[int, int]]:
@@ -40,13 +42,23 @@ class GilWords:
         return any(start <= lock < end for start, end in self._locks)
 
     def holders(self, data: bytes | bytearray, start: int = 0) -> tuple[int, ...]:
-        """Return the thread states that hold a GIL, given a copy of :attr:`ranges` at ``start`` of ``data``."""
+        """Return the thread states that hold a GIL, given a copy of :attr:`ranges` at ``start`` of ``data``.
+
+        Hot path: asked twice a sample, and mostly of the same words.
+        """
+        words = data[start : start + self.size]
+        if words != self._last_words:
+            self._last_holders = self._parse(words)
+            self._last_words = words
+        return self._last_holders
+
+    def _parse(self, data: bytes | bytearray) -> tuple[int, ...]:
         fields = self._fields
         if fields is None:
-            current = word(data, start) if self.ranges else 0
+            current = word(data, 0) if self.ranges else 0
             return (current,) if current else ()
         found = []
-        for offset in range(start, start + self.size, _GIL_SIZE):
+        for offset in range(0, self.size, _GIL_SIZE):
             locked = int.from_bytes(data[offset + fields.locked : offset + fields.locked + 4], "little", signed=True)
             holder = word(data, offset + fields.last_holder)
             # -1 before the GIL is made, 1 while it is held.
