@@ -6,6 +6,7 @@ A refusal is one line on standard error and exit status 1; a wrong option is one
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -121,22 +122,23 @@ def _record(arguments: argparse.Namespace) -> int:
     sampling = options.SamplingOptions.from_values(arguments)
     content = options.ContentOptions.from_values(arguments)
     exporter = exporters.get(arguments.format)
+    to_stdout = arguments.output == "-"
     output = Path(arguments.output or _default_output(arguments.pid, exporter.suffix))
     stats = Path(arguments.stats) if arguments.stats else None
-    for path in filter(None, (output, stats)):
+    for path in filter(None, (None if to_stdout else output, stats)):
         _check_writable(path)
     session = attach(arguments.pid, rate=sampling.rate, duration=sampling.duration, nonblocking=sampling.nonblocking)
     with session:
         _follow(session)
         profile = session.stop()
     try:
-        with output.open("wb") as file:
+        with contextlib.nullcontext(sys.stdout.buffer) if to_stdout else output.open("wb") as file:
             exporter.write(profile, file, content)
         if stats is not None:
             stats.write_text(json.dumps(sampler_figures(profile), indent=2) + "\n", encoding="utf-8")
     except OSError as err:
         raise NbspyError(f"cannot write {err.filename or output}: {err.strerror}") from err
-    _say(_outcome(session, profile, output))
+    _say(_outcome(session, profile, "standard output" if to_stdout else str(output)))
     return REFUSED if session.error is not None else 0
 
 
@@ -187,7 +189,7 @@ def _progress(session: Session) -> str:
     return " · ".join([*parts, *counts, "Ctrl-C ends"])
 
 
-def _outcome(session: Session, profile: Profile, output: Path) -> str:
+def _outcome(session: Session, profile: Profile, output: str) -> str:
     seen = f"{profile.sample_count:,} samples in {profile.duration_ns / 1e9:.1f} s"
     error = session.error
     if error is None:

@@ -128,7 +128,7 @@ CONTENT: Final = (
 
 FILES: Final = (
     Option(("-f", "--format"), "format of the output (default: collapsed)", str, "collapsed", "FORMAT"),
-    Option(("-o", "--output"), "file to write (default: a name with the pid and the time)", str, None, "FILE"),
+    Option(("-o", "--output"), "file to write, - for standard output (default: a name of its own)", str, None, "FILE"),
     Option(("--stats",), "write the sampler's own figures to this file, as JSON", str, None, "FILE"),
 )
 """Where a recording goes."""

@@ -241,3 +241,13 @@ class Terminal:
 def _take_terminal() -> None:
     os.setsid()
     os.close(os.open(os.ttyname(0), os.O_RDWR))  # the first terminal a session opens is its own
+
+
+def test_given_a_dash_as_output_then_the_profile_goes_to_standard_output() -> None:
+    with start_target(sys.executable, "announce.py") as target:
+        command = [sys.executable, "-m", "nbspy", "record", "-p", str(target.pid), "-d", "0.5", "--idle", "-o", "-"]
+        finished = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert finished.returncode == 0, finished.stderr
+    assert all(line.rpartition(" ")[2].isdigit() for line in finished.stdout.splitlines())
+    assert "<module>" in finished.stdout
+    assert "standard output" in finished.stderr
