@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from nbspy.cpython.attributes import instance_attribute, module_attribute
+from nbspy.cpython.dicts import dict_items
 from nbspy.cpython.layout import Layout
-from nbspy.cpython.objects import dict_items, instance_attribute, module_attribute, read_int, read_str
+from nbspy.cpython.objects import read_int, read_str
 from nbspy.cpython.page_cache import PageCache
 from nbspy.errors import CorruptTarget, MemoryFault
 from nbspy.target.memory import RemoteMemory

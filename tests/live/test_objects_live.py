@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from nbspy.cpython import objects, runtime
+from nbspy.cpython import attributes, dicts, objects, runtime
 from nbspy.cpython.layout import Layout
 from nbspy.cpython.thread_names import thread_names
 from nbspy.errors import CorruptTarget, MemoryFault
@@ -37,7 +37,7 @@ def test_readers_when_the_target_holds_objects_of_many_shapes_see_what_python_se
         for address, data in info["bytes"]:
             assert objects.read_bytes(memory, layout, address) == bytes.fromhex(data)
         for address, items in info["dicts"]:
-            found = objects.dict_items(memory, layout, address)
+            found = dicts.dict_items(memory, layout, address)
             assert sorted(found) == sorted(map(tuple, items))
         for address, name in info["types"]:
             assert objects.type_name(memory, layout, address).rpartition(".")[2] == name
@@ -47,19 +47,19 @@ def test_instance_attribute_when_instances_keep_them_in_many_ways_finds_each(int
     with opened(interpreter, "many_objects.py") as (target, memory, layout):
         for address, held, missing in target.info["instances"]:
             for name, value in held:
-                assert objects.instance_attribute(memory, layout, address, name) == value, name
+                assert attributes.instance_attribute(memory, layout, address, name) == value, name
             for name in missing:
-                assert objects.instance_attribute(memory, layout, address, name) is None, name
+                assert attributes.instance_attribute(memory, layout, address, name) is None, name
 
 
 def test_module_attribute_finds_what_sys_modules_leads_to(interpreter: Interpreter) -> None:
     with opened(interpreter, "many_objects.py") as (target, memory, layout):
         modules = target.info["modules"]
 
-        assert objects.module_attribute(memory, layout, modules, "sys", "path") == target.info["sys_path"]
-        assert objects.module_attribute(memory, layout, modules, "sys", "modules") == modules
-        assert objects.module_attribute(memory, layout, modules, "sys", "nothing") is None
-        assert objects.module_attribute(memory, layout, modules, "nothing", "path") is None
+        assert attributes.module_attribute(memory, layout, modules, "sys", "path") == target.info["sys_path"]
+        assert attributes.module_attribute(memory, layout, modules, "sys", "modules") == modules
+        assert attributes.module_attribute(memory, layout, modules, "sys", "nothing") is None
+        assert attributes.module_attribute(memory, layout, modules, "nothing", "path") is None
 
 
 def test_readers_when_there_is_more_than_was_asked_for_stop_there(interpreter: Interpreter) -> None:
@@ -67,7 +67,7 @@ def test_readers_when_there_is_more_than_was_asked_for_stop_there(interpreter: I
         assert objects.read_str(memory, layout, target.info["long_string"], max_chars=10) == "y" * 10 + "…"
         assert objects.read_bytes(memory, layout, target.info["bytes"][2][0], max_bytes=3) == b"xxx"
         large, items = target.info["dicts"][4]
-        assert objects.dict_items(memory, layout, large, max_items=5) == [tuple(item) for item in items[:5]]
+        assert dicts.dict_items(memory, layout, large, max_items=5) == [tuple(item) for item in items[:5]]
         with pytest.raises(CorruptTarget):
             objects.read_int(memory, layout, target.info["integers"][12][0], max_digits=2)
 
@@ -79,7 +79,7 @@ def test_readers_when_the_object_is_another_or_none_refuse_it(interpreter: Inter
             (objects.read_str, number),
             (objects.read_int, text),
             (objects.read_bytes, text),
-            (objects.dict_items, text),
+            (dicts.dict_items, text),
         ]:
             with pytest.raises(CorruptTarget):
                 reader(memory, layout, address)

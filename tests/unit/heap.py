@@ -5,8 +5,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
+from nbspy.cpython.dicts import KeysKind
 from nbspy.cpython.layout import InstanceValues, Layout
-from nbspy.cpython.objects import KeysKind, TypeFlag
+from nbspy.cpython.objects import TypeFlag
 from nbspy.cpython.page_cache import PAGE_SIZE
 
 from .fake_memory import FakeMemory

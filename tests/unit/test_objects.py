@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbspy.cpython import objects
+from nbspy.cpython import attributes, dicts, objects
+from nbspy.cpython.dicts import KeysKind
 from nbspy.cpython.layout import Layout
-from nbspy.cpython.objects import KeysKind
 from nbspy.cpython.thread_names import thread_names
 from nbspy.errors import CorruptTarget, MemoryFault
 
@@ -76,8 +76,8 @@ def test_dict_items_when_entries_were_deleted_passes_over_them(layout: Layout, k
     heap = Heap(layout)
     address = heap.dictionary([(16, 17), (0, 0), (32, 33), (48, 0), (64, 65)], kind)
 
-    assert objects.dict_items(heap.memory(), layout, address) == [(16, 17), (32, 33), (64, 65)]
-    assert objects.dict_items(heap.memory(), layout, address, max_items=3) == [(16, 17), (32, 33)]
+    assert dicts.dict_items(heap.memory(), layout, address) == [(16, 17), (32, 33), (64, 65)]
+    assert dicts.dict_items(heap.memory(), layout, address, max_items=3) == [(16, 17), (32, 33)]
 
 
 @every_version
@@ -86,9 +86,9 @@ def test_dict_value_when_the_dict_is_large_finds_each_key_and_no_other(layout: L
     address = heap.attributes({f"key {number}": 16 * number + 16 for number in range(600)})
     memory = heap.memory()
 
-    assert objects.dict_value(memory, layout, address, "key 0") == 16
-    assert objects.dict_value(memory, layout, address, "key 599") == 16 * 600
-    assert objects.dict_value(memory, layout, address, "key 600") is None
+    assert dicts.dict_value(memory, layout, address, "key 0") == 16
+    assert dicts.dict_value(memory, layout, address, "key 599") == 16 * 600
+    assert dicts.dict_value(memory, layout, address, "key 600") is None
 
 
 @every_version
@@ -98,11 +98,11 @@ def test_instance_attribute_finds_what_the_instance_holds(layout: Layout, materi
     address = heap.instance({"first": 16, "_name": 32, "größe": 48, "unset": 0}, materialised=materialised)
     memory = heap.memory()
 
-    found = {name: objects.instance_attribute(memory, layout, address, name) for name in ("first", "_name", "größe")}
+    found = {name: attributes.instance_attribute(memory, layout, address, name) for name in ("first", "_name", "größe")}
 
     assert found == {"first": 16, "_name": 32, "größe": 48}
-    assert objects.instance_attribute(memory, layout, address, "unset") is None
-    assert objects.instance_attribute(memory, layout, address, "none") is None
+    assert attributes.instance_attribute(memory, layout, address, "unset") is None
+    assert attributes.instance_attribute(memory, layout, address, "none") is None
 
 
 @every_version
@@ -165,13 +165,13 @@ def test_readers_when_memory_is_arbitrary_give_a_value_or_one_of_their_two_error
 
     refused = 0
     for address in (0x1000, 0x1008, 0x1200, 2**64 - 8, 0):
-        for reader in (objects.read_str, objects.read_int, objects.read_bytes, objects.dict_items, objects.type_name):
+        for reader in (objects.read_str, objects.read_int, objects.read_bytes, dicts.dict_items, objects.type_name):
             try:
                 reader(memory, layout, address)
             except (CorruptTarget, MemoryFault):
                 refused += 1
         try:
-            objects.instance_attribute(memory, layout, address, "name")
+            attributes.instance_attribute(memory, layout, address, "name")
         except (CorruptTarget, MemoryFault):
             refused += 1
 
