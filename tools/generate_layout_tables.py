@@ -34,6 +34,10 @@ UNITS = (
     "Objects/unicodeobject.c",
     "Objects/codeobject.c",
     "Objects/longobject.c",
+    "Objects/setobject.c",
+    "Objects/funcobject.c",
+    "Objects/genobject.c",
+    "Objects/bytearrayobject.c",
 )
 """The compilation units that, taken together, define every struct below."""
 
@@ -95,18 +99,26 @@ LAYOUT_FIELDS: dict[str, dict[str, Names]] = {
         "qualname": ("PyCodeObject.co_qualname",),
         "linetable": ("PyCodeObject.co_linetable",),
         "firstlineno": ("PyCodeObject.co_firstlineno",),
+        "flags": ("PyCodeObject.co_flags",),
         "argcount": ("PyCodeObject.co_argcount",),
+        "kwonlyargcount": ("PyCodeObject.co_kwonlyargcount",),
         "localsplusnames": ("PyCodeObject.co_localsplusnames",),
         "localspluskinds": ("PyCodeObject.co_localspluskinds",),
         "code_adaptive": ("PyCodeObject.co_code_adaptive",),
     },
     "objects": {
+        "object_size": ("_object",),
         "ob_type": ("_object.ob_type",),
         "type_name": ("_typeobject.tp_name",),
+        "type_repr": ("_typeobject.tp_repr",),
+        "type_members": ("_typeobject.tp_members",),
+        "type_base": ("_typeobject.tp_base",),
+        "type_dict": ("_typeobject.tp_dict",),
         "type_flags": ("_typeobject.tp_flags",),
         "type_basicsize": ("_typeobject.tp_basicsize",),
         "type_dictoffset": ("_typeobject.tp_dictoffset",),
         "heap_type_cached_keys": ("_heaptypeobject.ht_cached_keys",),
+        "heap_type_qualname": ("_heaptypeobject.ht_qualname",),
         "tuple_size": ("PyTupleObject.ob_base.ob_size",),
         "tuple_items": ("PyTupleObject.ob_item",),
         "list_size": ("PyListObject.ob_base.ob_size",),
@@ -119,6 +131,13 @@ LAYOUT_FIELDS: dict[str, dict[str, Names]] = {
         "keys_kind": ("_dictkeysobject.dk_kind",),
         "keys_nentries": ("_dictkeysobject.dk_nentries",),
         "keys_indices": ("_dictkeysobject.dk_indices",),
+        "set_used": ("PySetObject.used",),
+        "set_mask": ("PySetObject.mask",),
+        "set_table": ("PySetObject.table",),
+        "function_code": ("PyFunctionObject.func_code",),
+        "function_qualname": ("PyFunctionObject.func_qualname",),
+        "generator_qualname": ("PyGenObject.gi_qualname",),
+        "bytearray_start": ("PyByteArrayObject.ob_start",),
         "float_value": ("PyFloatObject.ob_fval",),
         "long_tag": ("_longobject.long_value.lv_tag", "_longobject.ob_base.ob_size"),
         "long_digits": ("_longobject.long_value.ob_digit", "_longobject.ob_digit"),
@@ -313,7 +332,8 @@ def supplement_of(structs: Structs, version: tuple[int, int]) -> rows.DebugOffse
     values: dict[str, Any] = {}
     for field in dataclasses.fields(rows.DebugOffsetsSupplement):
         source = layout.frame if hasattr(layout.frame, field.name) else layout.objects
-        values[field.name] = getattr(source, field.name, None)
+        name = field.name.removeprefix("code_")
+        values[field.name] = getattr(source if name == field.name else layout.code, name, None)
     values["gil_switch_number"] = _known(gil.switch_number) - gil.last_holder
     return _row(rows.DebugOffsetsSupplement, values)
 

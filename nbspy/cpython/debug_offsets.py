@@ -171,7 +171,7 @@ def _layout(version: tuple[int, int], offsets: _Offsets, extra: DebugOffsetsSupp
         thread_state=_thread_state(offsets),
         chunk=StackChunkLayout(),
         frame=_frame(offsets, extra),
-        code=_code(offsets),
+        code=_code(offsets, extra),
         objects=_objects(offsets, extra),
     )
 
@@ -234,7 +234,7 @@ def _frame(offsets: _Offsets, extra: DebugOffsetsSupplement) -> FrameLayout:
     )
 
 
-def _code(offsets: _Offsets) -> CodeLayout:
+def _code(offsets: _Offsets, extra: DebugOffsetsSupplement) -> CodeLayout:
     return CodeLayout(
         size=offsets["code_object.co_code_adaptive"],
         filename=offsets["code_object.filename"],
@@ -242,7 +242,9 @@ def _code(offsets: _Offsets) -> CodeLayout:
         qualname=offsets["code_object.qualname"],
         linetable=offsets["code_object.linetable"],
         firstlineno=offsets["code_object.firstlineno"],
+        flags=extra.code_flags,
         argcount=offsets["code_object.argcount"],
+        kwonlyargcount=extra.code_kwonlyargcount,
         localsplusnames=offsets["code_object.localsplusnames"],
         localspluskinds=offsets["code_object.localspluskinds"],
         code_adaptive=offsets["code_object.co_code_adaptive"],
@@ -251,12 +253,18 @@ def _code(offsets: _Offsets) -> CodeLayout:
 
 def _objects(offsets: _Offsets, extra: DebugOffsetsSupplement) -> ObjectLayout:
     return ObjectLayout(
+        object_size=offsets["pyobject.size"],
         ob_type=offsets["pyobject.ob_type"],
         type_name=offsets["type_object.tp_name"],
+        type_repr=offsets["type_object.tp_repr"],
+        type_members=extra.type_members,
+        type_base=extra.type_base,
+        type_dict=extra.type_dict,
         type_flags=offsets["type_object.tp_flags"],
         type_basicsize=offsets.get("type_object.tp_basicsize", extra.type_basicsize),
         type_dictoffset=offsets.get("type_object.tp_dictoffset", extra.type_dictoffset),
         heap_type_cached_keys=offsets.get("heap_type_object.ht_cached_keys", extra.heap_type_cached_keys),
+        heap_type_qualname=extra.heap_type_qualname,
         tuple_size=offsets["tuple_object.ob_size"],
         tuple_items=offsets["tuple_object.ob_item"],
         list_size=offsets["list_object.ob_size"],
@@ -269,6 +277,13 @@ def _objects(offsets: _Offsets, extra: DebugOffsetsSupplement) -> ObjectLayout:
         keys_kind=extra.keys_kind,
         keys_nentries=extra.keys_nentries,
         keys_indices=extra.keys_indices,
+        set_used=offsets.get("set_object.used", extra.set_used),
+        set_mask=offsets.get("set_object.mask", extra.set_mask),
+        set_table=offsets.get("set_object.table", extra.set_table),
+        function_code=extra.function_code,
+        function_qualname=extra.function_qualname,
+        generator_qualname=extra.generator_qualname,
+        bytearray_start=extra.bytearray_start,
         float_value=offsets["float_object.ob_fval"],
         long_tag=offsets["long_object.lv_tag"],
         long_digits=offsets["long_object.ob_digit"],

@@ -89,7 +89,7 @@ class FrameLayout:
     executable: int
     """``f_code`` (3.11, 3.12) or ``f_executable``."""
     executable_mask: int
-    """Bits of ``executable`` that are the pointer (3.14+ tags the low two)."""
+    """Bits of ``executable``, and of each local, that are the pointer (3.14+ tags the low two)."""
     instr_ptr: int
     """``prev_instr`` (3.11, 3.12) or ``instr_ptr``: both give ``_PyInterpreterFrame_LASTI``."""
     localsplus: int
@@ -111,7 +111,10 @@ class CodeLayout:
     qualname: int
     linetable: int
     firstlineno: int
+    flags: int
     argcount: int
+    """Of positional arguments, those that are positional-only included."""
+    kwonlyargcount: int
     localsplusnames: int
     localspluskinds: int
     code_adaptive: int
@@ -133,13 +136,22 @@ class InstanceValues(enum.Enum):
 class ObjectLayout:
     """Offsets in the built-in types that the reader follows; names as in the struct they are from."""
 
+    object_size: int
+    """Of ``PyObject``: where the own fields of a type without a size begin."""
     ob_type: int
     type_name: int
+    type_repr: int
+    type_members: int
+    """``tp_members``: array of ``PyMemberDef``; that of a class with ``__slots__`` lists them."""
+    type_base: int
+    type_dict: int
+    """``tp_dict``; 0 in the static types of 3.12+."""
     type_flags: int
     type_basicsize: int
     type_dictoffset: int
     heap_type_cached_keys: int
     """``ht_cached_keys`` of ``PyHeapTypeObject``: the keys of split instance dicts and inline values."""
+    heap_type_qualname: int
     tuple_size: int
     tuple_items: int
     list_size: int
@@ -155,6 +167,15 @@ class ObjectLayout:
     keys_nentries: int
     keys_indices: int
     """``dk_indices`` of ``PyDictKeysObject``; the entries follow the ``1 << dk_log2_index_bytes`` bytes of it."""
+    set_used: int
+    set_mask: int
+    set_table: int
+    function_code: int
+    function_qualname: int
+    generator_qualname: int
+    """The same in generators, coroutines and asynchronous generators."""
+    bytearray_start: int
+    """``ob_start``: pointer to the first byte."""
     float_value: int
     long_tag: int
     """3.12+: ``lv_tag``; before: ``ob_size``."""
@@ -185,9 +206,22 @@ class DebugOffsetsSupplement:
     executable_mask: int
     owners_without_code: frozenset[int]
     owner_generator: int
+    code_flags: int
+    code_kwonlyargcount: int
+    type_members: int
+    type_base: int
+    type_dict: int
     type_basicsize: int
     type_dictoffset: int
     heap_type_cached_keys: int
+    heap_type_qualname: int
+    set_used: int
+    set_mask: int
+    set_table: int
+    function_code: int
+    function_qualname: int
+    generator_qualname: int
+    bytearray_start: int
     dict_values_items: int
     dict_values_valid: int
     keys_log2_index_bytes: int

@@ -5,6 +5,7 @@ What is expected comes from Python, or from the C API through ctypes. For 3.11 a
 """
 
 import ctypes
+import gc
 import json
 import struct
 import sys
@@ -208,6 +209,8 @@ def check_code():
     code = sample.__code__
     for field in ("filename", "name", "qualname", "linetable"):
         check(f"code.{field}", id(getattr(code, f"co_{field}")), word(id(code) + offset(f"code.{field}")))
+    check("code.flags", code.co_flags, number(id(code) + offset("code.flags"), 4))
+    check("code.kwonlyargcount", 1, number(id(code) + offset("code.kwonlyargcount"), 4))
     check("code.firstlineno", code.co_firstlineno, number(id(code) + offset("code.firstlineno"), 4))
     check("code.argcount", code.co_argcount, number(id(code) + offset("code.argcount"), 4))
     names = ctypes.cast(word(id(code) + offset("code.localsplusnames")), ctypes.py_object).value
@@ -218,6 +221,14 @@ def check_code():
     found = ctypes.string_at(id(code) + offset("code.code_adaptive"), len(adaptive))
     check("code.code_adaptive", adaptive.hex(), found.hex())
     check("code.size", offset("code.code_adaptive"), offset("code.size"))
+
+
+class Slotted:
+    __slots__ = ("in_a_slot",)
+
+
+class HeldInteger(int):
+    pass
 
 
 class Holder:
@@ -232,6 +243,14 @@ def at(instance, field):
 
 def check_types():
     instance = Holder()
+    check("objects.object_size", object.__basicsize__, offset("objects.object_size"))
+    reprs = [word(at(kind, "type_repr")) for kind in (Holder, object, HeldInteger, int)]
+    check("objects.type_repr", [True] * 3, [reprs[0] == reprs[1], reprs[2] == reprs[3], reprs[1] != reprs[3]])
+    members = word(at(Slotted, "type_members"))
+    check("objects.type_members", "in_a_slot", ctypes.string_at(word(members)).decode())
+    check("objects.type_base", [id(int), id(object)], [word(at(kind, "type_base")) for kind in (HeldInteger, Slotted)])
+    check("objects.type_dict", [id(d) for d in gc.get_referents(Holder.__dict__)], [word(at(Holder, "type_dict"))])
+    check("objects.heap_type_qualname", id(Holder.__qualname__), word(at(Holder, "heap_type_qualname")))
     check("objects.ob_type", id(Holder), word(at(instance, "ob_type")))
     name = ctypes.string_at(word(at(Holder, "type_name"))).decode()
     check("objects.type_name", "Holder", name)
@@ -248,6 +267,19 @@ def check_containers():
     values = [0, marker, 0]
     check("objects.list_size", 3, word(at(values, "list_size")))
     check("objects.list_items", id(marker), word(word(at(values, "list_items")) + 8))
+
+
+def check_functions_and_sets():
+    values, generator, data = {marker for marker in [object()]}, (x for x in ()), bytearray(b"some bytes")
+    del data[:2]
+    check("objects.set_used", 1, word(at(values, "set_used")))
+    check("objects.set_mask", 7, word(at(values, "set_mask")))
+    table = word(at(values, "set_table"))
+    check("objects.set_table", sorted([id(*values), *[0] * 7]), sorted(word(table + 16 * slot) for slot in range(8)))
+    check("objects.function_code", id(sample.__code__), word(at(sample, "function_code")))
+    check("objects.function_qualname", id(sample.__qualname__), word(at(sample, "function_qualname")))
+    check("objects.generator_qualname", id(generator.__qualname__), word(at(generator, "generator_qualname")))
+    check("objects.bytearray_start", "me bytes", ctypes.string_at(word(at(data, "bytearray_start")), 8).decode())
 
 
 def check_numbers_and_strings():
@@ -320,6 +352,7 @@ check_thread_state()
 check_code()
 check_types()
 check_containers()
+check_functions_and_sets()
 check_numbers_and_strings()
 check_dict()
 check_instance_values()
