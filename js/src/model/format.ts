@@ -14,6 +14,7 @@ export function roughPercent(share: number): string {
 }
 
 export function duration(us: number): string {
+  if (us === 0) return `0${THIN}s`;
   if (us < 1000) return `${Math.round(us)}${THIN}µs`;
   if (us < 1e6) return `${(us / 1e3).toFixed(us < 1e4 ? 1 : 0)}${THIN}ms`;
   const seconds = us / 1e6;

@@ -38,8 +38,8 @@ export function contrast(a: readonly [number, number, number], b: readonly [numb
 
 export const css = ([r, g, b]: readonly [number, number, number]): string => `rgb(${r},${g},${b})`;
 
-/** Eight hues, ordered so that neighbours in the order of appearance are far apart. Red is left to errors. */
-const HUES = [255, 55, 165, 310, 95, 215, 340, 130];
+/** Seven hues, ordered so that neighbours in the order of appearance are far apart. Red is left to errors. */
+const HUES = [255, 55, 165, 300, 95, 215, 130];
 const FILL: Record<Theme, Record<Origin, { lightness: number; chroma: number }>> = {
   light: {
     own: { lightness: 0.835, chroma: 0.088 },

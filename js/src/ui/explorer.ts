@@ -46,6 +46,7 @@ export class Explorer {
   private frame = 0;
   private mirrorTimer = 0;
   private theme: ThemeChoice = "auto";
+  private themed = false;
 
   constructor(private readonly source: Source) {
     const { cleanup, root, tooltip } = this;
@@ -126,6 +127,7 @@ export class Explorer {
   }
 
   private applyTheme(): void {
+    this.themed = this.root.isConnected;
     const theme = applyTheme(this.root, this.theme);
     STATE_COLORS[theme].forEach((color, kind) => this.root.style.setProperty(`--nbspy-state-${kind}`, color));
     const tokens = readTokens(this.root);
@@ -136,6 +138,8 @@ export class Explorer {
   private resize(): void {
     const { clientWidth, clientHeight } = this.root;
     if (!clientWidth) return;
+    // A view made outside of the document has no style until it comes in.
+    if (!this.themed) this.applyTheme();
     const width = clientWidth < TINY_PX ? "tiny" : clientWidth < NARROW_PX ? "narrow" : clientWidth < 900 ? "medium" : "wide";
     setAttribute(this.root, "data-width", width);
     this.root.toggleAttribute("data-short", clientHeight < SHORT_PX);

@@ -129,6 +129,7 @@ export class ThreadTable {
     const id = info.osThreadId === null ? `0x${info.threadId.toString(16).toUpperCase()}` : String(info.osThreadId);
     setText(row.name, tame(info.name) || `thread ${id}`);
     setText(row.osId, id);
+    setAttribute(row.name, "title", `thread id ${id}`);
     if (!time) {
       setText(row.now, "not seen");
       return;
