@@ -43,8 +43,8 @@ class Reading:
         if isinstance(record, wire.Strings):
             self.strings += record.texts
         elif isinstance(record, wire.Frames):
-            r = record
-            self.frames += columns("IIii", r.qualname, r.short_file, r.line, r.first_line)
+            texts = (record.qualname, record.short_file)
+            self.frames += columns("IIii", *texts, record.line, record.first_line)
         elif isinstance(record, wire.Nodes):
             self.nodes += [(parent, frame) for parent, frame in columns("II", record.parent, record.frame)]
         elif isinstance(record, wire.Samples):

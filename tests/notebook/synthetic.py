@@ -143,11 +143,21 @@ class StreamBuilder:
         texts = [
             (f.name, f.qualname or f.name, f.file, f.short_file or f.file.rsplit("/", 1)[-1], f.module) for f, _ in new
         ]
-        columns = [_u32(ids[text] for text in column) for column in zip(*texts, strict=True)]
-        lines = array("i", [line for _, line in new]).tobytes()
-        first_lines = array("i", [f.first_line for f, _ in new]).tobytes()
-        first_id = len(self.frames) - len(new)
-        return wire.Frames(self.next_sequence(), first_id, *columns, lines, first_lines, bytes(len(new)))
+        name, qualname, file, short_file, module = (
+            _u32(ids[text] for text in column) for column in zip(*texts, strict=True)
+        )
+        return wire.Frames(
+            self.next_sequence(),
+            len(self.frames) - len(new),
+            name,
+            qualname,
+            file,
+            short_file,
+            module,
+            line=array("i", [line for _, line in new]).tobytes(),
+            first_line=array("i", [f.first_line for f, _ in new]).tobytes(),
+            flags=bytes(len(new)),
+        )
 
     def _string(self, text: str) -> None:
         if text not in self.strings:
