@@ -114,6 +114,7 @@ LAYOUT_FIELDS: dict[str, dict[str, Names]] = {
         "type_members": ("_typeobject.tp_members",),
         "type_base": ("_typeobject.tp_base",),
         "type_dict": ("_typeobject.tp_dict",),
+        "type_mro": ("_typeobject.tp_mro",),
         "type_flags": ("_typeobject.tp_flags",),
         "type_basicsize": ("_typeobject.tp_basicsize",),
         "type_dictoffset": ("_typeobject.tp_dictoffset",),

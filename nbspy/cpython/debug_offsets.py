@@ -260,6 +260,7 @@ def _objects(offsets: _Offsets, extra: DebugOffsetsSupplement) -> ObjectLayout:
         type_members=extra.type_members,
         type_base=extra.type_base,
         type_dict=extra.type_dict,
+        type_mro=extra.type_mro,
         type_flags=offsets["type_object.tp_flags"],
         type_basicsize=offsets.get("type_object.tp_basicsize", extra.type_basicsize),
         type_dictoffset=offsets.get("type_object.tp_dictoffset", extra.type_dictoffset),

@@ -101,6 +101,19 @@ class FrameLayout:
     owner_generator: int
 
 
+class LineFormat(enum.Enum):
+    """How a code object keeps its lines: :mod:`nbspy.cpython.line_table` knows each."""
+
+    UNSIGNED_LNOTAB = enum.auto()
+    """2.7: ``co_lnotab``, whose lines only go forward."""
+    LNOTAB = enum.auto()
+    """3.6 to 3.9: ``co_lnotab``."""
+    PAIRS = enum.auto()
+    """3.10: ``co_linetable`` of byte pairs."""
+    LOCATIONS = enum.auto()
+    """3.11+: ``co_linetable``, the location table."""
+
+
 @dataclass(frozen=True, slots=True)
 class CodeLayout:
     """``PyCodeObject``; ``size`` is that of its fixed part."""
@@ -146,6 +159,7 @@ class ObjectLayout:
     type_base: int
     type_dict: int
     """``tp_dict``; 0 in the static types of 3.12+."""
+    type_mro: int
     type_flags: int
     type_basicsize: int
     type_dictoffset: int
@@ -211,6 +225,7 @@ class DebugOffsetsSupplement:
     type_members: int
     type_base: int
     type_dict: int
+    type_mro: int
     type_basicsize: int
     type_dictoffset: int
     heap_type_cached_keys: int

@@ -250,6 +250,7 @@ def check_types():
     check("objects.type_members", "in_a_slot", ctypes.string_at(word(members)).decode())
     check("objects.type_base", [id(int), id(object)], [word(at(kind, "type_base")) for kind in (HeldInteger, Slotted)])
     check("objects.type_dict", [id(d) for d in gc.get_referents(Holder.__dict__)], [word(at(Holder, "type_dict"))])
+    check("objects.type_mro", id(Holder.__mro__), word(at(Holder, "type_mro")))
     check("objects.heap_type_qualname", id(Holder.__qualname__), word(at(Holder, "heap_type_qualname")))
     check("objects.ob_type", id(Holder), word(at(instance, "ob_type")))
     name = ctypes.string_at(word(at(Holder, "type_name"))).decode()
@@ -270,7 +271,7 @@ def check_containers():
 
 
 def check_functions_and_sets():
-    values, generator, data = {marker for marker in [object()]}, (x for x in ()), bytearray(b"some bytes")
+    values, generator, data = {object()}, (x for x in ()), bytearray(b"some bytes")
     del data[:2]
     check("objects.set_used", 1, word(at(values, "set_used")))
     check("objects.set_mask", 7, word(at(values, "set_mask")))
