@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nbspy.cpython import debug_offsets, layout_tables
@@ -68,11 +69,20 @@ def locate(target: Target) -> Runtime:
     """
     mappings = target.mappings()
     too_old: tuple[int, ...] | None = None
+    idle: Runtime | None = None
     for candidate in _candidates(target, mappings):
-        found = _examine(target.memory, candidate)
+        try:
+            found = _examine(target.memory, candidate)
+            if isinstance(found, Runtime) and _has_begun(target.memory, found):
+                return found
+        except MemoryFault:
+            continue  # the file that was opened is not the one that is mapped
         if isinstance(found, Runtime):
-            return found
-        too_old = too_old or found
+            idle = idle or found
+        else:
+            too_old = too_old or found
+    if idle is not None:
+        return idle
     if too_old is not None:
         raise UnsupportedPython(
             f"process {target.pid} runs Python {'.'.join(map(str, too_old))}",
@@ -87,8 +97,17 @@ def locate(target: Target) -> Runtime:
     )
 
 
-def _candidates(target: Target, mappings: list[Mapping]) -> list[_Candidate]:
-    """The files mapped into the target that hold a runtime's section or symbol: libpython first."""
+def _has_begun(memory: RemoteMemory, runtime: Runtime) -> bool:
+    """True where there is an interpreter. An extension linked with libpython loads it beside the one that runs."""
+    head = memory.read(runtime.address + runtime.layout.runtime.interpreters_head, _WORD.size)
+    return head != bytes(_WORD.size)
+
+
+def _candidates(target: Target, mappings: list[Mapping]) -> Iterator[_Candidate]:
+    """The files mapped into the target that hold a runtime's section or symbol, libpython first.
+
+    Lazily: a process may have hundreds of libraries, and the first found is nearly always the right one.
+    """
     by_path: dict[str, list[Mapping]] = {}
     for mapping in mappings:
         if mapping.path.startswith("/"):
@@ -97,7 +116,6 @@ def _candidates(target: Target, mappings: list[Mapping]) -> list[_Candidate]:
     libraries = [path for path in executables if _LIBRARY.search(path)]
     # The first mapped executable is the program itself; other libraries may embed an interpreter.
     others = [path for path in executables if path not in libraries]
-    found = []
     for path in (*libraries, *others):
         try:
             with target.open_binary(by_path[path][0]) as file:
@@ -105,9 +123,7 @@ def _candidates(target: Target, mappings: list[Mapping]) -> list[_Candidate]:
         except OSError:
             continue
         if facts is not None and (facts.sections or facts.symbols):
-            found.append(_Candidate(path, tuple(by_path[path]), facts))
-            break
-    return found
+            yield _Candidate(path, tuple(by_path[path]), facts)
 
 
 def _examine(memory: RemoteMemory, candidate: _Candidate) -> Runtime | tuple[int, ...] | None:
