@@ -358,6 +358,7 @@ class Unwinder:
         for _ in range(ATTEMPTS):
             try:
                 self.interpreters = read_interpreters(self._target.memory, self._runtime)
+                self.failure = None
                 break
             except (MemoryFault, CorruptTarget) as err:
                 self.failure = err
