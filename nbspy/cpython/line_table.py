@@ -1,20 +1,27 @@
 """Line tables: which source line (and columns) an instruction comes from.
 
+<= 3.9: ``co_lnotab`` (``Objects/lnotab_notes.txt``), pairs of bytes: so far to the next instruction that has another
+line, so many lines further. Lines can go back since 3.6; 2.7 has no signed bytes.
+
+3.10: ``co_linetable`` (the same file of 3.10), pairs of bytes: so long is this stretch, so many lines is it from the
+last one; -128 for a stretch without a line.
+
 3.11+: ``co_linetable`` is a location table (``Objects/locations.md``, since 3.13 ``InternalDocs/code_objects.md``). An
 entry covers some code units from where the last one ended, its end exclusive. The first byte, with bit 7 set, holds
 the form in bits 3-6 and the length in code units, less one, in bits 0-2; the bytes after it, with bit 7 clear, depend
 on the form. A line is counted from the line of the last entry that had one.
 
-The older formats (``co_lnotab``, and the pairs of 3.10) are further functions with the signature of
-:func:`location_table_runs`. The bytes are the target's: decoding always ends, and what is malformed is a CorruptTarget.
+A format is a function with the signature of :func:`location_table_runs`, found in :data:`DECODERS`. The bytes are the
+target's: decoding always ends, and what is malformed is a CorruptTarget.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple
 
+from nbspy.cpython.layout import LineFormat
 from nbspy.errors import CorruptTarget
 
 CODE_UNIT: Final = 2
@@ -22,6 +29,12 @@ CODE_UNIT: Final = 2
 _MAX_NUMBER: Final = 1 << 31
 _MAX_VARINT_BITS: Final = 36
 """Six bits a byte: what a C int may take."""
+
+_SIGN_BIT: Final = 0x80
+_NO_LINE: Final = 0x80
+"""-128 as a byte."""
+_NO_END: Final = 1 << 40
+"""An lnotab does not tell where the code ends."""
 
 _ONE_LINE: Final = 10
 _NO_COLUMNS: Final = 13
@@ -67,11 +80,10 @@ class LineTable:
 
     __slots__ = ("_decode", "_first_line", "_runs", "_table")
 
-    def __init__(self, table: bytes, first_line: int, decode_runs: RunsDecoder | None = None) -> None:
-        """``decode_runs`` knows the format of ``table``; the location table of 3.11+ if it is not given."""
+    def __init__(self, table: bytes, first_line: int, line_format: LineFormat = LineFormat.LOCATIONS) -> None:
         self._table = table
         self._first_line = first_line
-        self._decode = decode_runs or location_table_runs
+        self._decode = DECODERS[line_format]
         self._runs: Runs | None = None
 
     def line_at(self, instruction_offset: int) -> int:
@@ -132,6 +144,72 @@ def location_table_runs(table: bytes, first_line: int) -> Runs:
     starts.append(offset)
     lines.append(0)
     return starts, lines
+
+
+def lnotab_runs(table: bytes, first_line: int) -> Runs:
+    """Decode an lnotab (3.6 to 3.9): lines may go back. Raises CorruptTarget."""
+    return _lnotab_runs(table, first_line, _SIGN_BIT)
+
+
+def unsigned_lnotab_runs(table: bytes, first_line: int) -> Runs:
+    """Decode an lnotab of 2.7: lines only go forward. Raises CorruptTarget."""
+    return _lnotab_runs(table, first_line, 0)
+
+
+def _lnotab_runs(table: bytes, first_line: int, sign_bit: int) -> Runs:
+    """Decode an lnotab as ``PyCode_Addr2Line`` does: a pair applies from the address behind its first byte."""
+    starts, lines = [0], [first_line]
+    offset, line = 0, first_line
+    for position in range(1, len(table), 2):
+        offset += table[position - 1]
+        delta = table[position]
+        if delta:
+            line += delta - 2 * (delta & sign_bit)
+            if offset == starts[-1]:
+                lines[-1] = line
+            else:
+                starts.append(offset)
+                lines.append(line)
+    if not all(-_MAX_NUMBER < line < _MAX_NUMBER for line in lines):
+        raise CorruptTarget("a line table's lines are out of range")
+    starts.append(_NO_END)
+    lines.append(0)
+    return starts, [max(line, 0) for line in lines]
+
+
+def line_pairs_runs(table: bytes, first_line: int) -> Runs:
+    """Decode the table of 3.10. Raises CorruptTarget."""
+    if len(table) % 2:
+        raise CorruptTarget("a line table's entry is cut short")
+    starts: list[int] = []
+    lines: list[int] = []
+    offset, line = 0, first_line
+    last: int | None = None
+    for position in range(0, len(table), 2):
+        length, delta = table[position], table[position + 1]
+        shown = 0
+        if delta != _NO_LINE:
+            line += delta - 2 * (delta & _SIGN_BIT)
+            if not -_MAX_NUMBER < line < _MAX_NUMBER:
+                raise CorruptTarget("a line table's lines are out of range")
+            shown = max(line, 0)
+        if length and shown != last:
+            starts.append(offset)
+            lines.append(shown)
+            last = shown
+        # Also where there is no line.
+        offset += length
+    starts.append(offset)
+    lines.append(0)
+    return starts, lines
+
+
+DECODERS: Final[Mapping[LineFormat, RunsDecoder]] = {
+    LineFormat.UNSIGNED_LNOTAB: unsigned_lnotab_runs,
+    LineFormat.LNOTAB: lnotab_runs,
+    LineFormat.PAIRS: line_pairs_runs,
+    LineFormat.LOCATIONS: location_table_runs,
+}
 
 
 def decode(linetable: bytes, first_line: int) -> Iterator[Entry]:
