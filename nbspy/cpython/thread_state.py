@@ -20,6 +20,10 @@ MAX_INTERPRETERS = 4096
 _WORD = struct.Struct("<Q")
 
 
+class TooManyThreads(CorruptTarget):
+    """More threads than :data:`MAX_THREADS`; to look again does not help."""
+
+
 def word(data: bytes | bytearray, offset: int) -> int:
     """Return the unsigned 64-bit word at ``offset``."""
     value: int = _WORD.unpack_from(data, offset)[0]
@@ -53,7 +57,7 @@ class Interpreter:
 def read_interpreters(memory: RemoteMemory, runtime: Runtime) -> list[Interpreter]:
     """Return all interpreters, the main one first; an empty list while Python starts.
 
-    Raises :class:`~nbspy.errors.CorruptTarget` where a list has no end or a link is wrong,
+    Raises :class:`~nbspy.errors.CorruptTarget` where a list has no end or a link is wrong, :class:`TooManyThreads`,
     :class:`~nbspy.errors.MemoryFault` where it leads outside.
     """
     layout = runtime.layout
@@ -97,7 +101,7 @@ def read_threads(memory: RemoteMemory, layout: Layout, interpreter: int, head: i
         if address in seen:
             raise CorruptTarget("the list of threads has no end")
         if len(threads) >= MAX_THREADS:
-            raise CorruptTarget(f"the process has more than {MAX_THREADS} threads", "nbspy reads no more than that")
+            raise TooManyThreads(f"the process has more than {MAX_THREADS} threads", "nbspy reads no more than that")
         seen.add(address)
         try:
             data = memory.read(address, fields.size)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from nbspy.cpython.runtime import Runtime, locate
-from nbspy.cpython.thread_state import read_interpreters
+from nbspy.cpython.thread_state import TooManyThreads, read_interpreters
 from nbspy.errors import CorruptTarget, MemoryFault, NotPython, UnsupportedPython
 from nbspy.target import open_target
 from nbspy.target.process import Target
@@ -24,7 +24,7 @@ def attached(pid: int) -> Iterator[tuple[Target, Runtime]]:
     """Open the process ``pid`` and find its Python.
 
     A process that has only just begun is given :data:`START_PATIENCE_NS`. Raises ProcessNotFound, NotPython,
-    UnsupportedPython, PermissionRefused or TargetEnded.
+    UnsupportedPython, PermissionRefused, TargetEnded, or TooManyThreads.
     """
     target = open_target(pid)
     try:
@@ -46,6 +46,8 @@ def _started_runtime(target: Target) -> Runtime:
         try:
             if any(interpreter.threads for interpreter in read_interpreters(target.memory, runtime)):
                 return runtime
+        except TooManyThreads:
+            raise
         except (MemoryFault, CorruptTarget) as err:
             problem = str(err)
         if time.monotonic_ns() > deadline:

@@ -15,6 +15,7 @@ import nbspy
 from nbspy import wire
 from nbspy.cpython.interner import Interner
 from nbspy.cpython.runtime import Runtime
+from nbspy.cpython.thread_state import TooManyThreads
 from nbspy.cpython.unwinder import TrackedThread, Unwinder
 from nbspy.errors import NbspyError, PermissionRefused, TargetEnded
 from nbspy.sampling.clock import Clock
@@ -152,11 +153,13 @@ class Sampler:
         self._labels.threads_changed()
 
     def _check_target(self) -> None:
-        """Find out why nothing can be read; raises TargetEnded where there is nothing left to read."""
+        """Find out why nothing can be read; raises TargetEnded or TooManyThreads where it is of no use to go on."""
         if not self._target.exists():
             raise TargetEnded(f"process {self._target.pid} has ended")
         if self._target.program() != self._program:
             raise TargetEnded(f"process {self._target.pid} became another program", "attach again to see the new one")
+        if isinstance(self._unwinder.failure, TooManyThreads):
+            raise self._unwinder.failure
         self._failures = 0
 
     def _flush(self, *, last: bool = False) -> None:
