@@ -62,12 +62,14 @@ def page_html(profile: Profile, stream: bytes | None = None, *, title: str = "nb
 def frozen_html(profile: Profile, stream: bytes | None = None, *, title: str = "nbspy", height_px: int = 560) -> str:
     """Return what stays in a notebook: the summary as plain tables, then the page in a sandboxed frame.
 
-    An untrusted notebook drops the frame and keeps the tables.
+    The tables are folded under the headline, so that the frame stands where the live view stood. An untrusted
+    notebook drops the frame and keeps the headline and the tables.
     """
     page = page_html(profile, stream, title=title, with_tables=False)
     shown = escape(printable(title))
     return (
-        f"{summary_html(profile, FROZEN_FUNCTIONS)}\n"
+        f"<details><summary>{escape(headline(profile))}</summary>\n"
+        f"{summary_html(profile, FROZEN_FUNCTIONS)}\n</details>\n"
         f'<iframe title="{shown}" sandbox="allow-scripts" style="width:100%;height:{int(height_px)}px;border:0"'
         f' srcdoc="{escape(page)}"></iframe>'
     )
