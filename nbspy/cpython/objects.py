@@ -1,4 +1,4 @@
-"""Python objects of the target: types, str, bytes, int.
+"""Python objects of the target: types, str, bytes, int, tuple, list.
 
 Mirrors ``Include/cpython/{unicodeobject,longintrepr}.h``. An address is that of a ``PyObject``; nothing is believed of
 it: its type is checked by ``tp_flags``, every count is bounded before it is used. Each reader raises
@@ -23,7 +23,9 @@ MAX_DIGITS: Final = 64
 """Of 30 bits each."""
 WORD_BYTES: Final = 8
 _MAX_TYPE_NAME_BYTES: Final = 256
-_DIGIT_BITS: Final = 30
+DIGIT_BITS: Final = 30
+_DIGIT_BYTES: Final = 4
+_DIGIT_MASK: Final = (1 << DIGIT_BITS) - 1
 _SIGN_MASK: Final = 3
 _TAG_SHIFT: Final = 3
 _NEGATIVE: Final = 2
@@ -38,10 +40,15 @@ class TypeFlag(enum.IntFlag):
     """3.13+."""
     MANAGED_DICT = 1 << 4
     """3.11+."""
+    HEAP_TYPE = 1 << 9
+    READY = 1 << 12
     LONG_SUBCLASS = 1 << 24
+    LIST_SUBCLASS = 1 << 25
+    TUPLE_SUBCLASS = 1 << 26
     BYTES_SUBCLASS = 1 << 27
     UNICODE_SUBCLASS = 1 << 28
     DICT_SUBCLASS = 1 << 29
+    TYPE_SUBCLASS = 1 << 31
 
 
 def type_address(memory: RemoteMemory, layout: Layout, address: int) -> int:
@@ -52,30 +59,39 @@ def type_address(memory: RemoteMemory, layout: Layout, address: int) -> int:
 def type_name(memory: RemoteMemory, layout: Layout, address: int) -> str:
     """Return ``tp_name`` of the object's type: dotted for a static type, the bare name for a class."""
     name = read_word(memory, type_address(memory, layout, address) + layout.objects.type_name)
+    return read_c_string(memory, name, _MAX_TYPE_NAME_BYTES)
+
+
+def read_c_string(memory: RemoteMemory, address: int, max_bytes: int) -> str:
+    """Return the ``const char *`` at ``address``, cut at ``max_bytes``."""
     data = b""
-    while b"\0" not in data and len(data) < _MAX_TYPE_NAME_BYTES:
-        step = _C_STRING_STEP - (name + len(data)) % _C_STRING_STEP
-        data += memory.read(name + len(data), step)
-    return data.partition(b"\0")[0][:_MAX_TYPE_NAME_BYTES].decode("utf-8", "replace")
+    while b"\0" not in data and len(data) < max_bytes:
+        step = _C_STRING_STEP - (address + len(data)) % _C_STRING_STEP
+        data += memory.read(address + len(data), step)
+    return data.partition(b"\0")[0][:max_bytes].decode("utf-8", "replace")
 
 
 def read_str(memory: RemoteMemory, layout: Layout, address: int, max_chars: int = MAX_CHARS) -> str:
     """Return the text of a str; behind ``max_chars`` it is cut, and an ellipsis says so. Lone surrogates are kept."""
+    extent = find_str(memory, layout, address, max_chars)
+    return extent.decode(memory.read(extent.address, extent.size))
+
+
+def find_str(memory: RemoteMemory, layout: Layout, address: int, max_chars: int) -> StringExtent:
+    """Return where the first ``max_chars`` characters of a str lie."""
     expect_type(memory, layout, address, TypeFlag.UNICODE_SUBCLASS, "a str")
     fields = layout.objects
     header = memory.read(address, fields.unicode_ascii_data)
     state = int.from_bytes(header[fields.unicode_state : fields.unicode_state + 4], "little")
     if state >> fields.unicode_kind_shift + 3 & 1:
-        extent = string_extent(layout, address, header, max_chars)
-        return extent.decode(memory.read(extent.address, extent.size))
+        return string_extent(layout, address, header, max_chars)
     # An instance of a subclass is not compact: the same fields, and behind them a pointer to the data.
     kind = state >> fields.unicode_kind_shift & 7
     length = int.from_bytes(header[fields.unicode_length : fields.unicode_length + WORD_BYTES], "little")
     if kind not in (1, 2, 4):
         raise CorruptTarget("what should be a string is none")
     data = read_word(memory, address + fields.unicode_compact_data)
-    extent = StringExtent(data, min(length, max_chars) * kind, kind, truncated=length > max_chars)
-    return extent.decode(memory.read(extent.address, extent.size))
+    return StringExtent(data, min(length, max_chars) * kind, kind, truncated=length > max_chars)
 
 
 def read_bytes(memory: RemoteMemory, layout: Layout, address: int, max_bytes: int = MAX_BYTES) -> bytes:
@@ -89,19 +105,37 @@ def read_bytes(memory: RemoteMemory, layout: Layout, address: int, max_bytes: in
 
 def read_int(memory: RemoteMemory, layout: Layout, address: int, max_digits: int = MAX_DIGITS) -> int:
     """Return the value of an int; one of more than ``max_digits`` 30-bit digits is a CorruptTarget."""
+    count, negative = int_size(memory, layout, address)
+    if count > max_digits:
+        raise CorruptTarget(f"an int has {count} digits of {DIGIT_BITS} bits")
+    value = read_digits(memory, layout, address, 0, count)
+    return -value if negative else value
+
+
+def int_size(memory: RemoteMemory, layout: Layout, address: int) -> tuple[int, bool]:
+    """Return of how many 30-bit digits an int is, and whether it is negative."""
     expect_type(memory, layout, address, TypeFlag.LONG_SUBCLASS, "an int")
     if layout.objects.long_has_tag:
         tag = read_word(memory, address + layout.objects.long_tag)
-        count, sign = tag >> _TAG_SHIFT, tag & _SIGN_MASK
-        negative = sign == _NEGATIVE
-    else:
-        size = read_signed(memory, address + layout.objects.long_tag)
-        count, negative = abs(size), size < 0
-    if count > max_digits:
-        raise CorruptTarget(f"an int has {count} digits of {_DIGIT_BITS} bits")
-    digits: tuple[int, ...] = struct.unpack(f"<{count}I", memory.read(address + layout.objects.long_digits, 4 * count))
-    value = sum(digit << _DIGIT_BITS * position for position, digit in enumerate(digits))
-    return -value if negative else value
+        return tag >> _TAG_SHIFT, tag & _SIGN_MASK == _NEGATIVE
+    size = read_signed(memory, address + layout.objects.long_tag)
+    return abs(size), size < 0
+
+
+def read_digits(memory: RemoteMemory, layout: Layout, address: int, first: int, count: int) -> int:
+    """Return ``count`` digits of an int, from digit ``first`` on, as a number; linear in ``count``."""
+    data = memory.read(address + layout.objects.long_digits + _DIGIT_BYTES * first, _DIGIT_BYTES * count)
+    digits = struct.unpack(f"<{count}I", data)
+    return int("".join(f"{digit & _DIGIT_MASK:0{DIGIT_BITS}b}" for digit in reversed(digits)) or "0", 2)
+
+
+def tuple_items(memory: RemoteMemory, layout: Layout, address: int, max_items: int) -> tuple[int, ...]:
+    """Return the addresses of a tuple's items; one of more than ``max_items`` is a CorruptTarget."""
+    expect_type(memory, layout, address, TypeFlag.TUPLE_SUBCLASS, "a tuple")
+    count = read_signed(memory, address + layout.objects.tuple_size)
+    if not 0 <= count <= max_items:
+        raise CorruptTarget(f"a tuple has {count} items")
+    return read_words(memory, address + layout.objects.tuple_items, count)
 
 
 def expect_type(memory: RemoteMemory, layout: Layout, address: int, flag: TypeFlag, what: str) -> None:
@@ -112,6 +146,10 @@ def expect_type(memory: RemoteMemory, layout: Layout, address: int, flag: TypeFl
 
 def read_word(memory: RemoteMemory, address: int) -> int:
     return int.from_bytes(memory.read(address, WORD_BYTES), "little")
+
+
+def read_words(memory: RemoteMemory, address: int, count: int) -> tuple[int, ...]:
+    return struct.unpack(f"<{count}Q", memory.read(address, count * WORD_BYTES))
 
 
 def read_signed(memory: RemoteMemory, address: int) -> int:
