@@ -123,7 +123,7 @@ class CodeCache:
 
     def keep_only(self, addresses: set[int]) -> None:
         """Forget the code objects that are not at ``addresses``: they may have been freed."""
-        if len(addresses) < len(self.codes):
+        if not self.codes.keys() <= addresses:
             self.codes = {address: code for address, code in self.codes.items() if address in addresses}
 
     def _essence(self, data: bytes) -> bytes:
