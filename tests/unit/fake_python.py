@@ -7,6 +7,7 @@ between any two reads of the reader, or between two ranges of one read.
 from __future__ import annotations
 
 import struct
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -19,6 +20,7 @@ from nbspy.target.process import Activity, StopOutcome
 from nbspy.target.process import Mapping as ProcessMapping
 
 from .fake_memory import FakeMemory
+from .layouts import all_layouts
 
 RUNTIME = 0x10_0000
 LOCKED, UNLOCKED = 1, 0
@@ -27,6 +29,15 @@ UNITS = 200
 """Code units of every code object; unit n is on line ``first_line + n``."""
 
 _MAX_WORD = (1 << 64) - 1
+
+LAYOUTS = {name: layout for name, layout in all_layouts().items() if layout.version >= (3, 11)}
+"""The layouts whose frames lie on a data stack: what :class:`FakePython` can be made of."""
+
+
+def known(offset: int | None) -> int:
+    """Return an offset that every one of :data:`LAYOUTS` has."""
+    assert offset is not None
+    return offset
 
 
 class ScriptedMemory(FakeMemory):
@@ -118,7 +129,7 @@ class FakeThread:
 
     def resume(self, generator: int, code: int, instruction: int = 0) -> FakeFrame:
         """Push the frame at ``generator`` (:meth:`FakePython.generator`), which lies on the heap."""
-        return self._push(generator, code, self.python.layout.frame.owner_generator, instruction, None)
+        return self._push(generator, code, known(self.python.layout.frame.owner_generator), instruction, None)
 
     def enter(self) -> None:
         """C code enters the evaluation loop again: a shim where this version has one, and a ``_PyCFrame``."""
@@ -219,12 +230,12 @@ class FakePython:
 
     def add_interpreter(self, *, own_gil: bool = True) -> FakeInterpreter:
         fields, memory = self.layout.interpreter, self.memory
-        last = max(fields.next, fields.threads_head, fields.imports_modules, fields.id)
+        last = max(fields.next, fields.threads_head, fields.imports_modules, known(fields.id))
         address = self.allocate(bytes(max(last, fields.code_object_generation or 0, fields.ceval_gil or 0) + 8))
         gil = self.allocate(bytes(256)) if own_gil else self.interpreters[0].gil
         if fields.ceval_gil is not None:
             memory.write_word(address + fields.ceval_gil, gil)
-        memory.write_word(address + fields.id, len(self.interpreters))
+        memory.write_word(address + known(fields.id), len(self.interpreters))
         head = RUNTIME + self.layout.runtime.interpreters_head
         memory.write_word(address + fields.next, memory.word(head))
         memory.write_word(head, address)
@@ -241,7 +252,7 @@ class FakePython:
         thread = FakeThread(self, address, self._next_native)
         memory.write_word(address + fields.interp, owner.address)
         memory.write_word(address + fields.thread_id, 0xF000_0000 + thread.native)
-        memory.write_word(address + fields.native_thread_id, thread.native)
+        memory.write_word(address + known(fields.native_thread_id), thread.native)
         if fields.cframe_current_frame is not None:
             memory.write_word(address + fields.current_frame, self.cframe(0))
         owner.threads.insert(0, thread)
@@ -293,7 +304,8 @@ class FakePython:
         struct.pack_into("<Q", header, fields.unicode_length, len(text))
         state = (kind | 8 | (16 if is_ascii else 0)) << fields.unicode_kind_shift
         struct.pack_into("<I", header, fields.unicode_state, state)
-        return bytes(header) + b"".join(ord(char).to_bytes(kind, "little") for char in text) + bytes(kind)
+        chars = array({1: "B", 2: "H", 4: "I"}[kind], map(ord, text)).tobytes()
+        return bytes(header) + chars + bytes(kind)
 
     def byte_string(self, data: bytes) -> int:
         fields = self.layout.objects
@@ -304,7 +316,7 @@ class FakePython:
     def code(self, name: str, *, first_line: int = 1, file: str = "/src/app.py", qualname: str | None = None) -> int:
         """Make a code object."""
         fields = self.layout.code
-        size = max(fields.size, fields.code_adaptive, fields.qualname + 8, fields.linetable + 8) + 2 * UNITS
+        size = max(fields.size, fields.code_adaptive, known(fields.qualname) + 8, fields.linetable + 8) + 2 * UNITS
         address = self.allocate(bytes(size))
         self.recode(address, name, first_line=first_line, file=file, qualname=qualname)
         return address
@@ -316,7 +328,7 @@ class FakePython:
         fields, memory = self.layout.code, self.memory
         table = b"\xe8\x00" + b"\xe8\x02" * (UNITS - 1)
         memory.write_word(address + fields.name, self.text(name))
-        memory.write_word(address + fields.qualname, self.text(qualname or f"Class.{name}"))
+        memory.write_word(address + known(fields.qualname), self.text(qualname or f"Class.{name}"))
         memory.write_word(address + fields.filename, self.text(file))
         memory.write_word(address + fields.linetable, self.byte_string(table))
         memory.write(address + fields.firstlineno, struct.pack("<i", first_line))
@@ -345,7 +357,7 @@ class FakePython:
         if previous is not None:
             memory.write_word(address + fields.previous, previous)
         if owner is not None:
-            memory.write(address + fields.owner, bytes([owner]))
+            memory.write(address + known(fields.owner), bytes([owner]))
         if instruction is not None:
             base, unit = instruction
             memory.write_word(address + fields.instr_ptr, base and base + self.layout.code.code_adaptive + 2 * unit)

@@ -14,10 +14,8 @@ from nbspy.cpython.layout import Layout
 from nbspy.cpython.thread_state import ThreadState, word
 from nbspy.errors import CorruptTarget, MemoryFault, UnsupportedPython
 
-from .fake_python import FakePython, FakeThread, ScriptedMemory
-from .layouts import all_layouts
+from .fake_python import LAYOUTS, FakePython, FakeThread, ScriptedMemory, known
 
-LAYOUTS = all_layouts()
 every_layout = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
 
 Frame = tuple[int, int, int]
@@ -36,7 +34,7 @@ def walk_plain(memory: ScriptedMemory, layout: Layout, thread_state: int) -> lis
         seen.add(address)
         data = memory.read(address, fields.size)
         code = word(data, fields.executable) & fields.executable_mask
-        shim = data[fields.owner] in fields.owners_without_code
+        shim = data[known(fields.owner)] in fields.owners_without_code
         frames.append((address, 0 if shim else code, word(data, fields.instr_ptr)))
         address = word(data, fields.previous)
     return frames[::-1]

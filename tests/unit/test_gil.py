@@ -8,10 +8,8 @@ from nbspy.cpython.gil import GilWords
 from nbspy.cpython.layout import Layout
 from nbspy.cpython.thread_state import read_interpreters
 
-from .fake_python import RUNTIME, FakePython
-from .layouts import all_layouts
+from .fake_python import LAYOUTS, RUNTIME, FakePython
 
-LAYOUTS = all_layouts()
 every_layout = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
 with_gil_struct = pytest.mark.parametrize(
     "layout", [layout for layout in LAYOUTS.values() if layout.gil], ids=[name for name in LAYOUTS if LAYOUTS[name].gil]

@@ -6,10 +6,8 @@ from nbspy.cpython.layout import Layout
 from nbspy.cpython.thread_state import MAX_THREADS, TooManyThreads, read_interpreters
 from nbspy.errors import CorruptTarget
 
-from .fake_python import RUNTIME, FakePython
-from .layouts import all_layouts
+from .fake_python import LAYOUTS, RUNTIME, FakePython
 
-LAYOUTS = all_layouts()
 every_layout = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
 
 
