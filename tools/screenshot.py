@@ -22,7 +22,7 @@ from tools.find_browser import FLAGS, find_browser  # noqa: E402
 
 SAMPLED_S = 14
 HEIGHT_PX = 540
-PROFILED_CELL = """%%profile_remote {pid} --rate 200
+PROFILED_CELL = """%%profile_remote {pid}
 import time
 
 for second in range({seconds}):  # your code drives the target here
@@ -38,9 +38,10 @@ def take(browser: Browser, address: str, arguments: argparse.Namespace) -> None:
     run_all(page)
     explorer = page.locator(".nbspy-explorer")
     explorer.wait_for(timeout=60_000)
+    explorer.get_by_role("button", name="Active").or_(explorer.get_by_role("radio", name="Active")).first.click()
     page.wait_for_function(
         "([element, least]) => Number(element.dataset.samples) > least",
-        arg=[explorer.element_handle(), (SAMPLED_S - 4) * 200 * 5],
+        arg=[explorer.element_handle(), (SAMPLED_S - 4) * 100 * 5],
         timeout=120_000,
     )
     if arguments.frozen:
