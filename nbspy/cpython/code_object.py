@@ -13,7 +13,7 @@ from typing import Final
 from nbspy.cpython.interner import FrameKey, Interner
 from nbspy.cpython.layout import Layout
 from nbspy.cpython.line_table import LineTable
-from nbspy.cpython.strings import StringExtent, bytes_extent, string_extent
+from nbspy.cpython.strings import StringExtent, bytes_extent, string_extent, string_header_size
 from nbspy.cpython.thread_state import word
 from nbspy.errors import CorruptTarget, MemoryFault
 from nbspy.target.memory import PreparedRead, RemoteMemory
@@ -76,7 +76,7 @@ class CodeCache:
         self._identity_fields = (
             fields.filename,
             fields.name,
-            fields.qualname,
+            fields.name if fields.qualname is None else fields.qualname,
             fields.linetable,
         )
         self._identity_start = min(*self._identity_fields, fields.firstlineno)
@@ -152,7 +152,7 @@ class CodeCache:
         start = self._identity_start
         pointers = [word(data, offset - start) if data else 0 for _, data in fresh for offset in self._identity_fields]
         # No more than the header: a short string may be the last thing that is mapped.
-        string_size = self._layout.objects.unicode_ascii_data
+        string_size = string_header_size(self._layout)
         sizes = (string_size, string_size, string_size, _BYTES_HEADER_SIZE)
         headers = self._read_each([(pointer, sizes[i % 4]) for i, pointer in enumerate(pointers)])
         extents: list[StringExtent | tuple[int, int] | None] = []
@@ -193,7 +193,9 @@ class CodeCache:
         filename, name, qualname = texts
         line = self._layout.code.firstlineno - self._identity_start
         first_line = int.from_bytes(identity[line : line + 4], "little", signed=True) if identity else 0
-        table = LineTable(datas[3], first_line) if extents[3] is not None and len(datas[3]) else None
+        table = None
+        if isinstance(extents[3], tuple) and len(datas[3]) == extents[3][1]:
+            table = LineTable(datas[3], first_line, self._layout.code.line_format)
         return CodeObject(
             address=address,
             copied=identity,

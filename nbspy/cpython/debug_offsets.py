@@ -21,6 +21,7 @@ from nbspy.cpython.layout import (
     InstanceValues,
     InterpreterLayout,
     Layout,
+    LineFormat,
     ObjectLayout,
     RuntimeLayout,
     StackChunkLayout,
@@ -164,11 +165,12 @@ def _layout(version: tuple[int, int], offsets: _Offsets, extra: DebugOffsetsSupp
         runtime=RuntimeLayout(
             interpreters_head=offsets["runtime_state.interpreters_head"],
             current_thread_state=None,
+            gil=None,
             finalizing=offsets["runtime_state.finalizing"],
         ),
         interpreter=_interpreter(offsets),
         gil=_gil(offsets, extra),
-        thread_state=_thread_state(offsets),
+        thread_state=_thread_state(offsets, extra),
         chunk=StackChunkLayout(),
         frame=_frame(offsets, extra),
         code=_code(offsets, extra),
@@ -199,8 +201,17 @@ def _gil(offsets: _Offsets, extra: DebugOffsetsSupplement) -> GilLayout:
     )
 
 
-def _thread_state(offsets: _Offsets) -> ThreadStateLayout:
-    needed = ("next", "interp", "current_frame", "thread_id", "native_thread_id", "holds_gil", "gil_requested")
+def _thread_state(offsets: _Offsets, extra: DebugOffsetsSupplement) -> ThreadStateLayout:
+    needed = (
+        "next",
+        "interp",
+        "current_frame",
+        "thread_id",
+        "native_thread_id",
+        "status",
+        "holds_gil",
+        "gil_requested",
+    )
     fields = {name: offsets.get(f"thread_state.{name}") for name in needed}
     chunk = offsets["thread_state.datastack_chunk"]
     # datastack_top and datastack_limit follow the chunk.
@@ -214,6 +225,8 @@ def _thread_state(offsets: _Offsets) -> ThreadStateLayout:
         thread_id=offsets["thread_state.thread_id"],
         native_thread_id=offsets["thread_state.native_thread_id"],
         datastack_chunk=chunk,
+        status=fields["status"],
+        status_active=extra.status_active,
         holds_gil=fields["holds_gil"],
         gil_requested=fields["gil_requested"],
     )
@@ -226,6 +239,7 @@ def _frame(offsets: _Offsets, extra: DebugOffsetsSupplement) -> FrameLayout:
         executable=offsets["interpreter_frame.executable"],
         executable_mask=extra.executable_mask,
         instr_ptr=offsets["interpreter_frame.instr_ptr"],
+        lasti_unit=None,
         localsplus=offsets["interpreter_frame.localsplus"],
         owner=offsets["interpreter_frame.owner"],
         is_entry=None,
@@ -241,18 +255,23 @@ def _code(offsets: _Offsets, extra: DebugOffsetsSupplement) -> CodeLayout:
         name=offsets["code_object.name"],
         qualname=offsets["code_object.qualname"],
         linetable=offsets["code_object.linetable"],
+        line_format=LineFormat.LOCATIONS,
         firstlineno=offsets["code_object.firstlineno"],
         flags=extra.code_flags,
         argcount=offsets["code_object.argcount"],
         kwonlyargcount=extra.code_kwonlyargcount,
         localsplusnames=offsets["code_object.localsplusnames"],
         localspluskinds=offsets["code_object.localspluskinds"],
+        varnames=None,
+        cellvars=None,
+        freevars=None,
         code_adaptive=offsets["code_object.co_code_adaptive"],
     )
 
 
 def _objects(offsets: _Offsets, extra: DebugOffsetsSupplement) -> ObjectLayout:
     return ObjectLayout(
+        text_is_bytes=False,
         object_size=offsets["pyobject.size"],
         ob_type=offsets["pyobject.ob_type"],
         type_name=offsets["type_object.tp_name"],
@@ -270,10 +289,13 @@ def _objects(offsets: _Offsets, extra: DebugOffsetsSupplement) -> ObjectLayout:
         tuple_items=offsets["tuple_object.ob_item"],
         list_size=offsets["list_object.ob_size"],
         list_items=offsets["list_object.ob_item"],
+        dict_table=None,
+        dict_mask=None,
         dict_keys=offsets["dict_object.ma_keys"],
         dict_values=offsets["dict_object.ma_values"],
         dict_values_items=extra.dict_values_items,
         dict_values_valid=extra.dict_values_valid,
+        keys_size=None,
         keys_log2_index_bytes=extra.keys_log2_index_bytes,
         keys_kind=extra.keys_kind,
         keys_nentries=extra.keys_nentries,
@@ -281,17 +303,21 @@ def _objects(offsets: _Offsets, extra: DebugOffsetsSupplement) -> ObjectLayout:
         set_used=offsets.get("set_object.used", extra.set_used),
         set_mask=offsets.get("set_object.mask", extra.set_mask),
         set_table=offsets.get("set_object.table", extra.set_table),
+        set_entry_key=0,
         function_code=extra.function_code,
         function_qualname=extra.function_qualname,
         generator_qualname=extra.generator_qualname,
         bytearray_start=extra.bytearray_start,
         float_value=offsets["float_object.ob_fval"],
+        int_value=None,
         long_tag=offsets["long_object.lv_tag"],
         long_digits=offsets["long_object.ob_digit"],
         long_has_tag=True,
         bytes_size=offsets["bytes_object.ob_size"],
         bytes_data=offsets["bytes_object.ob_sval"],
         unicode_length=offsets["unicode_object.length"],
+        unicode_pointer=None,
+        unicode_char_size=None,
         unicode_state=offsets["unicode_object.state"],
         unicode_ascii_data=offsets["unicode_object.asciiobject_size"],
         unicode_compact_data=offsets.get("unicode_object.compactunicodeobject_size", extra.unicode_compact_data),

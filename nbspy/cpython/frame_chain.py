@@ -1,7 +1,8 @@
-"""The frames of one thread: ``_PyInterpreterFrame`` linked by ``previous`` (3.11+).
+"""The frames of one thread: ``_PyInterpreterFrame`` linked by ``previous`` (3.11+), ``PyFrameObject`` by ``f_back``.
 
-Most frames lie one after the other on the thread's data stack; those of generators and coroutines lie in their heap
-objects, and the shims of 3.12+ on the C stack. :class:`FrameChain` keeps what it saw last and says which memory it
+Since 3.11 most frames lie one after the other on the thread's data stack; those of generators and coroutines lie in
+their heap objects, and the shims of 3.12+ on the C stack. Before, each is an object on the heap, mostly where the last
+frame of its function was. :class:`FrameChain` keeps what it saw last and says which memory it
 wants next time: :attr:`FrameChain.ranges`, the thread state first, then the frames from the root to the leaf. One copy
 of those ranges is a *region*, and because its bytes are in the order of the stack, frames within the common beginning
 of two regions have not moved. Only what lies above is walked again, so a sample costs what changed, not what is there.
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_right
-from typing import Final
+from typing import Any, Final, Protocol
 
 from nbspy.cpython.layout import FrameLayout, Layout
 from nbspy.cpython.thread_state import ThreadState, word
@@ -37,8 +38,36 @@ _ROOMY: Final = 1 << 16
 """Regions above this size are planned anew when most of their bytes are no longer frames."""
 
 
-def frame_struct(fields: FrameLayout) -> struct.Struct:
-    """Return the struct that unpacks (executable, previous, instruction pointer, owner) from a frame."""
+class FrameStruct(Protocol):
+    """Unpacks (executable, previous, instruction pointer, owner) from a frame."""
+
+    def unpack_from(self, buffer: bytes, /, offset: int = 0) -> tuple[Any, ...]: ...
+
+
+class FrameObjectStruct:
+    """The same from a ``PyFrameObject`` (<= 3.10).
+
+    What stands for the instruction pointer is the index of the instruction, in bytes, on top of the address of the code
+    object: as with a pointer, no two instructions share one. The owner, which it lacks, is 0.
+    """
+
+    def __init__(self, fields: FrameLayout, unit: int) -> None:
+        gaps = (fields.previous, fields.executable - fields.previous - 8, fields.instr_ptr - fields.executable - 8)
+        if min(gaps) < 0:
+            raise UnsupportedPython("the fields of a frame are in an order that nbspy does not know")
+        self._unpack = struct.Struct("<{}xQ{}xQ{}xi".format(*gaps)).unpack_from
+        self._unit = unit
+
+    def unpack_from(self, buffer: bytes, /, offset: int = 0) -> tuple[int, int, int, int]:
+        previous, code, lasti = self._unpack(buffer, offset)
+        return code, previous, code + lasti * self._unit, 0
+
+
+def frame_struct(fields: FrameLayout) -> FrameStruct:
+    """Return what unpacks a frame; raises UnsupportedPython where its fields are in an order that is not known."""
+    if fields.lasti_unit is not None:
+        return FrameObjectStruct(fields, fields.lasti_unit)
+    assert fields.owner is not None, "frames that are no objects have owners"
     ordered = (fields.executable, fields.previous, fields.instr_ptr, fields.owner)
     if list(ordered) != sorted(ordered):
         raise UnsupportedPython("the fields of a frame are in an order that nbspy does not know")
@@ -82,7 +111,7 @@ class FrameChain:
         "unpredicted",
     )
 
-    def __init__(self, memory: RemoteMemory, layout: Layout, thread: ThreadState, unpack: struct.Struct) -> None:
+    def __init__(self, memory: RemoteMemory, layout: Layout, thread: ThreadState, unpack: FrameStruct) -> None:
         self._memory = memory
         self._address = thread.address
         self._thread = layout.thread_state

@@ -16,11 +16,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RuntimeLayout:
-    """``_PyRuntimeState``."""
+    """``_PyRuntimeState``.
+
+    2.7 and 3.6 have none: their runtime is what lies at ``interp_head``, and the rest are symbols of their own
+    (:class:`~nbspy.cpython.runtime.Runtime`).
+    """
 
     interpreters_head: int
     current_thread_state: int | None
-    """<= 3.11: ``gilstate.tstate_current``, the thread state that holds the one GIL."""
+    """3.7 to 3.11: ``gilstate.tstate_current``, the thread state that holds the one GIL."""
+    gil: int | None
+    """3.7 to 3.11: ``ceval.gil``, the one ``struct _gil_runtime_state``."""
     finalizing: int | None
 
 
@@ -30,7 +36,8 @@ class InterpreterLayout:
 
     size: int
     """Of the whole struct, some hundred thousand bytes: a bound, not something to read."""
-    id: int
+    id: int | None
+    """3.7+; before, interpreters have no number."""
     next: int
     threads_head: int
     imports_modules: int
@@ -63,9 +70,14 @@ class ThreadStateLayout:
     cframe_current_frame: int | None
     """3.11, 3.12: offset of ``current_frame`` in the ``_PyCFrame`` that ``current_frame`` points to."""
     thread_id: int
-    native_thread_id: int
-    datastack_chunk: int
-    """Newest ``_PyStackChunk``; ``datastack_top`` follows it directly (3.11-3.15)."""
+    native_thread_id: int | None
+    """3.11+; before, only the C library knows (:mod:`nbspy.cpython.pthreads`)."""
+    datastack_chunk: int | None
+    """3.11+: newest ``_PyStackChunk``; ``datastack_top`` follows it directly."""
+    status: int | None
+    """3.13+: the word of status bits."""
+    status_active: int
+    """The bit of ``status`` that is set while the thread is attached: it may then change its frames."""
     holds_gil: int | None
     gil_requested: int | None
 
@@ -82,23 +94,30 @@ class StackChunkLayout:
 
 @dataclass(frozen=True, slots=True)
 class FrameLayout:
-    """``_PyInterpreterFrame``; ``size`` is that of its fixed part (up to ``localsplus``)."""
+    """``_PyInterpreterFrame`` (3.11+) or ``PyFrameObject``; ``size`` is how much of its start holds the fields below.
+
+    Other than ``localsplus``, which begins there (3.11+) or behind the stack of blocks.
+    """
 
     size: int
     previous: int
+    """``previous`` or ``f_back``."""
     executable: int
-    """``f_code`` (3.11, 3.12) or ``f_executable``."""
+    """``f_code`` (<= 3.12) or ``f_executable``."""
     executable_mask: int
     """Bits of ``executable``, and of each local, that are the pointer (3.14+ tags the low two)."""
     instr_ptr: int
-    """``prev_instr`` (3.11, 3.12) or ``instr_ptr``: both give ``_PyInterpreterFrame_LASTI``."""
+    """``prev_instr`` (3.11, 3.12) or ``instr_ptr``: both give ``_PyInterpreterFrame_LASTI``; before, ``f_lasti``."""
+    lasti_unit: int | None
+    """<= 3.10: ``instr_ptr`` is an int, the instruction's index in units of so many bytes; later it is a pointer."""
     localsplus: int
-    owner: int
+    owner: int | None
+    """3.11+; before, each frame is an object of its own, and C code has none."""
     is_entry: int | None
-    """3.11: the flag byte; later the frame below an entry frame is owned by C."""
+    """3.11: the flag byte; later the frame below an entry frame is owned by C, before every frame is one."""
     owners_without_code: frozenset[int]
     """Owner values of frames that C code keeps on the chain: shims and trampolines."""
-    owner_generator: int
+    owner_generator: int | None
 
 
 class LineFormat(enum.Enum):
@@ -121,17 +140,25 @@ class CodeLayout:
     size: int
     filename: int
     name: int
-    qualname: int
+    qualname: int | None
+    """3.11+."""
     linetable: int
+    """``co_linetable`` or ``co_lnotab``."""
+    line_format: LineFormat
     firstlineno: int
     flags: int
     argcount: int
     """Of positional arguments, those that are positional-only included."""
-    kwonlyargcount: int
-    localsplusnames: int
-    localspluskinds: int
+    kwonlyargcount: int | None
+    """3.0+."""
+    localsplusnames: int | None
+    """3.11+: the names of all variables; before, those of ``varnames``, ``cellvars`` and ``freevars`` in this order."""
+    localspluskinds: int | None
+    varnames: int | None
+    cellvars: int | None
+    freevars: int | None
     code_adaptive: int
-    """The first instruction: what instruction pointers are relative to."""
+    """The first instruction: what instruction pointers are relative to. 0 where ``lasti`` is counted from 0."""
 
 
 class InstanceValues(enum.Enum):
@@ -147,7 +174,13 @@ class InstanceValues(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class ObjectLayout:
-    """Offsets in the built-in types that the reader follows; names as in the struct they are from."""
+    """Offsets in the built-in types that the reader follows; names as in the struct they are from.
+
+    A dict is a table of slots (2.7), or keys and values of which a table keeps the indices (3.6+).
+    """
+
+    text_is_bytes: bool
+    """2.7: names, and most text, are byte strings (``PyStringObject``, at ``bytes_size`` and ``bytes_data``)."""
 
     object_size: int
     """Of ``PyObject``: where the own fields of a type without a size begin."""
@@ -163,34 +196,50 @@ class ObjectLayout:
     type_flags: int
     type_basicsize: int
     type_dictoffset: int
-    heap_type_cached_keys: int
-    """``ht_cached_keys`` of ``PyHeapTypeObject``: the keys of split instance dicts and inline values."""
-    heap_type_qualname: int
+    heap_type_cached_keys: int | None
+    """3.3+: ``ht_cached_keys`` of ``PyHeapTypeObject``: the keys of split instance dicts and inline values."""
+    heap_type_qualname: int | None
+    """3.3+."""
     tuple_size: int
     tuple_items: int
     list_size: int
     list_items: int
-    dict_keys: int
-    dict_values: int
+    dict_table: int | None
+    """2.7: ``ma_table``, slots of hash, key and value."""
+    dict_mask: int | None
+    """2.7: the number of slots less one."""
+    dict_keys: int | None
+    """3.3+."""
+    dict_values: int | None
+    """3.3+: of a split dict."""
     dict_values_items: int
-    """Where the pointers begin in ``PyDictValues``: at its start (3.11, 3.12) or behind its header (3.13+)."""
+    """Where the pointers begin in what ``dict_values`` points to: at its start, or behind its header (3.13+)."""
     dict_values_valid: int | None
     """3.13+: the byte of ``PyDictValues`` that is 0 once inline values have moved into a dict of their own."""
-    keys_log2_index_bytes: int
-    keys_kind: int
-    keys_nentries: int
-    keys_indices: int
-    """``dk_indices`` of ``PyDictKeysObject``; the entries follow the ``1 << dk_log2_index_bytes`` bytes of it."""
+    keys_size: int | None
+    """3.6 to 3.10: ``dk_size``, how many indices there are; its size tells theirs (1, 2, 4 or 8 bytes)."""
+    keys_log2_index_bytes: int | None
+    """3.11+: size of all indices."""
+    keys_kind: int | None
+    """3.11+; before, all entries are of hash, key and value."""
+    keys_nentries: int | None
+    keys_indices: int | None
+    """3.6+: ``dk_indices`` of ``PyDictKeysObject``; the entries follow the indices."""
     set_used: int
     set_mask: int
     set_table: int
+    set_entry_key: int
+    """In a slot of the table, beside the hash."""
     function_code: int
-    function_qualname: int
-    generator_qualname: int
-    """The same in generators, coroutines and asynchronous generators."""
+    function_qualname: int | None
+    """3.3+."""
+    generator_qualname: int | None
+    """3.5+. The same in generators, coroutines and asynchronous generators."""
     bytearray_start: int
-    """``ob_start``: pointer to the first byte."""
+    """``ob_start`` (2.7: ``ob_bytes``): pointer to the first byte."""
     float_value: int
+    int_value: int | None
+    """2.7: ``ob_ival`` of ``PyIntObject``, the small kind of number."""
     long_tag: int
     """3.12+: ``lv_tag``; before: ``ob_size``."""
     long_digits: int
@@ -198,7 +247,12 @@ class ObjectLayout:
     bytes_size: int
     bytes_data: int
     unicode_length: int
+    unicode_pointer: int | None
+    """2.7: pointer to the data of a ``unicode``."""
+    unicode_char_size: int | None
+    """2.7: 2 or 4 bytes, by how it was built."""
     unicode_state: int
+    """3.3+; in 2.7 this and the next three mean nothing."""
     unicode_ascii_data: int
     """Size of ``PyASCIIObject``: where the data of a compact ASCII string begins."""
     unicode_compact_data: int
@@ -206,9 +260,10 @@ class ObjectLayout:
     to the data of a string that is not compact (an instance of a subclass) lies."""
     unicode_kind_shift: int
     """Bits of ``state`` below ``kind``; above it follow ``compact`` and ``ascii``, a bit each."""
-    managed_dict_offset: int
-    """Negative: offset *before* the object of the managed dict pointer."""
-    instance_values: InstanceValues
+    managed_dict_offset: int | None
+    """3.11+, negative: offset *before* the object of the managed dict pointer."""
+    instance_values: InstanceValues | None
+    """3.11+."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +274,7 @@ class DebugOffsetsSupplement:
     """From ``last_holder``: free-threaded builds have one more field before both."""
     executable_mask: int
     owners_without_code: frozenset[int]
+    status_active: int
     owner_generator: int
     code_flags: int
     code_kwonlyargcount: int

@@ -1,5 +1,8 @@
 """``PyUnicodeObject`` and ``PyBytesObject``: how long they are and where their data lies.
 
+In 2.7 the names of things are ``PyStringObject``, which is bytes: UTF-8 as a rule, and what is not is escaped as
+:func:`os.fsdecode` does.
+
 Sizes come from the target: they are bounded by the caller before anything is read.
 """
 
@@ -26,6 +29,8 @@ class StringExtent:
     char_size: int
     """1, 2 or 4 bytes."""
     truncated: bool
+    utf8: bool = False
+    """2.7: bytes that are to be read as UTF-8."""
 
     def decode(self, data: bytes) -> str:
         """Return the text; an ellipsis marks what was cut. Lone surrogates stay as they are.
@@ -35,6 +40,8 @@ class StringExtent:
         if self.char_size == 2:
             # As utf-16 two lone surrogates side by side would become one character.
             text = "".join(map(chr, struct.unpack(f"<{len(data) // 2}H", data)))
+        elif self.utf8:
+            text = data.decode("utf-8", "surrogateescape")
         elif self.char_size == 1:
             text = data.decode("latin-1")
         else:
@@ -45,12 +52,23 @@ class StringExtent:
         return text + "…" if self.truncated else text
 
 
+def string_header_size(layout: Layout) -> int:
+    """Return how many bytes of a str :func:`string_extent` is to be given."""
+    fields = layout.objects
+    return fields.bytes_size + 8 if fields.text_is_bytes else fields.unicode_ascii_data
+
+
 def string_extent(layout: Layout, address: int, header: bytes, max_chars: int) -> StringExtent:
-    """Return where the data of the str at ``address`` lies, given its ``PyASCIIObject``.
+    """Return where the data of the str at ``address`` lies, given its first :func:`string_header_size` bytes.
 
     Raises CorruptTarget where it is no compact str (every identifier, file name and literal is).
     """
     fields = layout.objects
+    if fields.text_is_bytes:
+        size = word(header, fields.bytes_size)
+        if size > _MAX_LENGTH:
+            raise CorruptTarget("what should be a string is none")
+        return StringExtent(address + fields.bytes_data, min(size, max_chars), 1, size > max_chars, utf8=True)
     length = word(header, fields.unicode_length)
     state = int.from_bytes(header[fields.unicode_state : fields.unicode_state + 4], "little")
     kind = state >> fields.unicode_kind_shift & 7
