@@ -6,35 +6,76 @@ Raises :class:`~nbspy.errors.MemoryFault` and :class:`~nbspy.errors.CorruptTarge
 
 from __future__ import annotations
 
-from nbspy.cpython.dicts import MAX_SPLIT_ITEMS, dict_value, find_key, read_keys, split_values
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+from nbspy.cpython.dicts import (
+    MAX_SPLIT_ITEMS,
+    dict_items,
+    dict_value,
+    find_key,
+    read_keys,
+    split_items,
+    split_values,
+)
 from nbspy.cpython.layout import InstanceValues, Layout
-from nbspy.cpython.objects import WORD_BYTES, TypeFlag, read_signed, read_word, type_address
+from nbspy.cpython.objects import WORD_BYTES, TypeFlag, read_c_string, read_signed, read_word, read_words, type_address
 from nbspy.target.memory import RemoteMemory
+
+MAX_SLOTS: Final = 256
+_MEMBER: Final = struct.Struct("<QqqqQ")
+"""``PyMemberDef``: name, type (an int, then padding), offset, flags, documentation."""
+_OBJECT_MEMBERS: Final = (6, 16)
+"""``Py_T_OBJECT``, ``Py_T_OBJECT_EX`` (``Include/descrobject.h``)."""
+_MAX_BASICSIZE: Final = 1 << 20
+_MAX_NAME_BYTES: Final = 256
 
 
 def instance_attribute(memory: RemoteMemory, layout: Layout, address: int, name: str) -> int | None:
     """Return the address of what the instance itself holds under ``name``; None where it holds no such attribute.
 
-    Looks where ``vars()`` would: inline values, managed dict, ``__dict__``. Slots are not read, nor is the ``__dict__``
-    behind the items of a variable-sized object (an instance of a subclass of int or tuple).
+    Looks where ``vars()`` would: inline values, managed dict, ``__dict__``. Slots are not read.
     """
-    fields = layout.objects
-    kind = type_address(memory, layout, address)
-    flags = read_word(memory, kind + fields.type_flags)
-    if not flags & TypeFlag.MANAGED_DICT:
-        offset = read_signed(memory, kind + fields.type_dictoffset)
-        dictionary = read_word(memory, address + offset) if offset > 0 else 0
-        return dict_value(memory, layout, dictionary, name) if dictionary else None
-    dictionary, values = _managed(memory, layout, address, kind, flags)
-    if dictionary:
-        return dict_value(memory, layout, dictionary, name)
-    if not values:
+    place = _place(memory, layout, address)
+    if place.dictionary:
+        return dict_value(memory, layout, place.dictionary, name)
+    if not place.values:
         return None
-    found = read_keys(memory, layout, read_word(memory, kind + fields.heap_type_cached_keys), MAX_SPLIT_ITEMS)
+    found = read_keys(memory, layout, place.keys, MAX_SPLIT_ITEMS)
     position = find_key(memory, layout, found.keys, name)
     if position is None:
         return None
-    return split_values(memory, layout, values, found)[position] or None
+    return split_values(memory, layout, place.values, found)[position] or None
+
+
+def instance_attributes(memory: RemoteMemory, layout: Layout, address: int, max_items: int) -> list[tuple[int, int]]:
+    """Return the addresses of name and value of at most ``max_items`` attributes that the instance itself holds."""
+    place = _place(memory, layout, address)
+    if place.dictionary:
+        return dict_items(memory, layout, place.dictionary, max_items)
+    if not place.values:
+        return []
+    return split_items(memory, layout, place.values, read_keys(memory, layout, place.keys, MAX_SPLIT_ITEMS))[:max_items]
+
+
+def slot_attributes(memory: RemoteMemory, layout: Layout, address: int, kind: int) -> list[tuple[str, int]]:
+    """Return name and address of what the instance holds in the ``__slots__`` of the class at ``kind``.
+
+    Those of its base classes are not among them, nor are slots without a value.
+    """
+    found: list[tuple[str, int]] = []
+    member = read_word(memory, kind + layout.objects.type_members)
+    for _ in range(MAX_SLOTS if member else 0):
+        name, code, offset, _, _ = _MEMBER.unpack(memory.read(member, _MEMBER.size))
+        if not name:
+            break
+        if code & 0xFFFFFFFF in _OBJECT_MEMBERS and 0 < offset < _MAX_BASICSIZE:
+            value = read_word(memory, address + offset)
+            if value:
+                found.append((read_c_string(memory, name, _MAX_NAME_BYTES), value))
+        member += _MEMBER.size
+    return found
 
 
 def module_attribute(memory: RemoteMemory, layout: Layout, modules_address: int, module: str, name: str) -> int | None:
@@ -44,6 +85,31 @@ def module_attribute(memory: RemoteMemory, layout: Layout, modules_address: int,
     """
     found = dict_value(memory, layout, modules_address, module)
     return None if found is None else instance_attribute(memory, layout, found, name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where an instance keeps its attributes: in a dict, or in values whose keys lie elsewhere; else all are 0."""
+
+    dictionary: int = 0
+    values: int = 0
+    keys: int = 0
+
+
+def _place(memory: RemoteMemory, layout: Layout, address: int) -> _Place:
+    fields = layout.objects
+    kind = type_address(memory, layout, address)
+    flags = read_word(memory, kind + fields.type_flags)
+    if flags & TypeFlag.MANAGED_DICT:
+        dictionary, values = _managed(memory, layout, address, kind, flags)
+        return _Place(dictionary, values, read_word(memory, kind + fields.heap_type_cached_keys) if values else 0)
+    offset = read_signed(memory, kind + fields.type_dictoffset)
+    if offset < 0:
+        # Behind the items of a variable-sized object, of which an int's sign is no part.
+        items = abs(read_signed(memory, address + fields.tuple_size))
+        basicsize, itemsize = read_words(memory, kind + fields.type_basicsize, 2)
+        offset += -(-(basicsize + items * itemsize) // WORD_BYTES) * WORD_BYTES
+    return _Place(read_word(memory, address + offset)) if offset > 0 else _Place()
 
 
 def _managed(memory: RemoteMemory, layout: Layout, address: int, kind: int, flags: int) -> tuple[int, int]:

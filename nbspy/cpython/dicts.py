@@ -89,6 +89,12 @@ def split_values(memory: RemoteMemory, layout: Layout, address: int, keys: DictK
     return struct.unpack(f"<{count}Q", data)
 
 
+def split_items(memory: RemoteMemory, layout: Layout, address: int, keys: DictKeys) -> list[tuple[int, int]]:
+    """Return the addresses of (key, value) of the ``PyDictValues`` at ``address``."""
+    values = split_values(memory, layout, address, keys)
+    return [(key, value) for key, value in zip(keys.keys, values, strict=True) if key and value]
+
+
 def find_key(memory: RemoteMemory, layout: Layout, keys: Sequence[int], name: str) -> int | None:
     """Return the position of the str ``name`` in ``keys``; keys that are no compact str are passed over."""
     size = layout.objects.unicode_ascii_data

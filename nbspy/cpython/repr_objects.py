@@ -1,0 +1,153 @@
+"""Reprs of what programs are made of: types, functions, methods, modules, code, generators, exceptions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from nbspy.cpython.attributes import instance_attribute
+from nbspy.cpython.objects import int_size, read_c_string, read_str, read_word, tuple_items
+from nbspy.cpython.remote_types import RemoteType
+from nbspy.cpython.repr_writer import Formatter, ReprWriter
+
+_MAX_NAME_CHARS: Final = 1024
+_MAX_ARGUMENTS: Final = 1 << 16
+
+
+def write_type(writer: ReprWriter, address: int, kind: RemoteType) -> None:
+    """``type_repr``."""
+    writer.add(f"<class '{writer.types.full_name(writer.types.at(address))}'>")
+
+
+def _named(description: str, field: str) -> Formatter:
+    """``<function NAME at 0x...>`` and the like, the qualified name in ``field`` of the layout."""
+
+    def write(writer: ReprWriter, address: int, kind: RemoteType) -> None:
+        name = read_word(writer.memory, address + getattr(writer.layout.objects, field))
+        writer.add(f"<{description} {_text(writer, name)} at {address:#x}>")
+
+    return write
+
+
+def _text(writer: ReprWriter, address: int) -> str:
+    return read_str(writer.memory, writer.layout, address, _MAX_NAME_CHARS)
+
+
+def write_builtin(writer: ReprWriter, address: int, kind: RemoteType) -> None:
+    """``meth_repr``: ``PyCFunctionObject`` is definition, self, module."""
+    definition, owner = writer.own_words(address, 2)
+    name = read_c_string(writer.memory, read_word(writer.memory, definition), _MAX_NAME_CHARS)
+    owner_kind = writer.types.of(owner) if owner else None
+    if owner_kind is None or any(ancestor.name == "module" for ancestor in writer.types.lineage(owner_kind)):
+        writer.add(f"<built-in function {name}>")
+    else:
+        writer.add(f"<built-in method {name} of {owner_kind.name} object at {owner:#x}>")
+
+
+def write_method(writer: ReprWriter, address: int, kind: RemoteType) -> None:
+    """``method_repr``: ``PyMethodObject`` is function, self."""
+    function, owner = writer.own_words(address, 2)
+    if writer.types.of(function).name == "function":
+        name = _text(writer, read_word(writer.memory, function + writer.layout.objects.function_qualname))
+    else:
+        name = "?"
+    with writer.entered(address, "<bound method ...>") as first:
+        if first:
+            writer.add(f"<bound method {name} of ")
+            writer.value(owner)
+            writer.add(">")
+
+
+def _descriptor(description: str) -> Formatter:
+    """``wrapperdescr_repr`` and the like: ``PyDescrObject`` is type, name."""
+
+    def write(writer: ReprWriter, address: int, kind: RemoteType) -> None:
+        owner, name = writer.own_words(address, 2)
+        writer.add(f"<{description} '{_text(writer, name)}' of '{writer.types.at(owner).name}' objects>")
+
+    return write
+
+
+def write_method_wrapper(writer: ReprWriter, address: int, kind: RemoteType) -> None:
+    """``wrapper_repr``: ``wrapperobject`` is descriptor, self."""
+    descriptor, owner = writer.own_words(address, 2)
+    name = _text(writer, writer.own_words(descriptor, 2)[1])
+    writer.add(f"<method-wrapper '{name}' of {writer.types.of(owner).name} object at {owner:#x}>")
+
+
+def write_module(writer: ReprWriter, address: int, kind: RemoteType) -> None:
+    """``_module_repr`` of importlib, as far as it needs no loader."""
+    found = {name: instance_attribute(writer.memory, writer.layout, address, name) for name in _OF_MODULES}
+    spec = found["__spec__"]
+    if spec is not None and writer.types.of(spec).name != "NoneType":
+        for name in ("name", "origin", "_set_fileattr"):
+            found[name] = instance_attribute(writer.memory, writer.layout, spec, name)
+    label = _known(writer, found.get("name")) or _known(writer, found["__name__"])
+    origin, file = _known(writer, found.get("origin")), _known(writer, found["__file__"])
+    writer.add("<module ")
+    if label is None:
+        writer.add("'?'")
+    else:
+        writer.value(label)
+    if origin is not None and _is_true(writer, found.get("_set_fileattr")):
+        writer.add(" from ")
+        writer.value(origin)
+    elif origin is not None:
+        writer.add(f" ({_text(writer, origin)})")
+    elif file is not None:
+        writer.add(" from ")
+        writer.value(file)
+    writer.add(">")
+
+
+_OF_MODULES: Final = ("__name__", "__spec__", "__file__")
+
+
+def _known(writer: ReprWriter, address: int | None) -> int | None:
+    """Return ``address`` where a str is there."""
+    return None if address is None or writer.types.of(address).name != "str" else address
+
+
+def _is_true(writer: ReprWriter, address: int | None) -> bool:
+    if address is None or writer.types.of(address).name != "bool":
+        return False
+    return int_size(writer.memory, writer.layout, address)[0] > 0
+
+
+def write_code(writer: ReprWriter, address: int, kind: RemoteType) -> None:
+    """``code_repr``."""
+    fields = writer.layout.code
+    name, file = (_text(writer, read_word(writer.memory, address + field)) for field in (fields.name, fields.filename))
+    line = int.from_bytes(writer.memory.read(address + fields.firstlineno, 4), "little", signed=True)
+    writer.add(f'<code object {name} at {address:#x}, file "{file}", line {line or -1}>')
+
+
+def write_exception(writer: ReprWriter, address: int, kind: RemoteType) -> None:
+    """``BaseException_repr``: ``PyBaseExceptionObject`` begins with the dict and the arguments."""
+    arguments = writer.own_words(address, 2)[1]
+    items = tuple_items(writer.memory, writer.layout, arguments, _MAX_ARGUMENTS)
+    with writer.entered(address, f"{kind.short_name}(...)") as first:
+        if first:
+            writer.add(f"{kind.short_name}(")
+            writer.values(items)
+            writer.add(")")
+
+
+FORMATS: Final[Mapping[str, Formatter]] = {
+    "type": write_type,
+    "function": _named("function", "function_qualname"),
+    "generator": _named("generator object", "generator_qualname"),
+    "coroutine": _named("coroutine object", "generator_qualname"),
+    "async_generator": _named("async_generator object", "generator_qualname"),
+    "builtin_function_or_method": write_builtin,
+    "method": write_method,
+    "method-wrapper": write_method_wrapper,
+    "wrapper_descriptor": _descriptor("slot wrapper"),
+    "method_descriptor": _descriptor("method"),
+    "classmethod_descriptor": _descriptor("method"),
+    "getset_descriptor": _descriptor("attribute"),
+    "member_descriptor": _descriptor("member"),
+    "module": write_module,
+    "code": write_code,
+    "BaseException": write_exception,
+}

@@ -1,0 +1,297 @@
+"""Hold local variables of every kind, and print what Python itself says of them: names, kinds, ids, reprs.
+
+Says so as one JSON line, then waits for the end of stdin, in a function whose locals they are.
+"""
+
+from __future__ import print_function
+
+import collections
+import json
+import sys
+
+PY3 = sys.version_info[0] == 3
+
+
+class Plain(object):
+    def __init__(self, **attributes):
+        for name, value in sorted(attributes.items()):
+            setattr(self, name, value)
+
+
+class Empty(object):
+    pass
+
+
+class Slotted(object):
+    __slots__ = ("first", "second", "unset")
+
+    def __init__(self, first, second):
+        self.first = first
+        self.second = second
+
+
+class SlottedBelow(Slotted):
+    __slots__ = ("third",)
+
+
+class OwnRepr(object):
+    def __init__(self):
+        self.held = [1, 2]
+
+    def __repr__(self):
+        return "made up"
+
+
+class OwnReprText(str):
+    def __repr__(self):
+        return "made up"
+
+
+class OwnReprNumber(int):
+    def __repr__(self):
+        return "made up"
+
+
+class OwnReprList(list):
+    def __repr__(self):
+        return "made up"
+
+
+class OwnReprDict(dict):
+    def __repr__(self):
+        return "made up"
+
+
+class OwnReprError(ValueError):
+    def __repr__(self):
+        return "made up"
+
+
+class Text(str):
+    pass
+
+
+class Number(int):
+    pass
+
+
+class Real(float):
+    pass
+
+
+class Items(list):
+    pass
+
+
+class Pair(tuple):
+    pass
+
+
+class Mapping(dict):
+    pass
+
+
+class Chosen(set):
+    pass
+
+
+class Meta(type):
+    def __repr__(cls):
+        return "made up"
+
+
+class OfMeta(Meta("Base", (object,), {})):
+    pass
+
+
+class SomeError(Exception):
+    pass
+
+
+Point = collections.namedtuple("Point", "x y")
+
+
+class Vector(Point):
+    pass
+
+
+class OwnReprPoint(Point):
+    def __repr__(self):
+        return "made up"
+
+
+def some_function():
+    pass
+
+
+def generate():
+    yield 1
+
+
+def integers():
+    found = [0, 1, -1, 255, 256, -5, -6, 10**9, -(10**9), 2**30 - 1, 2**30, -(2**30), 2**60, 2**63, -(2**64), 10**50]
+    return found + [10**500, -(10**800), 7 * 10**1199 + 1]
+
+
+def texts():
+    return [
+        u"",
+        u"plain",
+        u"it's",
+        u'say "yes"',
+        u"it's \"both\"",
+        u"back\\slash",
+        u"tab\tnewline\nreturn\r\x00\x1b\x7f\x80\x9f\xa0\xad",
+        u"caf\xe9",
+        u"\xff" * 10,
+        u"\u03a9mega \u4e2d\u6587 \u200b\u2028\u202e\ufeff\uffff",
+        u"\U0001d11e clef \U0001f600 \U000e0001",
+        u"x" * 1000,
+        u"'" + u"y" * 900,
+    ]
+
+
+def byte_strings():
+    found = [b"", b"plain", b"it's", b'say "yes"', b"it's \"both\"", b"back\\slash", bytes(bytearray(range(256)))]
+    return found + [b"z" * 1000]
+
+
+def containers():
+    deleted = {number: str(number) for number in range(30)}
+    for number in range(25):
+        del deleted[number]
+    unicode_only = {"one": 1, "two": [2], "three": {"four": 4}}
+    holes = {str(number) for number in range(40)}
+    for number in range(35):
+        holes.discard(str(number))
+    return [
+        [],
+        [1],
+        [1, "two", 3.0, None, [4, [5, [6]]]],
+        (),
+        (1,),
+        (1, 2),
+        ((1,), ((2,),), [(3,)]),
+        {},
+        {1: 2},
+        unicode_only,
+        {1: "int", "text": 2, (3,): [4], None: {}, 5.5: {"nested": {"deep": ()}}},
+        deleted,
+        Plain(b=1, a="two").__dict__,
+        dict.fromkeys("abc"),
+        set(),
+        {1},
+        {1, 2, 3, "four", (5,)},
+        holes,
+        set(range(100)),
+        frozenset(),
+        frozenset([1, "two"]),
+        frozenset([frozenset([1])]),
+        list(range(500)),
+        {number: number for number in range(500)},
+    ]
+
+
+def cyclic():
+    items = [1]
+    items.append(items)
+    mapping = {"self": None}
+    mapping["self"] = mapping
+    inner = []
+    pair = (inner, 2)
+    inner.append(pair)
+    both = [{}]
+    both[0]["up"] = both
+    deep = []
+    for _ in range(40):
+        deep = [deep]
+    return [items, mapping, pair, inner, both, deep]
+
+
+def others():
+    module_like = type(sys)("made_module")
+    return [
+        None,
+        True,
+        False,
+        Ellipsis,
+        NotImplemented,
+        0.0,
+        -0.0,
+        1.5,
+        1e300 * 1e10,
+        -1e300 * 1e10,
+        float("nan"),
+        0.1,
+        1e16,
+        1e-5,
+        123456789.123,
+        2j,
+        complex(1, -0.0),
+        complex(-0.0, float("inf")),
+        bytearray(b""),
+        bytearray(b"it's"),
+        slice(1, None, -2),
+        Text("text"),
+        Text(u"it's"),
+        Number(-7),
+        Real(2.5),
+        Items([1, 2]),
+        Pair((1,)),
+        Mapping(of="a subclass"),
+        Chosen([1]),
+        int,
+        type,
+        object,
+        type(None),
+        Plain,
+        collections.OrderedDict,
+        SomeError,
+        ValueError("text", 2),
+        SomeError(),
+        KeyError("key"),
+        Point(1, "two"),
+        Vector([3], None),
+        sys,
+        json,
+        collections,
+        module_like,
+        some_function,
+        generate,
+        generate(),
+        generate().__iter__,
+        len,
+        sys.exit,
+        [].append,
+        "".join,
+        some_function.__code__,
+        [some_function, (len, int)],
+        str.__repr__,
+        str.join,
+        dict.__dict__["fromkeys"],
+        Slotted.__dict__["first"],
+        type.__dict__["__doc__"],
+        {}.keys() if PY3 else None,
+        {"a": 1}.items() if PY3 else None,
+        {"a": [1]}.values() if PY3 else None,
+    ]
+
+
+def say(values):
+    print(json.dumps(values))
+    sys.stdout.flush()
+
+
+def described(value):
+    """Python's own word on a value: as code points, because JSON would join surrogates."""
+    return [id(value), list(map(ord, repr(value)))]
+
+
+KEPT = {
+    "integers": integers(),
+    "texts": texts(),
+    "byte_strings": byte_strings(),
+    "containers": containers(),
+    "cyclic": cyclic(),
+    "others": others(),
+}
