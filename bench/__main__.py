@@ -50,7 +50,7 @@ def cpu_per_sample(frames: int, repeat: int, found: list[Profiler]) -> list[Row]
 
 
 def attach_time(repeat: int, found: list[Profiler]) -> list[Row]:
-    """From the request to the first sample (nbspy says so itself), and the wall time of a whole one-second recording."""
+    """From the request to the first sample (nbspy says so itself), and the rest of a one-second recording."""
     first: dict[str, list[float]] = {}
     whole: dict[str, list[float]] = {}
     with target("depth.py", "20") as announced:

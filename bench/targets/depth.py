@@ -1,4 +1,4 @@
-"""A target with one busy thread at a given depth, and any number of sleeping threads: depth.py FRAMES [THREADS [BUSY]]."""
+"""A target with busy and sleeping threads at a given depth: depth.py FRAMES [THREADS [BUSY]]."""
 
 import json
 import os
