@@ -13,6 +13,7 @@ thread is believed only where the links of its chain were the same each time. Wh
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -62,6 +63,8 @@ class TrackedThread:
     """Where its region lies in the copy."""
     next: int = 0
     """Address of the next thread state in the interpreter's list."""
+    own_id: bytes = b""
+    """``state.native_thread_id`` as it stands in the thread state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ class ObservedFrame:
     """The C evaluation loop was entered for it."""
     is_shim_entry: bool
     """A shim lies directly below it."""
+    address: int
 
 
 class Unwinder:
@@ -85,6 +89,8 @@ class Unwinder:
         self._runtime = runtime
         self._interner = interner
         self._unpack = frame_struct(runtime.layout.frame)
+        own_id = runtime.layout.thread_state.native_thread_id
+        self._own_id = slice(0, 0) if own_id is None else slice(own_id, own_id + 8)
         self._stopper = target.stopper() if blocking else None
         self._codes = CodeCache(target.memory, runtime.layout, interner, names)
         self._plan: CopyPlan | None = None
@@ -105,6 +111,8 @@ class Unwinder:
         """Why stopping was given up; "" while it was not."""
         self.stop_times_ns: list[int] = []
         """How long threads were kept standing, since the caller last emptied it."""
+        self.while_standing: Callable[[tuple[int, ...]], None] | None = None
+        """Called with the thread states that hold a GIL when a sample is believed: while they stand, if they do."""
         self.failure: Exception | None = None
         """Why the threads could not be listed the last time."""
 
@@ -162,7 +170,7 @@ class Unwinder:
             is_entry = above_shim or index == 0
             if flag is not None:
                 is_entry = chain.byte_at(index, flag) != 0
-            found.append(ObservedFrame(key, is_entry, above_shim))
+            found.append(ObservedFrame(key, is_entry, above_shim, chain.addresses[index]))
         return found
 
     def _observe(self, patient: bool) -> bool:
@@ -225,7 +233,7 @@ class Unwinder:
             if plan.holders(data) != holders or not self._follow(data):
                 return False
         self._refresh_codes(plan.generations(data))
-        self._holders = holders
+        self._believe(holders)
         return True
 
     def _observe_running(self, plan: CopyPlan, held: bool) -> bool:
@@ -251,21 +259,27 @@ class Unwinder:
                     return False
                 if tails and not plan.tail_agrees(again, thread):
                     return False
-        self._holders = holders
+        self._believe(holders)
         return True
+
+    def _believe(self, holders: tuple[int, ...]) -> None:
+        self._holders = holders
+        if self.while_standing is not None:
+            self.while_standing(holders)
 
     def _follow(self, data: bytes) -> bool:
         """Bring the chains up to ``data``; False where a list of threads is no longer what it was."""
         if data == self._last_copy:
             return True
         changed = self._changed
-        next_offset = self._runtime.layout.thread_state.next
+        next_offset, own_id = self._runtime.layout.thread_state.next, self._own_id
         for thread in self.threads:
             region = data[thread.start : thread.end]
             chain = thread.chain
             if region == chain.region:
                 continue
-            if word(region, next_offset) != thread.next:
+            if word(region, next_offset) != thread.next or region[own_id] != thread.own_id:
+                # The list has changed, or a thread that was just being born has learnt its id.
                 return False
             changed[thread] = None
             try:
@@ -398,6 +412,8 @@ class Unwinder:
             self._codes.refresh({code for code in chain.codes if code} - self._codes.codes.keys())
         except (MemoryFault, CorruptTarget):
             chain.reset()
+        if self._own_id.stop:
+            thread.own_id = state.native_thread_id.to_bytes(8, "little")
         chain.plan()
         self._changed[thread] = None
         return thread
