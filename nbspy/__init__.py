@@ -43,6 +43,20 @@ _HOME = {
 }
 __all__ = ["__version__", *_HOME]
 
+_WAYS_OUT = {
+    "save": "nbspy.files",
+    "to_pandas": "nbspy.exporters.dataframes",
+    "to_polars": "nbspy.exporters.dataframes",
+    "to_arrow": "nbspy.exporters.dataframes",
+    "Plots": "nbspy.views.plots",
+}
+"""Where the work of a profile's methods is done that the model only names (``nbspy/model/ways_out.py``)."""
+
+
+def way_out(name: str) -> Any:
+    """Return what ``nbspy.model.ways_out`` calls ``name``, importing its room at the first use."""
+    return getattr(importlib.import_module(_WAYS_OUT[name]), name)
+
 
 def __getattr__(name: str) -> Any:
     home = _HOME.get(name)

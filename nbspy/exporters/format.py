@@ -16,10 +16,12 @@ class Exporter:
 
     name: str
     suffix: str
-    """With the dot: ``.txt``."""
+    """With the dot, and with what goes before it where one dot says too little: ``.trace.json``."""
     description: str
     write: Callable[[Profile, BinaryIO, ContentOptions], None]
     """Writes the profile to the stream; the options say which samples, and how frames are written."""
+    other_suffixes: tuple[str, ...] = ()
+    """Suffixes that files of the format have elsewhere."""
 
 
 def chosen(profile: Profile, options: ContentOptions) -> Profile:
@@ -27,3 +29,8 @@ def chosen(profile: Profile, options: ContentOptions) -> Profile:
     if options.gil:
         return profile.select(states="gil")
     return profile if options.idle else profile.select(states="active")
+
+
+def with_states(profile: Profile, options: ContentOptions) -> Profile:
+    """Return the samples for a format that tells each sample's state: all, or with ``gil`` those that hold it."""
+    return profile.select(states="gil") if options.gil else profile

@@ -17,10 +17,13 @@ from nbspy.model.functions import FunctionTotals, function_totals
 from nbspy.model.selection import ACTIVE_STATES, GIL_STATES, between, filtered, state_table, thread_table
 from nbspy.model.tables import FrameInfo, ProcessInfo, RunColumns, Tables, ThreadInfo, state_word
 from nbspy.model.transforms import by_function, by_line, cell_frames
+from nbspy.model.ways_out import WaysOut
 from nbspy.wire import End, Hello, Notice, Status
 
 if TYPE_CHECKING:
     import rich.console
+
+    from nbspy.model.compare import Comparison
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class ThreadTotals:
     """Start of its last run."""
 
 
-class Profile:
+class Profile(WaysOut):
     """An immutable profile. All times are nanoseconds of the stream's clock, from 0 at its start."""
 
     def __init__(
@@ -90,6 +93,11 @@ class Profile:
         return self._shared_runs.head(self._run_count)
 
     # How much was seen
+
+    @property
+    def is_selection(self) -> bool:
+        """Whether it is a part of a profile; the sampler's own counters are of the whole then."""
+        return self._span_ns is not None
 
     @cached_property
     def span_ns(self) -> tuple[int, int]:
@@ -156,6 +164,20 @@ class Profile:
             notices=self.notices,
             span_ns=(start, end),
         )
+
+    # Beside others
+
+    def merge(self, *others: Profile, align: Literal["clock", "start"] = "clock") -> Profile:
+        """Return one profile with the samples of this and the ``others``; see :func:`nbspy.model.merging.merge`."""
+        from nbspy.model.merging import merge
+
+        return merge((self, *others), align)
+
+    def compare(self, after: Profile) -> Comparison:
+        """Return what changed from this profile to ``after``, by share of time; see :mod:`nbspy.model.compare`."""
+        from nbspy.model.compare import compare
+
+        return compare(self, after)
 
     # Names
 

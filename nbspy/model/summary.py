@@ -16,9 +16,13 @@ def headline(profile: Profile) -> str:
     """Return one line: what was sampled, for how long, how often."""
     hello, status = profile.hello, profile.status
     seconds = profile.duration_ns / 1e9
+    known = (  # of a profile that another profiler has made, not all is
+        printable(hello.command_line, 60) or "process",
+        f"pid {hello.pid}" if hello.pid else "",
+        f"Python {printable(hello.python_version, 40)}" if hello.python_version else "",
+    )
     parts = [
-        f"{printable(hello.command_line, 60) or 'process'} · pid {hello.pid}",
-        f"Python {printable(hello.python_version, 40)}",
+        *filter(None, known),
         f"{seconds:.1f} s",
         f"{profile.sample_count:,} samples" + (f" · {profile.sample_count / seconds:.0f}/s" if seconds >= 0.1 else ""),
     ]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from nbspy.errors import NbspyError
+from nbspy.exporters import html as html_exporter
 from nbspy.model.builder import profile_from_stream
 from nbspy.model.profile import Profile
 from nbspy.views import page
@@ -46,7 +47,7 @@ class Elements(HTMLParser):
 def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "static").mkdir()
     (tmp_path / "static" / "page.js").write_text(SCRIPT)
-    monkeypatch.setattr(page, "files", lambda package: tmp_path)
+    monkeypatch.setattr(html_exporter, "files", lambda package: tmp_path)
     return tmp_path / "static" / "page.js"
 
 
@@ -81,7 +82,7 @@ def test_given_hostile_names_then_the_page_has_only_its_own_elements(profile: Pr
     assert not re.search(r"(src|href)=", html.replace(elements.scripts[0], "").replace("img src=x", ""))
     policy = elements.named("meta")[1]
     assert policy["http-equiv"] == "Content-Security-Policy"
-    assert policy["content"] == page.CONTENT_POLICY
+    assert policy["content"] == html_exporter.CONTENT_POLICY
 
 
 def test_given_the_frozen_output_then_tables_come_first_and_the_frame_is_shut_in(profile: Profile) -> None:

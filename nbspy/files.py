@@ -1,0 +1,41 @@
+"""Profiles in files: written in any format, read back from those that hold stacks."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from nbspy import exporters
+from nbspy.errors import NbspyError
+from nbspy.exporters.format import Exporter
+from nbspy.model.profile import Profile
+from nbspy.options import ContentOptions
+
+
+def save(profile: Profile, path: str | Path, format: str | None = None, **content: bool) -> Path:
+    """Write ``profile``; see :meth:`nbspy.model.ways_out.WaysOut.save`."""
+    exporter = exporters.get(format) if format is not None else exporters.for_path(path)
+    write(profile, Path(path), exporter, ContentOptions(**content))
+    return Path(path)
+
+
+def write(profile: Profile, path: Path, exporter: Exporter, options: ContentOptions) -> None:
+    """Write ``profile`` to ``path``: a whole file or, where it fails, none.
+
+    Raises :class:`NbspyError` where the file cannot be written.
+    """
+    try:
+        if path.exists() and not path.is_file():  # a pipe or a terminal: nothing to take the place of
+            with path.open("wb") as stream:
+                exporter.write(profile, stream, options)
+            return
+        whole = path.resolve()  # a link stays a link
+        part = whole.with_name(f".{whole.name[:100]}.{os.getpid()}.part")
+        try:
+            with part.open("wb") as stream:
+                exporter.write(profile, stream, options)
+            part.replace(whole)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as err:
+        raise NbspyError(f"cannot write {path}: {err.strerror or err}") from err
