@@ -1,0 +1,589 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nbspy.cpython.interner import FrameKey, Interner
+from nbspy.cpython.layout import Layout
+from nbspy.cpython.thread_state import TooManyThreads
+from nbspy.cpython.unwinder import ATTEMPTS, Unwinder
+from nbspy.errors import MemoryFault, TargetEnded
+from nbspy.target.process import StopOutcome
+from nbspy.wire import State
+
+from .fake_python import LAYOUTS, FakePython, FakeTarget, FakeThread, known
+
+every_layout = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
+both_modes = pytest.mark.parametrize("blocking", [True, False], ids=["blocking", "nonblocking"])
+
+HOLDS = int(State.ACTIVE | State.GIL)
+
+
+class Scene:
+    """A target with three threads of known stacks, and an unwinder on it."""
+
+    def __init__(self, layout: Layout, *, blocking: bool = True) -> None:
+        self.python = FakePython(layout)
+        self.codes = {name: self.python.code(name, first_line=100 * n) for n, name in enumerate("abcdefgh", 1)}
+        self.threads = [self.python.add_thread() for _ in range(3)]
+        for thread, stack in zip(self.threads, ("abc", "ad", "efgh"), strict=True):
+            self.call(thread, stack)
+        self.target = FakeTarget(self.python)
+        self.stopper = self.target.the_stopper
+        self.interner = Interner()
+        self.unwinder = Unwinder(
+            self.target, self.python.runtime, lambda file: (file, ""), self.interner, blocking=blocking
+        )
+        self._frames: list[FrameKey] = []
+        self._nodes: list[tuple[int, int]] = [(0, 0)]
+
+    def call(self, thread: FakeThread, stack: str) -> None:
+        for name in stack:
+            thread.call(self.codes[name], instruction=1)
+
+    def seen(self) -> list[str]:
+        """The stacks of the last sample, root first, as its nodes say; :meth:`Unwinder.frames` must say the same."""
+        new = self.interner.take_new()
+        self._frames += new.frames
+        self._nodes += new.nodes
+        stacks = []
+        for thread in self.unwinder.threads:
+            keys, node = [], thread.node
+            while node:
+                node, frame = self._nodes[node]
+                keys.append(self._frames[frame])
+            assert keys == [frame.key for frame in self.unwinder.frames(thread)]
+            stacks.append("".join(key.name for key in reversed(keys)))
+        return stacks
+
+    def truth(self) -> list[str]:
+        return ["".join(thread.names()) for thread in self.threads]
+
+    def between_reads(self, *actions: Callable[[], None] | None) -> None:
+        """Do one action before each of the next reads."""
+        waiting = list(actions)
+
+        def act() -> None:
+            action = waiting.pop(0) if waiting else None
+            if action is not None:
+                action()
+
+        self.python.memory.before_read = act
+
+
+@every_layout
+@both_modes
+@pytest.mark.parametrize("holder", [None, 0, 2])
+def test_sample_sees_all_threads_and_who_holds_the_gil(layout: Layout, blocking: bool, holder: int | None) -> None:
+    scene = Scene(layout, blocking=blocking)
+    scene.python.hold(None if holder is None else scene.threads[holder])
+    scene.target.running = {scene.threads[1].native}
+
+    for _ in range(3):
+        assert scene.unwinder.sample()
+        assert scene.seen() == ["abc", "ad", "efgh"]
+
+    expected = [0, int(State.ACTIVE), 0]
+    if holder is not None:
+        expected[holder] = HOLDS
+    assert [thread.bits for thread in scene.unwinder.threads] == expected
+    assert [thread.state.native_thread_id for thread in scene.unwinder.threads] == [t.native for t in scene.threads]
+    assert scene.stopper.stops == (3 if blocking and holder is not None else 0)
+    assert len(scene.unwinder.stop_times_ns) == scene.stopper.stops
+    assert not scene.stopper.stopped
+    assert (scene.unwinder.discarded, scene.unwinder.threads_version) == (0, 1)
+
+
+@every_layout
+def test_sample_tells_lines_and_which_frames_are_entries(layout: Layout) -> None:
+    scene = Scene(layout)
+    scene.threads[0].enter()
+    scene.call(scene.threads[0], "d")
+    scene.threads[0].step(7)
+    assert scene.unwinder.sample()
+
+    frames = scene.unwinder.frames(scene.unwinder.threads[0])
+
+    assert [(frame.key.name, frame.key.line) for frame in frames] == [("d", 407), ("c", 301), ("b", 201), ("a", 101)]
+    if layout.frame.owners_without_code:
+        assert [frame.is_shim_entry for frame in frames] == [True, False, False, False]
+        assert [frame.is_entry for frame in frames] == [True, False, False, True]
+
+
+@every_layout
+@both_modes
+def test_sample_when_only_one_thread_moves_follows_it(layout: Layout, blocking: bool) -> None:
+    scene = Scene(layout, blocking=blocking)
+    mover = scene.threads[0]
+    scene.python.hold(mover)
+    randomness = random.Random(3)
+
+    for _ in range(60):
+        for _ in range(randomness.randrange(4)):
+            if randomness.random() < 0.5 and len(mover.frames) > 1:
+                mover.ret()
+            else:
+                scene.call(mover, randomness.choice("abcdefgh"))
+        assert scene.unwinder.sample()
+        assert scene.seen() == scene.truth()
+
+    assert scene.unwinder.discarded == 0
+
+
+@every_layout
+def test_blocking_sample_when_the_gil_changes_hands_before_the_stop_looks_again(layout: Layout) -> None:
+    scene = Scene(layout)
+    first, second, _ = scene.threads
+    scene.python.hold(first)
+    assert scene.unwinder.sample()
+    hand_overs = 0
+
+    def hand_over(_: int) -> None:
+        nonlocal hand_overs
+        if hand_overs < 2:
+            hand_overs += 1
+            scene.python.hold(second if hand_overs == 1 else first)
+            second.call(scene.codes["b"])
+
+    scene.stopper.before_stop = hand_over
+
+    assert scene.unwinder.sample()
+    assert scene.seen() == ["abc", "adbb", "efgh"] == scene.truth()
+    assert scene.unwinder.retried == 2
+    assert [thread.bits for thread in scene.unwinder.threads] == [HOLDS, 0, 0]
+    assert not scene.stopper.stopped
+
+
+@every_layout
+def test_blocking_sample_when_the_stopped_thread_no_longer_holds_the_gil_never_mixes_stacks(layout: Layout) -> None:
+    scene = Scene(layout)
+    first, second, _ = scene.threads
+    scene.python.hold(first)
+    assert scene.unwinder.sample()
+    done: list[str] = []
+
+    def hand_over(_: int) -> None:
+        if not done:
+            done.append("handed over")
+            scene.python.hold(second)
+
+    def run_on_while_another_is_stopped(_: int) -> None:
+        if scene.stopper.stopped == {first.native} and len(done) == 1:
+            done.append("ran on")
+            second.ret()
+            second.call(scene.codes["h"], instruction=1)
+            second.call(scene.codes["g"], instruction=1)
+
+    scene.stopper.before_stop = hand_over
+    scene.python.memory.between_ranges = run_on_while_another_is_stopped
+
+    assert scene.unwinder.sample()
+    assert scene.seen() == ["abc", "ahg", "efgh"] == scene.truth()
+    assert [thread.bits for thread in scene.unwinder.threads] == [0, HOLDS, 0]
+    assert done == ["handed over", "ran on"]
+
+
+@every_layout
+def test_blocking_sample_when_the_holder_ends_meanwhile_is_taken_again(layout: Layout) -> None:
+    scene = Scene(layout)
+    first, second, third = scene.threads
+    scene.python.hold(second)
+    assert scene.unwinder.sample()
+
+    def end(_: int) -> None:
+        scene.stopper.before_stop = None
+        scene.python.hold(first)
+        scene.python.remove_thread(second)
+
+    scene.stopper.before_stop = end
+    scene.stopper.outcomes = [StopOutcome.GONE]
+
+    assert scene.unwinder.sample()
+    assert scene.seen() == ["abc", "efgh"]
+    assert [thread.state.native_thread_id for thread in scene.unwinder.threads] == [first.native, third.native]
+    assert scene.target.forgotten == {second.native}
+
+
+@every_layout
+def test_blocking_sample_when_a_stop_is_too_slow_looks_without_stopping_and_stops_the_next_time(layout: Layout) -> None:
+    scene = Scene(layout)
+    scene.python.hold(scene.threads[0])
+    scene.stopper.outcomes = [StopOutcome.TOO_SLOW]
+
+    assert scene.unwinder.sample()
+    assert scene.seen() == scene.truth()
+    assert scene.unwinder.threads[0].bits == HOLDS
+    assert (scene.stopper.stops, scene.unwinder.notice) == (0, "")
+    assert scene.unwinder.blocking
+
+    assert scene.unwinder.sample()
+    assert scene.stopper.stops == 1
+
+
+@every_layout
+def test_blocking_sample_when_stopping_is_refused_goes_on_without_and_says_why(layout: Layout) -> None:
+    scene = Scene(layout)
+    scene.python.hold(scene.threads[0])
+    assert scene.unwinder.sample()
+    scene.stopper.outcomes = [StopOutcome.REFUSED]
+
+    assert scene.unwinder.sample()
+    assert scene.seen() == scene.truth()
+    assert "process 7 already traces it" in scene.unwinder.notice
+    assert not scene.unwinder.blocking
+    assert scene.stopper.closed
+
+    scene.call(scene.threads[0], "h")
+    assert scene.unwinder.sample()
+    assert scene.seen() == scene.truth()
+
+
+@every_layout
+def test_blocking_sample_when_the_copy_faults_lets_the_thread_run(layout: Layout) -> None:
+    scene = Scene(layout)
+    scene.python.hold(scene.threads[0])
+    assert scene.unwinder.sample()
+
+    def fail(_: int) -> None:
+        scene.python.memory.between_ranges = None
+        raise MemoryFault(1, 2)
+
+    scene.python.memory.between_ranges = fail
+
+    assert scene.unwinder.sample()
+    assert scene.seen() == scene.truth()
+    assert not scene.stopper.stopped
+
+
+@every_layout
+@both_modes
+def test_sample_when_the_target_ends_raises_and_leaves_nothing_stopped(layout: Layout, blocking: bool) -> None:
+    scene = Scene(layout, blocking=blocking)
+    scene.python.hold(scene.threads[0])
+    assert scene.unwinder.sample()
+
+    def end(_: int) -> None:
+        raise TargetEnded("process 1001 has ended")
+
+    scene.python.memory.between_ranges = end
+
+    with pytest.raises(TargetEnded):
+        scene.unwinder.sample()
+    assert not scene.stopper.stopped
+    scene.unwinder.close()
+
+
+@every_layout
+@both_modes
+def test_sample_when_threads_come_and_go_sees_those_that_are_there(layout: Layout, blocking: bool) -> None:
+    scene = Scene(layout, blocking=blocking)
+    scene.python.hold(scene.threads[0])
+    assert scene.unwinder.sample()
+    kept = scene.unwinder.threads[0]
+
+    scene.threads.append(scene.python.add_thread())
+    scene.call(scene.threads[-1], "hg")
+    assert scene.unwinder.sample()
+    assert scene.seen() == ["abc", "ad", "efgh", "hg"]
+
+    scene.python.remove_thread(scene.threads.pop(1))
+    assert scene.unwinder.sample()
+    assert scene.seen() == ["abc", "efgh", "hg"]
+
+    scene.python.remove_thread(scene.threads.pop())
+    scene.threads.append(scene.python.add_thread())
+    scene.call(scene.threads[-1], "b")
+    assert scene.unwinder.sample()
+    assert scene.seen() == ["abc", "efgh", "b"]
+    assert scene.unwinder.threads[0] is kept
+    assert scene.unwinder.threads_version == 4
+
+
+@every_layout
+@both_modes
+def test_sample_when_threads_come_and_go_while_it_looks_sees_one_state_of_the_list(
+    layout: Layout, blocking: bool
+) -> None:
+    scene = Scene(layout, blocking=blocking)
+    scene.python.hold(scene.threads[0])
+    assert scene.unwinder.sample()
+    born = 0
+
+    def turn_over() -> None:
+        nonlocal born
+        if born < 3 and not scene.stopper.stopped:
+            born += 1
+            scene.python.remove_thread(scene.threads.pop())
+            scene.threads.append(scene.python.add_thread())
+            scene.call(scene.threads[-1], "gf")
+
+    scene.python.memory.before_read = turn_over
+
+    assert scene.unwinder.sample()
+    assert scene.seen() == ["abc", "ad", "gf"] == scene.truth()
+    assert scene.unwinder.threads[2].state.native_thread_id == scene.threads[2].native
+
+
+@every_layout
+def test_thread_that_learns_its_own_id_late_is_stopped_by_that_id(layout: Layout) -> None:
+    """A new thread state is listed before its thread runs: with no id (3.12+) or that of its creator (3.11)."""
+    scene = Scene(layout)
+    newborn = scene.python.add_thread()
+    scene.threads.append(newborn)
+    place = newborn.address + known(layout.thread_state.native_thread_id)
+    scene.python.memory.write_word(place, 0 if layout.version >= (3, 12) else scene.threads[0].native)
+    scene.python.hold(scene.threads[0])
+    assert scene.unwinder.sample()
+
+    scene.python.memory.write_word(place, newborn.native)
+    scene.call(newborn, "fb")
+    scene.python.hold(newborn)
+    stopped: list[int] = []
+    scene.stopper.before_stop = stopped.append
+
+    assert scene.unwinder.sample()
+    assert stopped[-1] == newborn.native
+    assert scene.seen() == scene.truth()
+    assert [thread.state.native_thread_id for thread in scene.unwinder.threads] == [t.native for t in scene.threads]
+
+
+@every_layout
+@both_modes
+def test_code_object_replaced_at_its_address_shows_its_new_name_at_once(layout: Layout, blocking: bool) -> None:
+    scene = Scene(layout, blocking=blocking)
+    mover = scene.threads[0]
+    scene.python.hold(mover)
+    for _ in range(3):
+        assert scene.unwinder.sample()
+    assert scene.seen()[0] == "abc"
+
+    # The function returns, its code object is freed, and another is made and called in its place.
+    mover.ret()
+    scene.python.recode(scene.codes["c"], "X", first_line=700)
+    mover.call(scene.codes["c"], instruction=2)
+
+    assert scene.unwinder.sample()
+    assert scene.seen() == ["abX", "ad", "efgh"]
+    assert scene.unwinder.frames(scene.unwinder.threads[0])[0].key.line == 702
+
+
+@every_layout
+def test_code_object_replaced_without_a_trace_in_the_frames_is_found_within_a_few_samples(layout: Layout) -> None:
+    """The same frame, address and instruction: 3.14+ counts freed code objects, before they are looked at at times."""
+    scene = Scene(layout)
+    scene.python.hold(scene.threads[0])
+    for _ in range(3):
+        assert scene.unwinder.sample()
+    scene.python.recode(scene.codes["c"], "X")
+
+    samples = 0
+    while scene.seen()[0] != "abX":
+        assert scene.unwinder.sample()
+        samples += 1
+
+    assert samples <= (1 if layout.interpreter.code_object_generation is not None else 33)
+
+
+@every_layout
+def test_code_object_that_left_the_stack_and_was_freed_lends_no_name_to_the_next_at_its_address(
+    layout: Layout,
+) -> None:
+    scene = Scene(layout)
+    mover = scene.threads[0]
+    scene.python.hold(mover)
+    assert scene.unwinder.sample()
+
+    for round_number in range(3):
+        mover.ret()  # c is no longer on any stack, and is freed while others take its place
+        scene.python.recode(scene.codes["c"], f"freed {round_number}")
+        for name in ("Y", "Z"):
+            mover.call(scene.python.code(f"{name}{round_number}"))
+        assert scene.unwinder.sample()
+        for _ in range(2):
+            mover.ret()
+        # Made without anything being freed: the counter stands still.
+        fields = layout.code
+        scene.python.memory.write_word(scene.codes["c"] + fields.name, scene.python.text(f"N{round_number}"))
+        scene.python.code_names[scene.codes["c"]] = f"N{round_number}"
+        mover.call(scene.codes["c"])
+
+        assert scene.unwinder.sample()
+        assert scene.seen()[0] == f"abN{round_number}"
+
+
+@every_layout
+def test_nonblocking_sample_when_each_copy_is_torn_is_discarded_and_counted(layout: Layout) -> None:
+    scene = Scene(layout, blocking=False)
+    mover = scene.threads[0]
+    scene.python.hold(mover)
+    assert scene.unwinder.sample()
+    before = scene.seen()
+
+    def call_and_return() -> None:
+        if mover.frames and len(mover.frames) % 2:
+            mover.call(scene.codes["a"], instruction=random.randrange(9))
+        else:
+            mover.ret()
+            mover.ret()
+            mover.call(scene.codes["g"])
+
+    scene.python.memory.before_read = call_and_return
+
+    assert not scene.unwinder.sample()
+    assert scene.unwinder.discarded == 1
+    assert scene.unwinder.retried == ATTEMPTS - 1
+    nodes = [thread.node for thread in scene.unwinder.threads]
+
+    scene.python.memory.before_read = None
+    assert scene.unwinder.sample()
+    assert scene.seen() == scene.truth()
+    assert len(nodes) == len(before)
+
+
+@every_layout
+@both_modes
+def test_memory_that_goes_away_is_recovered_from(layout: Layout, blocking: bool) -> None:
+    scene = Scene(layout, blocking=blocking)
+    mover = scene.threads[0]
+    scene.python.hold(mover)
+    mover.new_chunk()
+    scene.call(mover, "defg")
+    for _ in range(2):
+        assert scene.unwinder.sample()
+
+    for _ in range(4):
+        mover.ret()  # the chunk is unmapped
+    assert scene.unwinder.sample()
+    assert scene.seen() == ["abc", "ad", "efgh"]
+
+    mover.new_chunk()
+    scene.call(mover, "h")
+    assert scene.unwinder.sample()
+    assert scene.seen() == ["abch", "ad", "efgh"]
+    assert scene.unwinder.discarded == 0
+
+
+@every_layout
+@both_modes
+def test_corrupt_chain_is_discarded_and_the_next_good_one_is_right(layout: Layout, blocking: bool) -> None:
+    scene = Scene(layout, blocking=blocking)
+    scene.python.hold(scene.threads[0])
+    assert scene.unwinder.sample()
+    frame = scene.threads[0].frames[1].address
+    for wild in (frame, scene.threads[0].leaf, 8, (1 << 64) - 8):
+        scene.python.write_frame(frame, previous=wild)
+
+        assert not scene.unwinder.sample()
+
+        scene.python.write_frame(frame, previous=scene.threads[0].frames[0].address)
+        assert scene.unwinder.sample()
+        assert scene.seen() == scene.truth()
+    assert scene.unwinder.discarded == 4
+    assert not scene.stopper.stopped
+
+
+@every_layout
+def test_lists_that_cannot_be_read_are_a_discarded_sample_and_a_reason(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = Scene(layout)
+    next_of_first = scene.threads[0].address + layout.thread_state.next
+    scene.python.memory.write_word(next_of_first, scene.threads[2].address)
+    assert not scene.unwinder.sample()
+    assert "no end" in str(scene.unwinder.failure)
+
+    scene.python.memory.write_word(next_of_first, 0)
+    assert scene.unwinder.sample()
+    assert scene.unwinder.failure is None
+    assert scene.seen() == scene.truth()
+
+    monkeypatch.setattr("nbspy.cpython.thread_state.MAX_THREADS", 3)
+    scene.python.add_thread()
+    assert not scene.unwinder.sample()
+    assert isinstance(scene.unwinder.failure, TooManyThreads)
+
+
+@every_layout
+@both_modes
+def test_interpreters_with_gils_of_their_own_are_each_stopped(layout: Layout, blocking: bool) -> None:
+    if layout.gil is None:
+        pytest.skip("3.11 has one GIL for all interpreters")
+    scene = Scene(layout, blocking=blocking)
+    second = scene.python.add_interpreter()
+    other = scene.python.add_thread(second)
+    scene.call(other, "hh")
+    scene.python.hold(scene.threads[0])
+    scene.python.hold(other, second)
+
+    assert scene.unwinder.sample()
+
+    assert scene.seen() == ["abc", "ad", "efgh", "hh"]
+    assert [thread.bits for thread in scene.unwinder.threads] == [HOLDS, 0, 0, HOLDS]
+    assert [thread.interpreter.id for thread in scene.unwinder.threads] == [0, 0, 0, 1]
+    assert scene.stopper.stops == (2 if blocking else 0)
+
+
+@every_layout
+def test_thread_that_waits_for_the_gil_is_told_from_one_that_sleeps(layout: Layout) -> None:
+    scene = Scene(layout)
+    scene.python.hold(scene.threads[0])
+    gil = scene.python.interpreters[0].gil
+    lock = gil + 40 if layout.gil is not None else scene.python.runtime.address + 400
+    scene.target.waits_for = {scene.threads[1].native: lock, scene.threads[2].native: 0x1234}
+
+    assert scene.unwinder.sample()
+
+    assert [thread.bits for thread in scene.unwinder.threads] == [HOLDS, int(State.GIL_WAIT), 0]
+
+
+@every_layout
+@both_modes
+@given(data=st.data())
+@settings(max_examples=25)
+def test_whatever_the_target_does_between_reads_a_sample_is_a_state_that_it_was_in(
+    layout: Layout, blocking: bool, data: st.DataObject
+) -> None:
+    scene = Scene(layout, blocking=blocking)
+    holder: FakeThread | None = None
+    busy = data.draw(st.integers(0, 40), label="reads during which the target moves")
+    choices = random.Random(data.draw(st.integers(0, 10**6), label="seed"))
+    history: list[tuple[str, ...]] = [tuple(scene.truth())]
+
+    def live() -> None:
+        nonlocal holder, busy
+        if busy <= 0 or (holder is not None and holder.native in scene.stopper.stopped):
+            return
+        busy -= 1
+        for _ in range(choices.randrange(3)):
+            action = choices.randrange(6)
+            if action == 0:
+                holder = choices.choice([*scene.threads, None])
+                scene.python.hold(holder)
+            elif holder is None:
+                continue
+            elif action < 3:
+                scene.call(holder, choices.choice("abcdefgh"))
+            elif action < 5 and len(holder.frames) > 1:
+                holder.ret()
+            elif holder.frames:
+                holder.step(choices.randrange(9))
+            history.append(tuple(scene.truth()))
+
+    scene.python.memory.before_read = live
+    believed = 0
+    for _ in range(8):
+        del history[:-1]
+        if scene.unwinder.sample():
+            believed += 1
+            observed = tuple(scene.seen())
+            assert observed in history
+        assert not scene.stopper.stopped
+        live()
+    assert believed + scene.unwinder.discarded == 8
+    if busy <= 0:
+        assert scene.unwinder.sample()
+        assert scene.seen() == scene.truth()
