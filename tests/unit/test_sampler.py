@@ -1,0 +1,326 @@
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import pytest
+
+from nbspy import wire
+from nbspy.errors import PermissionRefused, TargetEnded
+from nbspy.model.builder import profile_from_stream
+from nbspy.model.profile import Profile
+from nbspy.sampling import sampler as sampler_module
+from nbspy.sampling import stream_writer
+from nbspy.sampling.sampler import Sampler, SamplerOptions
+from nbspy.sampling.stream_writer import StreamWriter
+from nbspy.target.process import StopOutcome
+
+from .fake_python import LAYOUTS, FakePython, FakeTarget, FakeThread
+
+NEVER_NS: Final = 1 << 60
+
+
+class Scene:
+    """A sampler on a target of two threads; ``run`` does one action before each sample and then stops."""
+
+    def __init__(self, *, blocking: bool = True, duration_ns: int | None = None, version: str = "3.12") -> None:
+        self.python = FakePython(LAYOUTS[version])
+        self.codes = {name: self.python.code(name) for name in "abcdefgh"}
+        self.threads = [self.python.add_thread() for _ in range(2)]
+        for thread in self.threads:
+            self.call(thread, "ab")
+        self.python.hold(self.threads[0])
+        self.target = FakeTarget(self.python)
+        self.reader, self.writer = os.pipe()
+        self.stream_writer = StreamWriter(self.writer)
+        self.sampler = Sampler(
+            self.target,
+            self.python.runtime,
+            SamplerOptions(interval_ns=1000, duration_ns=duration_ns, requested_ns=0),
+            self.stream_writer,
+            blocking=blocking,
+            command_line="python app.py",
+        )
+        self.stream = b""
+
+    def call(self, thread: FakeThread, stack: str) -> None:
+        for name in stack:
+            thread.call(self.codes[name])
+
+    def read_pipe(self) -> None:
+        os.set_blocking(self.reader, False)
+        try:
+            while data := os.read(self.reader, 1 << 20):
+                self.stream += data
+        except BlockingIOError:
+            pass
+
+    def run(self, *actions: Callable[[], object] | None, read: bool = True) -> Profile:
+        """Sample once after each action, and return what the stream says."""
+        waiting = list(actions)
+
+        def wait(_: int) -> bool:
+            if read:
+                self.read_pipe()
+            if not waiting:
+                return True
+            action = waiting.pop(0)
+            if action is not None:
+                action()
+            return False
+
+        self.sampler.run(wait)
+        while not self.stream_writer.flush():
+            self.read_pipe()
+        self.read_pipe()
+        return profile_from_stream(self.stream)
+
+    def close(self) -> None:
+        os.close(self.reader)
+        os.close(self.writer)
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    scene = Scene()
+    yield scene
+    scene.close()
+
+
+@pytest.fixture
+def no_flush(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is written before the end."""
+    monkeypatch.setattr(sampler_module, "FIRST_FLUSH_NS", NEVER_NS)
+
+
+@pytest.fixture
+def flush_always(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is new is written after every sample."""
+    monkeypatch.setattr(sampler_module, "FIRST_FLUSH_NS", 0)
+    monkeypatch.setattr(sampler_module, "FLUSH_NS", 0)
+
+
+def stacks(profile: Profile) -> Counter[tuple[int, str]]:
+    """Return the samples of each (OS thread id, stack)."""
+    tables, found = profile.tables, Counter[tuple[int, str]]()
+    for thread, node, count in zip(profile.runs.thread, profile.runs.node, profile.runs.count, strict=True):
+        names = ""
+        while node:
+            names = tables.strings[tables.frames.name[tables.nodes.frame[node]]] + names
+            node = tables.nodes.parent[node]
+        found[profile.threads[thread].os_thread_id or 0, names] += count
+    return found
+
+
+def check_totals(profile: Profile) -> None:
+    assert profile.status is not None
+    assert sum(profile.runs.count) == profile.status.thread_samples
+    assert profile.end is not None
+
+
+@pytest.mark.parametrize("flushing", ["no_flush", "flush_always"])
+def test_stream_has_every_sample_of_every_thread(scene: Scene, flushing: str, request: pytest.FixtureRequest) -> None:
+    request.getfixturevalue(flushing)
+    mover = scene.threads[0]
+
+    profile = scene.run(None, None, lambda: scene.call(mover, "c"), mover.ret, None)
+
+    first, second = (thread.native for thread in scene.threads)
+    assert stacks(profile) == {(first, "ab"): 4, (first, "abc"): 1, (second, "ab"): 5}
+    check_totals(profile)
+    assert profile.status is not None
+    assert (profile.status.samples, profile.status.discarded) == (5, 0)
+    assert profile.status.stop_count == 5
+    assert profile.end is not None
+    assert (profile.end.reason, profile.end.kind) == ("stopped", "")
+    assert profile.hello.blocking
+
+
+@pytest.mark.parametrize("flushing", ["no_flush", "flush_always"])
+def test_thread_that_lives_between_two_flushes_is_in_the_stream(
+    scene: Scene, flushing: str, request: pytest.FixtureRequest
+) -> None:
+    request.getfixturevalue(flushing)
+    born: list[FakeThread] = []
+
+    def bear() -> None:
+        born.append(scene.python.add_thread())
+        scene.call(born[-1], "gh")
+
+    profile = scene.run(None, bear, None, lambda: scene.python.remove_thread(born[0]), bear, None)
+
+    assert stacks(profile)[born[0].native, "gh"] == 2
+    assert stacks(profile)[born[1].native, "gh"] == 2
+    assert [thread.os_thread_id for thread in profile.threads] == [thread.native for thread in (*scene.threads, *born)]
+    check_totals(profile)
+
+
+@pytest.mark.parametrize("flushing", ["no_flush", "flush_always"])
+def test_threads_that_are_listed_in_another_order_than_they_were_seen_are_in_the_stream(
+    scene: Scene, flushing: str, request: pytest.FixtureRequest
+) -> None:
+    """Threads of the main interpreter are listed first, also those that are born last."""
+    request.getfixturevalue(flushing)
+    born: list[FakeThread] = []
+
+    def bear_in_second() -> None:
+        born.append(scene.python.add_thread(scene.python.add_interpreter()))
+        scene.call(born[-1], "e")
+
+    def bear_in_main() -> None:
+        born.append(scene.python.add_thread())
+        scene.call(born[-1], "f")
+
+    profile = scene.run(None, bear_in_second, bear_in_main, None)
+
+    assert stacks(profile)[born[0].native, "e"] == 3
+    assert stacks(profile)[born[1].native, "f"] == 2
+    assert {thread.os_thread_id: thread.interpreter for thread in profile.threads}[born[0].native] == 1
+    check_totals(profile)
+
+
+def test_flush_after_a_discarded_sample_that_saw_new_threads_goes_on(scene: Scene, flush_always: None) -> None:
+    born: list[FakeThread] = []
+    mover = scene.threads[0]
+
+    def bear_into_chaos() -> None:
+        born.append(scene.python.add_thread())
+        scene.call(born[-1], "h")
+        scene.python.write_frame(mover.frames[0].address, previous=mover.leaf)
+
+    def calm() -> None:
+        scene.python.write_frame(mover.frames[0].address, previous=0)
+
+    profile = scene.run(None, bear_into_chaos, None, calm, None)
+
+    assert profile.status is not None
+    assert (profile.status.samples, profile.status.discarded) == (3, 2)
+    assert stacks(profile)[born[0].native, "h"] == 2
+    check_totals(profile)
+
+
+@pytest.mark.parametrize("flushing", ["no_flush", "flush_always"])
+def test_target_that_ends_ends_the_stream_with_what_was_seen(
+    scene: Scene, flushing: str, request: pytest.FixtureRequest
+) -> None:
+    """The names of threads are asked for at the end too, of a target that is no more."""
+    request.getfixturevalue(flushing)
+
+    def end() -> None:
+        def refuse() -> None:
+            raise TargetEnded("process 1001 has ended")
+
+        scene.python.add_thread()
+        scene.python.memory.before_read = refuse
+
+    profile = scene.run(None, None, end, None)
+
+    assert profile.end is not None
+    assert (profile.end.reason, profile.end.kind) == ("target-ended", "target-ended")
+    assert sum(profile.runs.count) == 4
+    check_totals(profile)
+    assert scene.target.the_stopper.closed
+
+
+def test_target_that_becomes_unreadable_ends_the_stream_with_the_error(scene: Scene, no_flush: None) -> None:
+    def refuse() -> None:
+        raise PermissionRefused("the system does not let us read process 1001", "ask")
+
+    def protect() -> None:
+        scene.python.memory.before_read = refuse
+
+    profile = scene.run(None, protect, None)
+
+    assert profile.end is not None
+    assert (profile.end.reason, profile.end.kind, profile.end.help) == ("error", "permission-refused", "ask")
+    assert sum(profile.runs.count) == 2
+
+
+def test_target_that_becomes_another_program_ends_the_stream_with_that_reason(scene: Scene, no_flush: None) -> None:
+    def become_another() -> None:
+        scene.target.the_program = "another"
+        scene.python.memory.write_word(scene.threads[0].leaf + scene.python.layout.frame.previous, 8)
+
+    profile = scene.run(None, become_another, *[None] * 10)
+
+    assert profile.end is not None
+    assert (profile.end.reason, profile.end.message) == ("target-ended", "process 1001 became another program")
+    assert profile.status is not None
+    assert profile.status.discarded == 3
+
+
+def test_target_with_too_many_threads_ends_the_stream_with_that_error(
+    scene: Scene, no_flush: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bear_too_many() -> None:
+        monkeypatch.setattr("nbspy.cpython.thread_state.MAX_THREADS", 2)
+        scene.python.add_thread()
+
+    profile = scene.run(None, bear_too_many, *[None] * 10)
+
+    assert profile.end is not None
+    assert (profile.end.reason, profile.end.kind) == ("error", "corrupt-target")
+    assert "more than 2 threads" in profile.end.message
+    assert sum(profile.runs.count) == 2
+
+
+def test_sampler_that_may_not_stop_threads_says_so_once_and_goes_on(scene: Scene, flush_always: None) -> None:
+    scene.target.the_stopper.outcomes = [StopOutcome.REFUSED]
+
+    profile = scene.run(*[None] * 5)
+
+    assert len(profile.notices) == 1
+    assert "process 7 already traces it" in profile.notices[0].text
+    assert sum(profile.runs.count) == 10
+    check_totals(profile)
+
+
+def test_reader_that_stands_still_until_the_end_gets_everything(
+    scene: Scene, flush_always: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_writer, "MAX_PENDING_BYTES", 10_000)
+    mover = scene.threads[0]
+    steps = [lambda unit=unit: mover.step(unit % 150) for unit in range(3000)]
+
+    profile = scene.run(*steps, read=False)
+
+    assert stacks(profile) == {(thread.native, "ab"): 3000 for thread in scene.threads}
+    check_totals(profile)
+    assert [row.os_thread_id for row in profile.threads] == [thread.native for thread in scene.threads]
+
+
+def test_reader_that_is_gone_stops_the_sampler(scene: Scene, flush_always: None) -> None:
+    os.close(scene.reader)
+    scene.reader = os.open(os.devnull, os.O_RDONLY)
+    waits = 0
+
+    def wait(_: int) -> bool:
+        nonlocal waits
+        waits += 1
+        return waits > 50
+
+    scene.sampler.run(wait)
+
+    assert scene.stream_writer.broken
+    assert waits <= 3
+
+
+def test_duration_that_is_over_ends_the_stream() -> None:
+    scene = Scene(duration_ns=0)
+    try:
+        profile = scene.run(None)
+        assert profile.end is not None
+        assert profile.end.reason == "duration"
+    finally:
+        scene.close()
+
+
+def test_names_of_threads_are_told_late_and_under_the_same_id(scene: Scene, flush_always: None) -> None:
+    profile = scene.run(None, None)
+
+    # Nothing is known to ``threading``: what the operating system calls them.
+    assert [thread.name for thread in profile.threads] == ["MainThread", "os-1002"]
+    records = [wire.decode(body) for body in wire.FrameSplitter().feed(scene.stream)]
+    assert sum(isinstance(record, wire.Threads) for record in records) == 1
