@@ -1,12 +1,12 @@
 """Print the rows of ``nbspy/cpython/layout_tables.py`` from builds of CPython that carry debug information.
 
-    python tools/generate_layout_tables.py /path/to/libpython3.11.so.1.0 /path/to/libpython3.12.so.1.0
+    python -m tools.generate_layout_tables /path/to/libpython3.11.so.1.0 /path/to/libpython3.12.so.1.0
 
-An argument is a shared libpython, or a static python executable, with DWARF (``.debug_info``). 3.11 and 3.12 give a
+An argument is a shared libpython, or a static python executable, with DWARF (``.debug_info``). 2.7 to 3.12 give a
 whole :class:`~nbspy.cpython.layout.Layout`; newer ones, which describe themselves, the supplement to their table.
 
 Where a field has had several names, :data:`LAYOUT_FIELDS` lists them, newest first: another version is another
-name there, or a row of :data:`TAGGED_EXECUTABLE`, and no logic.
+name there, or a row of one of the small tables below it, and no logic.
 """
 
 from __future__ import annotations
@@ -21,42 +21,23 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from elftools.dwarf.compileunit import CompileUnit
-from elftools.dwarf.die import DIE
-from elftools.elf.elffile import ELFFile
-
 from nbspy.cpython import layout as rows
-
-UNITS = (
-    "Python/pystate.c",
-    "Python/frame.c",
-    "Objects/dictobject.c",
-    "Objects/unicodeobject.c",
-    "Objects/codeobject.c",
-    "Objects/longobject.c",
-    "Objects/setobject.c",
-    "Objects/funcobject.c",
-    "Objects/genobject.c",
-    "Objects/bytearrayobject.c",
-)
-"""The compilation units that, taken together, define every struct below."""
+from tools.dwarf_structs import Names, NoDebugInformation, Structs
 
 T = TypeVar("T")
-
-Names = tuple[str, ...]
-"""``struct.member.member``, newest first: the first that a build has is taken."""
 
 LAYOUT_FIELDS: dict[str, dict[str, Names]] = {
     "runtime": {
         "interpreters_head": ("_PyRuntimeState.interpreters.head",),
         "current_thread_state": ("_PyRuntimeState.gilstate.tstate_current",),
-        "finalizing": ("_PyRuntimeState._finalizing",),
+        "gil": ("_PyRuntimeState.ceval.gil",),
+        "finalizing": ("_PyRuntimeState._finalizing", "_PyRuntimeState.finalizing"),
     },
     "interpreter": {
         "size": ("PyInterpreterState",),
         "id": ("PyInterpreterState.id",),
         "next": ("PyInterpreterState.next",),
-        "threads_head": ("PyInterpreterState.threads.head",),
+        "threads_head": ("PyInterpreterState.threads.head", "PyInterpreterState.tstate_head"),
         "imports_modules": ("PyInterpreterState.imports.modules", "PyInterpreterState.modules"),
         "ceval_gil": ("PyInterpreterState.ceval.gil",),
         "code_object_generation": ("PyInterpreterState._code_object_generation",),
@@ -69,11 +50,12 @@ LAYOUT_FIELDS: dict[str, dict[str, Names]] = {
     "thread_state": {
         "next": ("PyThreadState.next",),
         "interp": ("PyThreadState.interp",),
-        "current_frame": ("PyThreadState.current_frame", "PyThreadState.cframe"),
+        "current_frame": ("PyThreadState.current_frame", "PyThreadState.cframe", "PyThreadState.frame"),
         "cframe_current_frame": ("_PyCFrame.current_frame",),
         "thread_id": ("PyThreadState.thread_id",),
         "native_thread_id": ("PyThreadState.native_thread_id",),
         "datastack_chunk": ("PyThreadState.datastack_chunk",),
+        "status": ("PyThreadState._status",),
         "holds_gil": ("PyThreadState.holds_gil",),
         "gil_requested": ("PyThreadState.gil_requested",),
     },
@@ -84,26 +66,29 @@ LAYOUT_FIELDS: dict[str, dict[str, Names]] = {
         "data": ("_PyStackChunk.data",),
     },
     "frame": {
-        "size": ("_PyInterpreterFrame.localsplus",),
-        "previous": ("_PyInterpreterFrame.previous",),
-        "executable": ("_PyInterpreterFrame.f_executable", "_PyInterpreterFrame.f_code"),
-        "instr_ptr": ("_PyInterpreterFrame.instr_ptr", "_PyInterpreterFrame.prev_instr"),
-        "localsplus": ("_PyInterpreterFrame.localsplus",),
+        "size": ("_PyInterpreterFrame.localsplus", "PyFrameObject.f_iblock"),
+        "previous": ("_PyInterpreterFrame.previous", "PyFrameObject.f_back"),
+        "executable": ("_PyInterpreterFrame.f_executable", "_PyInterpreterFrame.f_code", "PyFrameObject.f_code"),
+        "instr_ptr": ("_PyInterpreterFrame.instr_ptr", "_PyInterpreterFrame.prev_instr", "PyFrameObject.f_lasti"),
+        "localsplus": ("_PyInterpreterFrame.localsplus", "PyFrameObject.f_localsplus"),
         "owner": ("_PyInterpreterFrame.owner",),
         "is_entry": ("_PyInterpreterFrame.is_entry",),
     },
     "code": {
-        "size": ("PyCodeObject.co_code_adaptive",),
+        "size": ("PyCodeObject.co_code_adaptive", "PyCodeObject"),
         "filename": ("PyCodeObject.co_filename",),
         "name": ("PyCodeObject.co_name",),
         "qualname": ("PyCodeObject.co_qualname",),
-        "linetable": ("PyCodeObject.co_linetable",),
+        "linetable": ("PyCodeObject.co_linetable", "PyCodeObject.co_lnotab"),
         "firstlineno": ("PyCodeObject.co_firstlineno",),
         "flags": ("PyCodeObject.co_flags",),
         "argcount": ("PyCodeObject.co_argcount",),
         "kwonlyargcount": ("PyCodeObject.co_kwonlyargcount",),
         "localsplusnames": ("PyCodeObject.co_localsplusnames",),
         "localspluskinds": ("PyCodeObject.co_localspluskinds",),
+        "varnames": ("PyCodeObject.co_varnames",),
+        "cellvars": ("PyCodeObject.co_cellvars",),
+        "freevars": ("PyCodeObject.co_freevars",),
         "code_adaptive": ("PyCodeObject.co_code_adaptive",),
     },
     "objects": {
@@ -120,14 +105,17 @@ LAYOUT_FIELDS: dict[str, dict[str, Names]] = {
         "type_dictoffset": ("_typeobject.tp_dictoffset",),
         "heap_type_cached_keys": ("_heaptypeobject.ht_cached_keys",),
         "heap_type_qualname": ("_heaptypeobject.ht_qualname",),
-        "tuple_size": ("PyTupleObject.ob_base.ob_size",),
+        "tuple_size": ("PyTupleObject.ob_base.ob_size", "PyTupleObject.ob_size"),
         "tuple_items": ("PyTupleObject.ob_item",),
-        "list_size": ("PyListObject.ob_base.ob_size",),
+        "list_size": ("PyListObject.ob_base.ob_size", "PyListObject.ob_size"),
         "list_items": ("PyListObject.ob_item",),
+        "dict_table": ("PyDictObject.ma_table",),
+        "dict_mask": ("PyDictObject.ma_mask",),
         "dict_keys": ("PyDictObject.ma_keys",),
         "dict_values": ("PyDictObject.ma_values",),
         "dict_values_items": ("_dictvalues.values",),
         "dict_values_valid": ("_dictvalues.valid",),
+        "keys_size": ("_dictkeysobject.dk_size",),
         "keys_log2_index_bytes": ("_dictkeysobject.dk_log2_index_bytes",),
         "keys_kind": ("_dictkeysobject.dk_kind",),
         "keys_nentries": ("_dictkeysobject.dk_nentries",),
@@ -135,16 +123,19 @@ LAYOUT_FIELDS: dict[str, dict[str, Names]] = {
         "set_used": ("PySetObject.used",),
         "set_mask": ("PySetObject.mask",),
         "set_table": ("PySetObject.table",),
+        "set_entry_key": ("setentry.key",),
         "function_code": ("PyFunctionObject.func_code",),
         "function_qualname": ("PyFunctionObject.func_qualname",),
         "generator_qualname": ("PyGenObject.gi_qualname",),
-        "bytearray_start": ("PyByteArrayObject.ob_start",),
+        "bytearray_start": ("PyByteArrayObject.ob_start", "PyByteArrayObject.ob_bytes"),
         "float_value": ("PyFloatObject.ob_fval",),
-        "long_tag": ("_longobject.long_value.lv_tag", "_longobject.ob_base.ob_size"),
+        "int_value": ("PyIntObject.ob_ival",),
+        "long_tag": ("_longobject.long_value.lv_tag", "_longobject.ob_base.ob_size", "_longobject.ob_size"),
         "long_digits": ("_longobject.long_value.ob_digit", "_longobject.ob_digit"),
-        "bytes_size": ("PyBytesObject.ob_base.ob_size",),
-        "bytes_data": ("PyBytesObject.ob_sval",),
-        "unicode_length": ("PyASCIIObject.length",),
+        "bytes_size": ("PyBytesObject.ob_base.ob_size", "PyStringObject.ob_size"),
+        "bytes_data": ("PyBytesObject.ob_sval", "PyStringObject.ob_sval"),
+        "unicode_length": ("PyASCIIObject.length", "PyUnicodeObject.length"),
+        "unicode_pointer": ("PyUnicodeObject.str",),
         "unicode_state": ("PyASCIIObject.state",),
         "unicode_ascii_data": ("PyASCIIObject",),
         "unicode_compact_data": ("PyCompactUnicodeObject",),
@@ -155,73 +146,40 @@ LAYOUT_FIELDS: dict[str, dict[str, Names]] = {
 TAGGED_EXECUTABLE: dict[tuple[int, int], int] = {(3, 14): 3, (3, 15): 3}
 """Low bits of a frame's ``executable`` that are no address (``Py_TAG_BITS`` in ``pycore_stackref.h``)."""
 
+LASTI_UNIT: dict[tuple[int, int], int] = {(3, 10): 2}
+"""Bytes that ``f_lasti`` counts in; 1 in older versions."""
+
+LINE_FORMAT: dict[tuple[int, int], rows.LineFormat] = {
+    (2, 7): rows.LineFormat.UNSIGNED_LNOTAB,
+    (3, 6): rows.LineFormat.LNOTAB,
+    (3, 7): rows.LineFormat.LNOTAB,
+    (3, 8): rows.LineFormat.LNOTAB,
+    (3, 9): rows.LineFormat.LNOTAB,
+    (3, 10): rows.LineFormat.PAIRS,
+}
+"""Later ones have a location table."""
+
+KIND = "PyASCIIObject.state.kind"
+ACTIVE = "PyThreadState._status.active"
+WIDE_UNICODE = 4
+"""Of a 2.7 that was not built for two bytes, which its symbols tell."""
+OWN_GILS = (3, 12)
+"""Since this version an interpreter has, or shares, a GIL of its own."""
+SELF_DESCRIBED = (3, 13)
+
 CODELESS_OWNERS = ("FRAME_OWNED_BY_INTERPRETER", "FRAME_OWNED_BY_CSTACK")
 WORD_BYTES = 8
 
 
-class NoDebugInformation(Exception):
-    """The file has no DWARF, or not the DWARF of a CPython."""
+def all_names() -> Iterator[str]:
+    for fields in LAYOUT_FIELDS.values():
+        for names in fields.values():
+            yield from names
 
 
-class Structs:
-    """The structs and enums that the debug information of one CPython defines."""
-
-    def __init__(self, path: Path) -> None:
-        self._types: dict[str, DIE] = {}
-        self._enumerators: dict[str, int] = {}
-        with path.open("rb") as file:
-            elf = ELFFile(file)
-            if not elf.has_dwarf_info() or elf.get_section_by_name(".debug_info") is None:
-                raise NoDebugInformation(f"{path} carries no .debug_info")
-            for unit in _units(elf):
-                self._add_unit(unit)
-            # What is asked for below is resolved while the file is open: a DIE reads its parts when they are wanted.
-            self._offsets = {name: offset for name in _all_names() if (offset := self._find(name)) is not None}
-            self._kind_shift = self._find_bit_offset("PyASCIIObject.state", "kind")
-
-    def offset(self, names: Names) -> int | None:
-        """Return the offset (or size) of the first of ``names`` that this build has; None where it has none."""
-        return next((self._offsets[name] for name in names if name in self._offsets), None)
-
-    def enumerator(self, name: str) -> int | None:
-        return self._enumerators.get(name)
-
-    @property
-    def unicode_kind_shift(self) -> int:
-        return self._kind_shift
-
-    def _add_unit(self, unit: CompileUnit) -> None:
-        for die in unit.get_top_DIE().iter_children():
-            name = _name(die)
-            if die.tag == "DW_TAG_enumeration_type":
-                for child in die.iter_children():
-                    self._enumerators.setdefault(str(_name(child)), child.attributes["DW_AT_const_value"].value)
-            elif name and die.tag in ("DW_TAG_structure_type", "DW_TAG_typedef") and _struct(die) is not None:
-                self._types.setdefault(name, die)
-
-    def _find(self, name: str) -> int | None:
-        head, *members = name.split(".")
-        die = self._types.get(head)
-        struct = None if die is None else _struct(die)
-        if struct is None:
-            return None
-        if not members:
-            return int(struct.attributes["DW_AT_byte_size"].value)
-        offset = 0
-        for member in members:
-            found = None if struct is None else _member(struct, member)
-            if found is None:
-                return None
-            offset += found[0]
-            struct = _struct(found[1].get_DIE_from_attribute("DW_AT_type"))
-        return offset
-
-    def _find_bit_offset(self, struct_member: str, field: str) -> int:
-        head, member = struct_member.split(".")
-        found = _member(_known(_struct(self._types[head])), member)
-        state = _known(_struct(_known(found)[1].get_DIE_from_attribute("DW_AT_type")))
-        _, die = _known(_member(state, field))
-        return int(die.attributes["DW_AT_data_bit_offset"].value)
+def read_structs(path: Path) -> Structs:
+    """Return what the debug information of the file at ``path`` defines; raises NoDebugInformation."""
+    return Structs(path, all_names(), (KIND, ACTIVE))
 
 
 def _known(value: T | None) -> T:
@@ -230,92 +188,76 @@ def _known(value: T | None) -> T:
     return value
 
 
-def _units(elf: ELFFile) -> Iterator[CompileUnit]:
-    for unit in elf.get_dwarf_info().iter_CUs():
-        if (_name(unit.get_top_DIE()) or "").endswith(UNITS):
-            yield unit
-
-
-def _name(die: DIE) -> str | None:
-    attribute = die.attributes.get("DW_AT_name")
-    return None if attribute is None else attribute.value.decode()
-
-
-def _struct(die: DIE) -> DIE | None:
-    """Follow typedefs and the like to a struct or union that is defined; None where there is none."""
-    while die.tag in ("DW_TAG_typedef", "DW_TAG_const_type", "DW_TAG_volatile_type"):
-        if "DW_AT_type" not in die.attributes:
-            return None
-        die = die.get_DIE_from_attribute("DW_AT_type")
-    if die.tag not in ("DW_TAG_structure_type", "DW_TAG_union_type") or "DW_AT_declaration" in die.attributes:
-        return None
-    return die
-
-
-def _member(struct: DIE, name: str) -> tuple[int, DIE] | None:
-    """Return offset and DIE of a member, also of one in an anonymous struct or union."""
-    for child in struct.iter_children():
-        if child.tag != "DW_TAG_member":
-            continue
-        at = child.attributes.get("DW_AT_data_member_location")
-        offset = 0 if at is None else int(at.value)
-        if _name(child) == name:
-            return offset, child
-        if _name(child) is None:
-            inner = _struct(child.get_DIE_from_attribute("DW_AT_type"))
-            found = None if inner is None else _member(inner, name)
-            if found is not None:
-                return offset + found[0], found[1]
-    return None
-
-
-def _all_names() -> Iterator[str]:
-    for fields in LAYOUT_FIELDS.values():
-        for names in fields.values():
-            yield from names
-
-
 def layout_of(structs: Structs, version: tuple[int, int]) -> rows.Layout:
     """Return the whole layout of one build; raises NoDebugInformation where a field that must be there is not."""
     parts = {
         part: {name: structs.offset(names) for name, names in fields.items()} for part, fields in LAYOUT_FIELDS.items()
     }
-    if version >= (3, 12):
-        parts["runtime"]["current_thread_state"] = None
-    if structs.offset(("PyThreadState.current_frame",)) is not None:
-        parts["thread_state"]["cframe_current_frame"] = None
-    thread_state = parts["thread_state"]
-    # The chunk pointer and, behind it, datastack_top and datastack_limit.
-    ends = [offset + WORD_BYTES for name, offset in thread_state.items() if offset is not None and "cframe" not in name]
-    thread_state["size"] = max(*ends, _known(thread_state["datastack_chunk"]) + 3 * WORD_BYTES)
-    objects = parts["objects"] | {
-        "long_has_tag": structs.offset(("_longobject.long_value.lv_tag",)) is not None,
-        "unicode_kind_shift": structs.unicode_kind_shift,
-        "managed_dict_offset": -3 * WORD_BYTES,
-        "instance_values": _instance_values(structs, version),
-    }
-    frame = parts["frame"] | _frame_constants(structs, version)
+    has_chunks = parts["chunk"]["data"] is not None
     return rows.Layout(
         version=version,
         free_threaded=False,
-        runtime=_row(rows.RuntimeLayout, parts["runtime"]),
+        runtime=_row(rows.RuntimeLayout, _runtime(parts["runtime"], version)),
         interpreter=_row(rows.InterpreterLayout, parts["interpreter"]),
-        gil=_row(rows.GilLayout, parts["gil"]) if parts["interpreter"]["ceval_gil"] is not None else None,
-        thread_state=_row(rows.ThreadStateLayout, thread_state),
-        chunk=_row(rows.StackChunkLayout, parts["chunk"]),
-        frame=_row(rows.FrameLayout, frame),
-        code=_row(rows.CodeLayout, parts["code"]),
-        objects=_row(rows.ObjectLayout, objects),
+        gil=_row(rows.GilLayout, parts["gil"]) if version >= OWN_GILS else None,
+        thread_state=_row(rows.ThreadStateLayout, _thread_state(structs, parts["thread_state"])),
+        chunk=_row(rows.StackChunkLayout, parts["chunk"]) if has_chunks else None,
+        frame=_row(rows.FrameLayout, parts["frame"] | _frame_constants(structs, version)),
+        code=_row(rows.CodeLayout, parts["code"] | _code_constants(structs, version)),
+        objects=_row(rows.ObjectLayout, parts["objects"] | _object_constants(structs, version, parts["objects"])),
     )
+
+
+def _runtime(fields: dict[str, int | None], version: tuple[int, int]) -> dict[str, int | None]:
+    if version >= OWN_GILS:
+        return fields | {"current_thread_state": None}
+    return fields | {"interpreters_head": fields["interpreters_head"] or 0}
+
+
+def _thread_state(structs: Structs, fields: dict[str, int | None]) -> dict[str, int | None]:
+    if structs.offset(("PyThreadState.current_frame",)) is not None:
+        fields = fields | {"cframe_current_frame": None}
+    ends = [offset + WORD_BYTES for name, offset in fields.items() if offset is not None and "cframe" not in name]
+    chunk = fields["datastack_chunk"]
+    if chunk is not None:
+        # Behind the chunk pointer follow datastack_top and datastack_limit.
+        ends.append(chunk + 3 * WORD_BYTES)
+    active = structs.bit_offset(ACTIVE)
+    return fields | {"size": max(ends), "status_active": 0 if active is None else 1 << active}
 
 
 def _frame_constants(structs: Structs, version: tuple[int, int]) -> dict[str, Any]:
     owners = (structs.enumerator(name) for name in CODELESS_OWNERS)
     return {
         "executable_mask": 2**64 - 1 - TAGGED_EXECUTABLE.get(version, 0),
+        "lasti_unit": LASTI_UNIT.get(version, 1) if structs.offset(("PyFrameObject.f_lasti",)) is not None else None,
         "owners_without_code": frozenset(owner for owner in owners if owner is not None),
-        "owner_generator": _known(structs.enumerator("FRAME_OWNED_BY_GENERATOR")),
+        "owner_generator": structs.enumerator("FRAME_OWNED_BY_GENERATOR"),
     }
+
+
+def _code_constants(structs: Structs, version: tuple[int, int]) -> dict[str, Any]:
+    found: dict[str, Any] = {"line_format": LINE_FORMAT.get(version, rows.LineFormat.LOCATIONS)}
+    if structs.offset(("PyCodeObject.co_code_adaptive",)) is None:
+        found["code_adaptive"] = 0
+    return found
+
+
+def _object_constants(structs: Structs, version: tuple[int, int], fields: dict[str, int | None]) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "text_is_bytes": structs.offset(("PyStringObject.ob_sval",)) is not None,
+        "dict_values_items": fields["dict_values_items"] or 0,
+        "long_has_tag": structs.offset(("_longobject.long_value.lv_tag",)) is not None,
+        "unicode_char_size": None if fields["unicode_pointer"] is None else WIDE_UNICODE,
+        "unicode_kind_shift": structs.bit_offset(KIND) or 0,
+        "managed_dict_offset": None,
+        "instance_values": None,
+    }
+    if fields["unicode_pointer"] is not None:
+        found |= dict.fromkeys(("unicode_state", "unicode_ascii_data", "unicode_compact_data"), 0)
+    if structs.offset(("_dictvalues.values",)) is not None:
+        found |= {"managed_dict_offset": -3 * WORD_BYTES, "instance_values": _instance_values(structs, version)}
+    return found
 
 
 def _instance_values(structs: Structs, version: tuple[int, int]) -> rows.InstanceValues:
@@ -332,9 +274,9 @@ def supplement_of(structs: Structs, version: tuple[int, int]) -> rows.DebugOffse
     gil = _known(layout.gil)
     values: dict[str, Any] = {}
     for field in dataclasses.fields(rows.DebugOffsetsSupplement):
-        source = layout.frame if hasattr(layout.frame, field.name) else layout.objects
         name = field.name.removeprefix("code_")
-        values[field.name] = getattr(source if name == field.name else layout.code, name, None)
+        sources = (layout.code,) if name != field.name else (layout.frame, layout.thread_state, layout.objects)
+        values[field.name] = next((getattr(part, name) for part in sources if hasattr(part, name)), None)
     values["gil_switch_number"] = _known(gil.switch_number) - gil.last_holder
     return _row(rows.DebugOffsetsSupplement, values)
 
@@ -379,9 +321,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("build", nargs="+", type=Path, help="libpython or python executable with debug information")
     for path in parser.parse_args(arguments).build:
         version = version_of(path)
-        structs = Structs(path)
-        row = layout_of(structs, version) if version < (3, 13) else supplement_of(structs, version)
-        print(f"    {version!r}: {to_source(row)},")
+        structs = read_structs(path)
+        if version < SELF_DESCRIBED:
+            print(f"    {version!r}: {to_source(layout_of(structs, version))},")
+        else:
+            print(f"    ({version!r}, False): {to_source(supplement_of(structs, version))},")
     return 0
 
 

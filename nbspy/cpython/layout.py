@@ -314,7 +314,8 @@ class Layout:
     interpreter: InterpreterLayout
     gil: GilLayout | None
     thread_state: ThreadStateLayout
-    chunk: StackChunkLayout
+    chunk: StackChunkLayout | None
+    """3.11+."""
     frame: FrameLayout
     code: CodeLayout
     objects: ObjectLayout

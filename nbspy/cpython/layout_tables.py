@@ -1,7 +1,7 @@
 """Layouts of the versions that do not describe themselves, and what the others leave out. Data, no logic.
 
-Written by ``tools/generate_layout_tables.py`` from the debug information of x86-64 Linux builds, and checked by the
-live tests inside every interpreter they find. A new version is a new row.
+Written by ``python -m tools.generate_layout_tables`` from the debug information of x86-64 Linux builds, and checked by
+the live tests inside every interpreter they find. A new version is a new row.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ from nbspy.cpython.layout import (
     StackChunkLayout,
     ThreadStateLayout,
 )
+from nbspy.cpython.older_layout_tables import OLDER_TABLES
 
-TABLES: Final[dict[tuple[int, int], Layout]] = {
+TABLES: Final[dict[tuple[int, int], Layout]] = OLDER_TABLES | {
     (3, 11): Layout(
         version=(3, 11),
         free_threaded=False,
         runtime=RuntimeLayout(
             interpreters_head=40,
             current_thread_state=576,
-            gil=368,
+            gil=360,
             finalizing=24,
         ),
         interpreter=InterpreterLayout(
@@ -182,8 +183,8 @@ TABLES: Final[dict[tuple[int, int], Layout]] = {
             thread_id=136,
             native_thread_id=144,
             datastack_chunk=232,
-            status=None,
-            status_active=0,
+            status=24,
+            status_active=16,
             holds_gil=None,
             gil_requested=None,
         ),
@@ -281,7 +282,7 @@ TABLES: Final[dict[tuple[int, int], Layout]] = {
         ),
     ),
 }
-"""Layouts of versions without debug offsets. Generated from 3.11.7 and 3.12.1."""
+"""Layouts of versions without debug offsets. Generated from 3.11.7 and 3.12.1, those before from their own."""
 
 SUPPLEMENTS: Final[dict[tuple[tuple[int, int], bool], DebugOffsetsSupplement]] = {
     # Generated from 3.13.0.
