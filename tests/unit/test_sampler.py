@@ -181,7 +181,11 @@ def test_threads_that_are_listed_in_another_order_than_they_were_seen_are_in_the
     check_totals(profile)
 
 
-def test_flush_after_a_discarded_sample_that_saw_new_threads_goes_on(scene: Scene, flush_always: None) -> None:
+def test_flush_after_a_discarded_sample_that_saw_new_threads_goes_on(
+    scene: Scene, flush_always: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nbspy.sampling.thread_labels.SOON_NS", 0)
+    monkeypatch.setattr("nbspy.sampling.thread_labels.LATER_NS", 0)
     born: list[FakeThread] = []
     mover = scene.threads[0]
 
