@@ -17,7 +17,7 @@ const LANE_PX = 15;
 const LANE_GAP_PX = 3;
 const AXIS_PX = 17;
 const PAD_PX = 4;
-const MAX_LANES_SHOWN = 5;
+const MAX_LANES_SHOWN = 7;
 const NAME_PX = 118;
 /** A drag shorter than this is a click. */
 const CLICK_PX = 3;
