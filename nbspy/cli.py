@@ -26,7 +26,7 @@ from nbspy.plain_text import printable
 from nbspy.session import Session, attach
 from nbspy.stack_trace import to_json
 from nbspy.table import Table
-from nbspy.views import tables
+from nbspy.views import dump_view, tables
 
 REFUSED: Final = 1
 WRONG_USAGE: Final = 2
@@ -92,11 +92,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _dump(arguments: argparse.Namespace) -> int:
     chosen = options.DumpOptions.from_values(arguments)
-    traces = observe.dump(arguments.pid, nonblocking=chosen.nonblocking)
+    dumps = observe.snapshots(arguments.pid, chosen)
     if chosen.json:
-        print(json.dumps(to_json(traces), indent=2))
+        print(json.dumps(to_json([trace for dump in dumps for trace in dump.traces]), indent=2))
     else:
-        text = tables.dump_rich(traces, full_filenames=chosen.full_filenames)
+        text = dump_view.dump_rich(dumps, chosen, observe.source_lines() if chosen.source else None)
         Console(highlight=False).print(text, soft_wrap=True)
     return 0
 

@@ -7,6 +7,7 @@ names are py-spy's where it has one. Nothing here starts anything.
 from __future__ import annotations
 
 import argparse
+import enum
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -18,6 +19,19 @@ MIN_RATE: Final = 1
 MAX_RATE: Final = 20_000
 MAX_DURATION: Final = 365 * 24 * 3600.0
 MAX_PID: Final = 2**31 - 1
+LOCALS_CHARS: Final = 128
+MAX_LOCALS: Final = 6
+"""More repetitions of --locals than this mean the same: 131,072 characters."""
+
+
+class LineMode(enum.Enum):
+    """Which line stands for a frame."""
+
+    CURRENT = enum.auto()
+    """That of the instruction that runs, or has called."""
+    FIRST = enum.auto()
+    """Where its function begins."""
+    NONE = enum.auto()
 
 
 def parse_pid(text: str) -> int:
@@ -60,6 +74,8 @@ class Option:
     metavar: str | None = None
     choices: tuple[str, ...] | None = None
     required: bool = False
+    counts: bool = False
+    """A switch that may be given several times; its value is how often it was."""
 
     @property
     def name(self) -> str:
@@ -72,6 +88,8 @@ class Option:
 
     def arguments(self) -> dict[str, Any]:
         """Return the keyword arguments of ``ArgumentParser.add_argument`` (IPython's ``argument`` takes the same)."""
+        if self.counts:
+            return {"action": "count", "dest": self.name, "default": 0, "help": self.help}
         if self.is_switch:
             return {"action": "store_true", "dest": self.name, "help": self.help}
         return {
@@ -137,6 +155,13 @@ RECORD: Final = (*SAMPLING, *CONTENT, *FILES)
 
 DUMP: Final = (
     Option(("-j", "--json"), "JSON: an array with one object a thread, frames leaf first"),
+    Option(("-l", "--locals"), "local variables too; twice and more often: longer values (128, 512, ...)", counts=True),
+    Option(("-g", "--gil"), "only threads that hold the GIL"),
+    Option(("-i", "--idle"), "with --gil: idle threads as well (without --gil every thread is shown)"),
+    Option(("-s", "--subprocesses"), "the processes it has started too, as far as they run Python"),
+    Option(("-F", "--function"), "the first line of each function, instead of the line that runs"),
+    Option(("--nolineno",), "leave line numbers out"),
+    Option(("--source",), "show the source line of each frame, where its file can be read"),
     CONTENT[-1],
     SAMPLING[-1],
 )
@@ -186,11 +211,34 @@ class ContentOptions(_FromMapping):
 
 @dataclass(frozen=True, slots=True)
 class DumpOptions(_FromMapping):
-    """How stacks are dumped."""
+    """How stacks are dumped; raises :class:`UsageError` naming the option that is wrong."""
 
     json: bool = False
+    locals: int = 0
+    """How often it was given: 0 for no variables."""
+    gil: bool = False
+    idle: bool = False
+    subprocesses: bool = False
+    function: bool = False
+    nolineno: bool = False
+    source: bool = False
     full_filenames: bool = False
     nonblocking: bool = False
+
+    def __post_init__(self) -> None:
+        if isinstance(self.locals, bool) or not isinstance(self.locals, int) or self.locals < 0:
+            raise UsageError(f"--locals takes how often it is meant, not {self.locals!r}", "0, 1, 2, ...")
+
+    @property
+    def max_chars(self) -> int | None:
+        """Longest repr of a variable: :data:`LOCALS_CHARS`, four times as many for each further --locals."""
+        return LOCALS_CHARS * 4 ** (min(self.locals, MAX_LOCALS) - 1) if self.locals else None
+
+    @property
+    def lines(self) -> LineMode:
+        if self.nolineno:
+            return LineMode.NONE
+        return LineMode.FIRST if self.function else LineMode.CURRENT
 
 
 def _check_number(option: str, value: object, low: float, high: float, unit: str) -> None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from nbspy.errors import StreamError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +100,34 @@ class StackTrace:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """All threads of one process at one instant."""
+
+    traces: tuple[StackTrace, ...]
+    pid: int
+    command_line: str
+    python_version: str
+    """As in ``3.13.0``."""
+
+
+def dump_from_json(values: object) -> Dump:
+    """Return the dump that ``dataclasses.asdict`` took apart; raises :class:`StreamError` where the values are none."""
+    return _convert(values, Dump, "a dump")
+
+
 def from_json(values: object) -> list[StackTrace]:
     """Return the traces that :func:`to_json` made; raises :class:`StreamError` where the values are none."""
+    return _convert(values, list[StackTrace], "an array of stack traces")
+
+
+def _convert(values: object, kind: type[T], what: str) -> T:
     import msgspec
 
     try:
-        return msgspec.convert(values, list[StackTrace])
+        return msgspec.convert(values, kind)
     except (msgspec.ValidationError, RecursionError) as err:
-        raise StreamError(f"not an array of stack traces: {err}") from err
+        raise StreamError(f"not {what}: {err}") from err
 
 
 def to_json(traces: Sequence[StackTrace]) -> list[dict[str, Any]]:

@@ -116,9 +116,10 @@ class RemoteTypes:
         if not kind.is_class:
             module, _, name = kind.name.rpartition(".")
             return module, name
-        fields = self.layout.objects
-        qualname = read_word(self.memory, kind.address + fields.heap_type_qualname)
-        name = read_str(self.memory, self.layout, qualname, _MAX_NAME_CHARS)
+        field = self.layout.objects.heap_type_qualname
+        name = kind.short_name
+        if field is not None:
+            name = read_str(self.memory, self.layout, read_word(self.memory, kind.address + field), _MAX_NAME_CHARS)
         found = self._own_attribute(kind, "__module__")
         try:
             module = "" if found is None else read_str(self.memory, self.layout, found, _MAX_NAME_CHARS)

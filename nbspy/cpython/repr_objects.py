@@ -19,12 +19,27 @@ def write_type(writer: ReprWriter, address: int, kind: RemoteType) -> None:
     writer.add(f"<class '{writer.types.full_name(writer.types.at(address))}'>")
 
 
-def _named(description: str, field: str) -> Formatter:
-    """``<function NAME at 0x...>`` and the like, the qualified name in ``field`` of the layout."""
+def write_function(writer: ReprWriter, address: int, kind: RemoteType) -> None:
+    """``func_repr``."""
+    writer.add(f"<function {function_name(writer, address)} at {address:#x}>")
+
+
+def function_name(writer: ReprWriter, address: int) -> str:
+    """Return the qualified name of a function; before 3.3, that of its code."""
+    field = writer.layout.objects.function_qualname
+    if field is not None:
+        return _text(writer, read_word(writer.memory, address + field))
+    code = read_word(writer.memory, address + writer.layout.objects.function_code)
+    return _text(writer, read_word(writer.memory, code + writer.layout.code.name))
+
+
+def _generator(description: str) -> Formatter:
+    """``gen_repr`` and the like."""
 
     def write(writer: ReprWriter, address: int, kind: RemoteType) -> None:
-        name = read_word(writer.memory, address + getattr(writer.layout.objects, field))
-        writer.add(f"<{description} {_text(writer, name)} at {address:#x}>")
+        field = writer.layout.objects.generator_qualname
+        name = "?" if field is None else _text(writer, read_word(writer.memory, address + field))
+        writer.add(f"<{description} object {name} at {address:#x}>")
 
     return write
 
@@ -48,7 +63,7 @@ def write_method(writer: ReprWriter, address: int, kind: RemoteType) -> None:
     """``method_repr``: ``PyMethodObject`` is function, self."""
     function, owner = writer.own_words(address, 2)
     if writer.types.of(function).name == "function":
-        name = _text(writer, read_word(writer.memory, function + writer.layout.objects.function_qualname))
+        name = function_name(writer, function)
     else:
         name = "?"
     with writer.entered(address, "<bound method ...>") as first:
@@ -135,10 +150,10 @@ def write_exception(writer: ReprWriter, address: int, kind: RemoteType) -> None:
 
 FORMATS: Final[Mapping[str, Formatter]] = {
     "type": write_type,
-    "function": _named("function", "function_qualname"),
-    "generator": _named("generator object", "generator_qualname"),
-    "coroutine": _named("coroutine object", "generator_qualname"),
-    "async_generator": _named("async_generator object", "generator_qualname"),
+    "function": write_function,
+    "generator": _generator("generator"),
+    "coroutine": _generator("coroutine"),
+    "async_generator": _generator("async_generator"),
     "builtin_function_or_method": write_builtin,
     "method": write_method,
     "method-wrapper": write_method_wrapper,

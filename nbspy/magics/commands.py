@@ -17,10 +17,10 @@ from nbspy.errors import NbspyError, UsageError
 from nbspy.magics import arguments
 from nbspy.magics.cells import FirstLineTransform, RunningCells, cell_labels, label_of
 from nbspy.magics.completion import Arguments, Candidate, MagicCompletion
-from nbspy.options import DUMP, MAX_RATE, MIN_RATE, SAMPLING, Option, SamplingOptions, parse_pid
+from nbspy.options import DUMP, MAX_RATE, MIN_RATE, SAMPLING, DumpOptions, Option, SamplingOptions, parse_pid
 from nbspy.plain_text import printable
 from nbspy.table import Column, Table
-from nbspy.views import tables
+from nbspy.views import dump_view, tables
 from nbspy.views.live import LiveOutputs
 
 if TYPE_CHECKING:
@@ -178,16 +178,18 @@ class NbspyMagics(Magics):
     @line_magic
     @_refusals_in_one_line
     def dump_remote(self, line: str) -> Listing[StackTrace]:
-        """Show what each thread of a process does now: ``%dump_remote 4242``.
+        """Show what each thread of a process does now: ``%dump_remote 4242 --locals``.
 
         Its value is the list of StackTraces, frames leaf first: ``traces = _``.
         """
         values = self._parse("dump_remote", line, _DUMP, with_pid=True)
-        traces = observe.dump(values.pid, nonblocking=values.nonblocking)
+        options = DumpOptions.from_values(values)
+        dumps = observe.snapshots(values.pid, options)
+        source = observe.source_lines() if options.source else None
         return Listing(
-            traces,
-            text=tables.dump_text(traces, full_filenames=values.full_filenames),
-            html=tables.dump_html(traces, full_filenames=values.full_filenames),
+            (trace for dump in dumps for trace in dump.traces),
+            text=dump_view.dump_text(dumps, options, source),
+            html=dump_view.dump_html(dumps, options, source),
         )
 
     @line_magic

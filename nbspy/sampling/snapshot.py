@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Final
+
 from nbspy.cpython.interner import Interner
+from nbspy.cpython.locals import LocalsReader
 from nbspy.cpython.unwinder import ObservedFrame, TrackedThread, Unwinder
 from nbspy.errors import CorruptTarget
-from nbspy.sampling.attach import attached
+from nbspy.options import DumpOptions, LineMode
+from nbspy.sampling.attach import attached, command_line
 from nbspy.sampling.thread_labels import ThreadLabels
-from nbspy.stack_trace import Frame, ProcessInfo, StackTrace
+from nbspy.stack_trace import Dump, Frame, ProcessInfo, StackTrace
 from nbspy.target.process_tree import process_info
 from nbspy.target.source_files import SourceFiles
 from nbspy.wire import State
 
-ROUNDS = 8
+ROUNDS: Final = 8
 """Times a process is looked at before it is said to change too fast."""
 
 
-def dump_process(pid: int, *, nonblocking: bool = False) -> list[StackTrace]:
+def dump_process(pid: int, options: DumpOptions) -> Dump:
     """Return the stack of every thread of ``pid``, frames leaf first, as of one instant.
 
     Raises :class:`~nbspy.errors.NbspyError` of the kind that fits where the process cannot be read, and CorruptTarget
@@ -24,25 +29,57 @@ def dump_process(pid: int, *, nonblocking: bool = False) -> list[StackTrace]:
     """
     with attached(pid) as (target, runtime):
         names = SourceFiles(target.resolve_path).names
-        unwinder = Unwinder(target, runtime, names, Interner(), blocking=not nonblocking)
+        unwinder = Unwinder(target, runtime, names, Interner(), blocking=not options.nonblocking)
+        max_chars = options.max_chars
+        reader = None if max_chars is None else LocalsReader(target.memory, runtime.layout, max_chars)
         try:
+            if reader is not None:
+                unwinder.while_standing = lambda holders: reader.stand(_stacks(unwinder.threads, holders))
             if not any(unwinder.sample() for _ in range(ROUNDS)):
                 raise CorruptTarget(
                     f"process {pid} changes faster than it can be read",
-                    "try again, or without --nonblocking" if nonblocking else "try again",
+                    "try again, or without --nonblocking" if options.nonblocking else "try again",
                 )
+            if reader is not None:
+                reader.finish()
             labels = ThreadLabels(target, runtime).names(unwinder.threads)
             process = process_info(pid)
-            return [
-                _stack_trace(pid, thread, unwinder.frames(thread), labels[thread], process)
+
+            def frame(observed: ObservedFrame) -> Frame:
+                return _frame(observed, options.lines, reader)
+
+            traces = [
+                _stack_trace(pid, thread, tuple(map(frame, unwinder.frames(thread))), labels[thread], process)
                 for thread in unwinder.threads
             ]
+            return Dump(tuple(traces), pid, command_line(target), runtime.version_text)
         finally:
             unwinder.close()
 
 
+def _stacks(threads: list[TrackedThread], holders: tuple[int, ...]) -> Iterator[list[tuple[int, int]]]:
+    """Yield (frame, code) of each thread's frames, leaf first; those that hold a GIL, and soon change, come first."""
+    for thread in sorted(threads, key=lambda thread: thread.state.address not in holders):
+        chain = thread.chain
+        yield [(frame, code) for frame, code in zip(chain.addresses, chain.codes, strict=True) if code][::-1]
+
+
+def _frame(observed: ObservedFrame, lines: LineMode, reader: LocalsReader | None) -> Frame:
+    key = observed.key
+    return Frame(
+        name=key.qualname,
+        filename=key.file,
+        module=key.module or None,
+        short_filename=key.short_file or None,
+        line={LineMode.CURRENT: key.line, LineMode.FIRST: key.first_line, LineMode.NONE: 0}[lines],
+        locals=None if reader is None else reader.locals_of(observed.address),
+        is_entry=observed.is_entry,
+        is_shim_entry=observed.is_shim_entry,
+    )
+
+
 def _stack_trace(
-    pid: int, thread: TrackedThread, frames: list[ObservedFrame], name: str, process: ProcessInfo
+    pid: int, thread: TrackedThread, frames: tuple[Frame, ...], name: str, process: ProcessInfo
 ) -> StackTrace:
     return StackTrace(
         pid=pid,
@@ -51,17 +88,6 @@ def _stack_trace(
         os_thread_id=thread.state.native_thread_id or None,
         active=bool(thread.bits & State.ACTIVE),
         owns_gil=bool(thread.bits & State.GIL),
-        frames=tuple(
-            Frame(
-                name=frame.key.qualname,
-                filename=frame.key.file,
-                module=frame.key.module or None,
-                short_filename=frame.key.short_file or None,
-                line=frame.key.line,
-                is_entry=frame.is_entry,
-                is_shim_entry=frame.is_shim_entry,
-            )
-            for frame in frames
-        ),
+        frames=frames,
         process_info=process,
     )

@@ -51,6 +51,16 @@ def process_info(pid: int) -> ProcessInfo:
     return info
 
 
+def descendants(pid: int) -> list[int]:
+    """Return the pids of the processes that ``pid`` has started, and those below them; parents before children."""
+    import psutil
+
+    try:
+        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+    except psutil.Error:
+        return []
+
+
 def _command_line(process: object) -> str:
     import psutil
 

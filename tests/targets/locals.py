@@ -295,3 +295,72 @@ KEPT = {
     "cyclic": cyclic(),
     "others": others(),
 }
+
+
+def holding(name):
+    """Stand in a function whose local ``values`` are a group of the above; say what they are; wait."""
+    values = KEPT[name]
+    say({"ready": True, "names": ["name", "values"], "values": [described(value) for value in values]})
+    sys.stdin.readline()
+    return values
+
+
+if PY3:
+    exec(
+        """
+def arguments(first, second=2, *rest, only, other="by default", **more):
+    local = [first, only]
+    shared = "in a cell"
+    unbound = None
+    del unbound
+
+    def inner(argument, kept_by_innermost):
+        nonlocal shared
+        own = (argument, shared, first)
+
+        def innermost():
+            kept = [shared, only, kept_by_innermost]
+            comprehended = [sorted(dumped for dumped in (lambda: kept)()) if False else 1 for hidden in "ab"]
+            say_locals(sys._getframe())
+            sys.stdin.readline()
+            return kept, comprehended
+
+        return innermost(), own
+
+    return inner("argument of inner", b"kept by the innermost"), local, rest, more
+"""
+    )
+
+
+def say_locals(frame):
+    """Print, leaf first, the function names, arguments and variables that Python sees from ``frame`` on."""
+    said = []
+    while frame is not None and frame.f_code.co_name != "<module>":
+        code = frame.f_code
+        count = code.co_argcount + getattr(code, "co_kwonlyargcount", 0)
+        count += bool(code.co_flags & 4) + bool(code.co_flags & 8)
+        found = sorted(frame.f_locals.items())
+        said.append([code.co_name, list(code.co_varnames[:count]), [[n, id(v), repr(v)] for n, v in found]])
+        frame = frame.f_back
+    say({"ready": True, "frames": said})
+
+
+def changing():
+    """Be busy with variables that change all the time."""
+    say({"ready": True})
+    count, text, items = 0, "", []
+    while True:
+        count += 1
+        text = str(count)
+        items = [count, text]
+        if count % 1000 == 0:
+            items.append({"count": count})
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "arguments":
+        arguments(1, "two", 3.0, None, only={"a": 1}, extra=[1])  # noqa: F821: made by exec, for 2.7's sake
+    elif sys.argv[1] == "changing":
+        changing()
+    else:
+        holding(sys.argv[1])

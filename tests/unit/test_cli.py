@@ -14,11 +14,13 @@ import pytest
 
 from nbspy import cli, observe, session
 from nbspy.errors import PermissionRefused, ProcessNotFound
+from nbspy.options import DumpOptions, LineMode
 from nbspy.sampler_process import module_environment, running_samplers
-from nbspy.stack_trace import StackTrace, from_json
+from nbspy.stack_trace import Dump, from_json
 from tests.unit.streams import Run, StreamWriter, status
 from tests.unit.test_session import FAKE
-from tests.unit.test_tables import HOSTILE, Process, trace
+from tests.unit.test_tables import Process
+from tests.unit.traces import HOSTILE, trace
 
 Use = Callable[[str], None]
 
@@ -178,7 +180,7 @@ def test_given_an_output_that_cannot_be_written_then_nothing_is_started(
 
 def test_given_a_dump_then_it_is_text_or_json(nbspy: Nbspy, monkeypatch: pytest.MonkeyPatch) -> None:
     traces = [trace(), trace(HOSTILE)]
-    monkeypatch.setattr(observe, "dump", lambda pid, nonblocking: traces)
+    monkeypatch.setattr(observe, "snapshot", lambda pid, options: Dump(tuple(traces), pid, "python main.py", "3.13.0"))
     text = nbspy("dump", "-p", 42)
     assert text.out.startswith("Process 42: python main.py\n")
     assert "    Worker.run (pkg/app.py:12)\n" in text.out
@@ -187,16 +189,38 @@ def test_given_a_dump_then_it_is_text_or_json(nbspy: Nbspy, monkeypatch: pytest.
     assert "(/src/pkg/app.py:12)" in nbspy("dump", "-p", 42, "--full-filenames").out
 
 
+def test_given_options_of_a_dump_then_they_are_what_is_asked_for(nbspy: Nbspy, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[DumpOptions] = []
+
+    def snapshots(pid: int, options: DumpOptions) -> list[Dump]:
+        asked.append(options)
+        return []
+
+    monkeypatch.setattr(observe, "snapshots", snapshots)
+    nbspy("dump", "-p", 42)
+    nbspy("dump", "-p", 42, "-ll", "--gil", "--idle", "--function", "--source", "--subprocesses", "--nonblocking")
+    nbspy("dump", "-p", 42, "--locals", "--nolineno")
+    assert asked[0] == DumpOptions()
+    assert asked[1] == DumpOptions(
+        locals=2, gil=True, idle=True, function=True, source=True, subprocesses=True, nonblocking=True
+    )
+    assert [(one.max_chars, one.lines) for one in asked] == [
+        (None, LineMode.CURRENT),
+        (512, LineMode.FIRST),
+        (128, LineMode.NONE),
+    ]
+
+
 @pytest.mark.parametrize(
     "error", [ProcessNotFound("there is no process 9", "list them"), PermissionRefused("no\x1b", "ask")]
 )
 def test_given_a_dump_that_is_refused_then_it_is_one_line(
     nbspy: Nbspy, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    def refuse(pid: int, nonblocking: bool) -> list[StackTrace]:
+    def refuse(pid: int, options: DumpOptions) -> Dump:
         raise error
 
-    monkeypatch.setattr(observe, "dump", refuse)
+    monkeypatch.setattr(observe, "snapshot", refuse)
     answer = nbspy("dump", "-p", 9, "--json")
     assert (answer.status, answer.out, len(answer.err)) == (1, "", 1)
     assert "\x1b" not in answer.err[0]

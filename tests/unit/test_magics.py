@@ -14,7 +14,8 @@ from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 import nbspy
 from nbspy.errors import ProcessNotFound, TargetEnded
 from nbspy.magics import commands
-from nbspy.stack_trace import Frame, StackTrace
+from nbspy.options import DumpOptions
+from nbspy.stack_trace import Dump, Frame, StackTrace
 from tests.unit.fake_session import FakeSession
 
 
@@ -357,14 +358,14 @@ def test_dump_is_a_list_of_traces_shown_as_stacks(
     trace = StackTrace(4242, 1, "worker", 11, True, True, (frame,))
     asked: list[Any] = []
 
-    def dump(pid: int, **options: Any) -> list[StackTrace]:
+    def snapshot(pid: int, options: DumpOptions) -> Dump:
         asked.append((pid, options))
-        return [trace]
+        return Dump((trace,), pid, "python work.py", "3.13.0")
 
-    monkeypatch.setattr(commands.observe, "dump", dump)
-    result = notebook.run("%dump_remote 4242 --nonblocking").result
+    monkeypatch.setattr(commands.observe, "snapshot", snapshot)
+    result = notebook.run("%dump_remote 4242 --nonblocking -ll").result
     assert result == [trace]
-    assert asked == [(4242, {"nonblocking": True})]
+    assert asked == [(4242, DumpOptions(nonblocking=True, locals=2))]
     assert "work.py:3" in capsys.readouterr().out
     assert "<b>work" not in result._repr_html_()
 

@@ -1,0 +1,193 @@
+"""What the threads of a process do now, as text, as styled text, and as a table for a notebook.
+
+The text has the form of ``py-spy dump``: a block a thread, its leaf first. The table has a row for each stack and folds
+what is long; it is plain markup without a script, so that it is the same in an untrusted notebook. Everything from the
+target is text: escaped in markup, free of control characters, and nothing in it is read as rich's markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Final
+
+from nbspy.options import DumpOptions
+from nbspy.plain_text import call_site, printable
+from nbspy.stack_trace import Dump, Frame, LocalVariable, StackTrace
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+SourceOf = Callable[[int, Frame], str]
+"""(pid, frame) -> the line of source that the frame stands at; "" where it cannot be read."""
+
+Span = tuple[str, str]
+"""A piece of text and its rich style."""
+
+_STATUS_STYLES: Final = {"active+gil": "bold green", "active": "green", "idle": "dim"}
+_STATUS_COLORS: Final = {"active+gil": "#1a9850", "active": "#4393c3", "idle": "#888888"}
+"""Readable on a light and on a dark page."""
+_STATUS_MARKS: Final = {"active+gil": "●", "active": "◐", "idle": "○"}
+_NAMES_SHOWN: Final = 3
+_LEFT: Final = 'align="left" style="text-align: left; vertical-align: top"'
+# Of the two only one is left by the sanitisers and style sheets of notebooks, and not always the same.
+
+
+def frame_text(frame: Frame, *, full_filenames: bool = False) -> str:
+    """Return a frame as ``name (file:line)``."""
+    file = frame.filename if full_filenames else frame.short_filename or frame.filename
+    return call_site(frame.name, file, frame.line)
+
+
+def headlines(dump: Dump) -> Iterator[str]:
+    """Yield ``Process PID: command line`` and the version of its Python."""
+    command = f": {printable(dump.command_line)}" if dump.command_line else ""
+    yield f"Process {dump.pid}{command}"
+    yield f"Python v{printable(dump.python_version)}"
+
+
+def dump_text(dumps: Sequence[Dump], options: DumpOptions, source_of: SourceOf | None = None) -> str:
+    """Return the stacks as text; no newline at the end."""
+    lines = _all_lines(dumps, options, source_of)
+    return "\n".join("".join(text for text, _ in line) for line in lines)
+
+
+def dump_rich(dumps: Sequence[Dump], options: DumpOptions, source_of: SourceOf | None = None) -> Text:
+    """Return the same as styled text."""
+    from rich.text import Text
+
+    return Text("\n").join(Text.assemble(*line) for line in _all_lines(dumps, options, source_of))
+
+
+def _all_lines(dumps: Sequence[Dump], options: DumpOptions, source_of: SourceOf | None) -> Iterator[list[Span]]:
+    for position, dump in enumerate(dumps):
+        if position:
+            yield []
+        for line, style in zip(headlines(dump), ("bold", ""), strict=True):
+            yield [(line, style)]
+        for trace in dump.traces:
+            yield []
+            yield _thread_line(trace)
+            for frame in trace.frames:
+                yield from _frame_lines(trace.pid, frame, options, source_of)
+
+
+def _thread_line(trace: StackTrace) -> list[Span]:
+    name = f': "{printable(trace.thread_name)}"' if trace.thread_name else ""
+    status = (trace.status, _STATUS_STYLES[trace.status])
+    return [("Thread ", ""), (trace.format_thread_id(), "bold"), (" (", ""), status, (")", ""), (name, "")]
+
+
+def _frame_lines(pid: int, frame: Frame, options: DumpOptions, source_of: SourceOf | None) -> Iterator[list[Span]]:
+    name, text = call_site(frame.name, None, 0), frame_text(frame, full_filenames=options.full_filenames)
+    yield [("    ", ""), (name, "cyan"), (text[len(name) :], "dim")]
+    source = _source(pid, frame, source_of)
+    if source:
+        yield [("        > ", "dim"), (source, "italic")]
+    for heading, variables in _grouped(frame.locals or ()):
+        yield [(f"        {heading}:", "dim")]
+        for variable in variables:
+            yield [("            ", ""), (_shown(variable.name), "green"), (f": {_shown(variable.repr or '')}", "")]
+
+
+def _grouped(variables: Sequence[LocalVariable]) -> Iterator[tuple[str, list[LocalVariable]]]:
+    for heading, wanted in (("Arguments", True), ("Locals", False)):
+        group = [variable for variable in variables if variable.arg is wanted]
+        if group:
+            yield heading, group
+
+
+def _source(pid: int, frame: Frame, source_of: SourceOf | None) -> str:
+    return printable(source_of(pid, frame).strip()) if source_of is not None and frame.line else ""
+
+
+def _shown(text: str) -> str:
+    """Return all of ``text``: its length was bounded where it was read."""
+    return printable(text, limit=len(text) * 6 + 1)
+
+
+# The table
+
+
+def dump_html(dumps: Sequence[Dump], options: DumpOptions, source_of: SourceOf | None = None) -> str:
+    """Return a table for each process: a row for all threads that do the same, their stack folded below its leaf."""
+    return "\n".join(_process_html(dump, options, source_of) for dump in dumps)
+
+
+def _process_html(dump: Dump, options: DumpOptions, source_of: SourceOf | None) -> str:
+    process, python = map(escape, headlines(dump))
+    head = "".join(f"<th {_LEFT}>{heading}</th>" for heading in ("thread", "id", "state", "stack"))
+    rows = "\n".join(_row(group, options, source_of) for group in _same_stacks(dump.traces))
+    return f"<p><b>{process}</b><br>{python}</p>\n<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>"
+
+
+def _same_stacks(traces: Iterable[StackTrace]) -> list[list[StackTrace]]:
+    """Return the threads in groups with the same state and frames, in the order of their first ones."""
+    groups: dict[object, list[StackTrace]] = {}
+    for trace in traces:
+        stack = tuple((frame.name, frame.filename, frame.line) for frame in trace.frames)
+        groups.setdefault((trace.status, stack), []).append(trace)
+    return list(groups.values())
+
+
+def _row(group: list[StackTrace], options: DumpOptions, source_of: SourceOf | None) -> str:
+    first = group[0]
+    ids = [escape(trace.format_thread_id()) for trace in group]
+    cells = (
+        _folded([_thread_name(trace) for trace in group], "threads here"),
+        _folded(ids, "ids"),
+        _badge(first.status),
+        _stack_html(group, options, source_of),
+    )
+    return "<tr>" + "".join(f"<td {_LEFT}>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def _thread_name(trace: StackTrace) -> str:
+    return escape(printable(trace.thread_name)) if trace.thread_name else "<i>unnamed</i>"
+
+
+def _folded(items: Sequence[str], what: str) -> str:
+    """Return a few items as lines, more of them below their number."""
+    lines = "<br>".join(items)
+    if len(items) <= _NAMES_SHOWN:
+        return lines
+    return f"<details><summary><b>{len(items)}</b> {what}</summary>{lines}</details>"
+
+
+def _badge(status: str) -> str:
+    return f'<span style="color: {_STATUS_COLORS[status]}"><b>{_STATUS_MARKS[status]} {status}</b></span>'
+
+
+def _stack_html(group: list[StackTrace], options: DumpOptions, source_of: SourceOf | None) -> str:
+    frames = group[0].frames
+    if not frames:
+        return "<i>no Python frames</i>"
+    leaf = escape(frame_text(frames[0], full_filenames=options.full_filenames))
+    count = f"{len(frames)} frames" if len(frames) > 1 else "1 frame"
+    lines = [_frame_html(group, position, options, source_of) for position in range(len(frames))]
+    return f"<details><summary><code>{leaf}</code> · {count}</summary>{''.join(lines)}</details>"
+
+
+def _frame_html(group: list[StackTrace], position: int, options: DumpOptions, source_of: SourceOf | None) -> str:
+    trace, frame = group[0], group[0].frames[position]
+    text = f"<code>{escape(frame_text(frame, full_filenames=options.full_filenames))}</code>"
+    source = _source(trace.pid, frame, source_of)
+    if source:
+        text += f"<br>&emsp;<small><code>{escape(source)}</code></small>"
+    tables = [_variables_html(one, one.frames[position].locals or (), named=len(group) > 1) for one in group]
+    if not any(tables):
+        return f"<div>{text}</div>"
+    return f"<details><summary>{text}</summary>{''.join(tables)}</details>"
+
+
+def _variables_html(trace: StackTrace, variables: Sequence[LocalVariable], *, named: bool) -> str:
+    if not variables:
+        return ""
+    caption = f"<caption>{_thread_name(trace)}</caption>" if named else ""
+    rows = "".join(
+        f"<tr><td {_LEFT}><code>{escape(_shown(variable.name))}</code>{' (argument)' if variable.arg else ''}</td>"
+        f"<td {_LEFT}><code>{escape(_shown(variable.repr or ''))}</code></td></tr>"
+        for _, group in _grouped(variables)
+        for variable in group
+    )
+    return f"<table>{caption}<tbody>{rows}</tbody></table>"
