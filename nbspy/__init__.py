@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nbspy.errors import NbspyError as NbspyError
+    from nbspy.files import load as load
     from nbspy.magics import load_ipython_extension as load_ipython_extension
     from nbspy.magics import unload_ipython_extension as unload_ipython_extension
     from nbspy.model.profile import Profile as Profile
@@ -28,6 +29,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "NbspyError": "nbspy.errors",
+    "load": "nbspy.files",
     "load_ipython_extension": "nbspy.magics",
     "unload_ipython_extension": "nbspy.magics",
     "Profile": "nbspy.model.profile",

@@ -5,11 +5,29 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from nbspy import exporters
-from nbspy.errors import NbspyError
+from nbspy import exporters, importers
+from nbspy.errors import NbspyError, StreamError
 from nbspy.exporters.format import Exporter
 from nbspy.model.profile import Profile
 from nbspy.options import ContentOptions
+
+
+def load(path: str | Path) -> Profile:
+    """Return the profile in a file: a recording or page of nbspy, or another profiler's file.
+
+    The format is told from the content: see :mod:`nbspy.importers` for what can be read. Raises :class:`StreamError`
+    where it is none of them or is damaged, and :class:`NbspyError` where the file cannot be read. A recording that
+    was cut short gives what is in it.
+    """
+    try:
+        with Path(path).open("rb") as stream:
+            data = stream.read(importers.MAX_BYTES + 1)
+    except OSError as err:
+        raise NbspyError(f"cannot read {path}: {err.strerror or err}") from err
+    try:
+        return importers.read(data)
+    except StreamError as err:
+        raise StreamError(f"{path}: {err.message}", err.help) from err
 
 
 def save(profile: Profile, path: str | Path, format: str | None = None, **content: bool) -> Path:

@@ -12,13 +12,29 @@ from pathlib import PurePath
 from typing import Final
 
 from nbspy.errors import NbspyError, UsageError
+from nbspy.exporters.chrometrace import CHROMETRACE
 from nbspy.exporters.collapsed import COLLAPSED
+from nbspy.exporters.flamegraph import FLAMEGRAPH
 from nbspy.exporters.format import Exporter as Exporter
+from nbspy.exporters.gecko import GECKO
+from nbspy.exporters.html import HTML
+from nbspy.exporters.jsonl import JSONL
+from nbspy.exporters.pprof import PPROF
+from nbspy.exporters.pstats import PSTATS
 from nbspy.exporters.recording import RECORDING
+from nbspy.exporters.speedscope import SPEEDSCOPE
 
 _EXPORTERS: Final = (
     RECORDING,
     COLLAPSED,
+    FLAMEGRAPH,
+    HTML,
+    SPEEDSCOPE,
+    CHROMETRACE,
+    GECKO,
+    PPROF,
+    PSTATS,
+    JSONL,
 )
 _ALIASES: Final = {"raw": "collapsed"}
 """Names that users of other profilers know a format by."""

@@ -157,11 +157,11 @@ class _Thread:
 
         for i, one in enumerate(self._of.intervals):
             row = self._stack(one.node, category(one.state))
-            add(row, one.start_ns, max(1, one.count - 1))
+            add(row, one.start_ns, max(1, one.samples - 1))
             running_ns, length_ns = 0, one.end_ns - one.start_ns
-            last_ns = length_ns * (one.count - 1) // one.count
+            last_ns = length_ns * (one.samples - 1) // one.samples
             active = _is_active(one)
-            if one.count > 1:
+            if one.samples > 1:
                 running_ns = last_ns if active else 0
                 add(row, one.start_ns + last_ns, 1)
             running_ns = length_ns - last_ns if active else 0

@@ -98,7 +98,7 @@ def _sampled(profile: Profile, of: ThreadIntervals, frames: _Frames) -> tuple[di
             stacks[one.node] = [frames.id_of(frame) for frame in stack_of(profile.tables.nodes, one.node)]
         samples.append(stacks[one.node])
         weights.append(one.end_ns - one.start_ns)
-        counts.append(one.count)
+        counts.append(one.samples)
         states.append(one.state)
         end_ns = one.end_ns
     name = thread.shown_name if len(profile.processes) < 2 else f"{thread.shown_name} (pid {thread.process.pid})"

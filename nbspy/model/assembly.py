@@ -37,7 +37,7 @@ class Assembler:
         """Return the process, the same for the same pid and command line."""
         known = self._processes.get((pid, command_line))
         if known is None:
-            known = ProcessInfo(len(self._processes), pid, parent_pid, command_line)
+            known = ProcessInfo(len(self._processes), pid, parent_pid, _encodable(command_line))
             self._processes[pid, command_line] = known
         return known
 
@@ -45,7 +45,7 @@ class Assembler:
         self, process: ProcessInfo, name: str, *, os_thread_id: int | None, thread_id: int = 0, interpreter: int = 0
     ) -> int:
         """Add a thread, and return its id."""
-        thread = ThreadInfo(len(self._threads), process, os_thread_id, thread_id, name, interpreter)
+        thread = ThreadInfo(len(self._threads), process, os_thread_id, thread_id, _encodable(name), interpreter)
         self._threads.append(thread)
         return thread.id
 
@@ -54,7 +54,7 @@ class Assembler:
         known = self._strings.get(text)
         if known is None:
             known = self._strings[text] = len(self._tables.strings)
-            self._tables.strings.append(text)
+            self._tables.strings.append(_encodable(text))
         return known
 
     def frame(
@@ -143,6 +143,11 @@ class Assembler:
         )
 
 
+def _encodable(text: str) -> str:
+    """Return ``text`` without lone surrogates, which a stream cannot hold."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
 def _columns(frames: FrameColumns) -> tuple[array[int], ...]:
     return (
         frames.name,
@@ -165,7 +170,7 @@ def foreign_hello(
         format=wire.FORMAT_VERSION,
         nbspy_version="",
         pid=pid,
-        command_line=command_line,
+        command_line=_encodable(command_line),
         python_version="",
         free_threaded=False,
         interval_ns=interval_ns,

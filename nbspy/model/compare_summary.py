@@ -6,7 +6,7 @@ from html import escape
 from typing import Final
 
 from nbspy.model.compare import CLEAR, Comparison, FunctionChange
-from nbspy.model.summary import headline
+from nbspy.model.summary import headline, place
 from nbspy.model.thread_changes import ThreadShares
 from nbspy.table import Column, Table
 
@@ -37,7 +37,7 @@ def functions_table(comparison: Comparison, n: int = SHOWN_FUNCTIONS) -> Table:
             _change(one.self_change, one.self_noise, one.self_is_clear),
             _change(one.total_change, one.total_noise, one.total_is_clear),
             one.name,
-            f"{one.short_file}:{one.line}",
+            place(one.short_file, one.line),
         )
         for one in shown[:n]
     ]

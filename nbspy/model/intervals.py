@@ -24,7 +24,7 @@ class Interval(NamedTuple):
     end_ns: int
     node: int
     state: int
-    count: int
+    samples: int
     weight_us: int
 
 

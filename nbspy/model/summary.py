@@ -79,7 +79,7 @@ def functions_table(profile: Profile, n: int = SHOWN_FUNCTIONS) -> Table:
     if not active.thread_sample_count:
         active, title = profile, "Functions by own time (no thread was active)"
     rows = [
-        (_percent(f.self_share), _percent(f.total_share), _seconds(f.self_ns), f.name, f"{f.short_file}:{f.line}")
+        (_percent(f.self_share), _percent(f.total_share), _seconds(f.self_ns), f.name, place(f.short_file, f.line))
         for f in active.top(n)
         if f.self_samples
     ]
@@ -107,6 +107,11 @@ def summary_html(profile: Profile, functions: int = SHOWN_FUNCTIONS) -> str:
     """Return the whole summary as plain markup: paragraphs and tables, everything escaped."""
     lines = "".join(f"<p>{escape(line)}</p>\n" for line in (headline(profile), *notices(profile)))
     return lines + "\n".join(table.html() for table in tables(profile, functions))
+
+
+def place(file: str, line: int) -> str:
+    """Return ``file:line``, without the line where it is unknown."""
+    return f"{file}:{line}" if line else file
 
 
 def _percent(share: float) -> str:

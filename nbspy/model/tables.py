@@ -124,8 +124,10 @@ class ThreadInfo:
 
     @property
     def shown_id(self) -> str:
-        """The OS thread id in decimal where it is known, else the Python thread id in hex."""
-        return str(self.os_thread_id) if self.os_thread_id is not None else f"{self.thread_id:#X}"
+        """The OS thread id in decimal where it is known, else the Python thread id in hex, else a dash."""
+        if self.os_thread_id is not None:
+            return str(self.os_thread_id)
+        return f"{self.thread_id:#X}" if self.thread_id else "-"
 
     @property
     def shown_name(self) -> str:
