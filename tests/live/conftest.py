@@ -18,12 +18,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give ``interpreter`` every supported CPython of this machine; a test without any is skipped by name."""
+    """Give ``interpreter`` every supported CPython of this machine; a test without any is skipped by name.
+
+    The mark ``oldest(major, minor)`` leaves out those that lack what the test is about.
+    """
     if "interpreter" not in metafunc.fixturenames:
         return
-    found = find_interpreters() if sys.platform == "linux" else []
+    mark = metafunc.definition.get_closest_marker("oldest")
+    oldest = (2, 7) if mark is None else mark.args
+    found = find_interpreters(oldest=oldest) if sys.platform == "linux" else []
     if not found:
-        reason = "no CPython 3.11-3.15 found on PATH, under pyenv or in NBSPY_TEST_PYTHONS"
+        reason = f"no CPython from {oldest[0]}.{oldest[1]} found on PATH, under pyenv or in NBSPY_TEST_PYTHONS"
         metafunc.parametrize("interpreter", [pytest.param(None, marks=pytest.mark.skip(reason=reason))])
         return
     metafunc.parametrize("interpreter", found, ids=[interpreter.id for interpreter in found], scope="session")

@@ -58,20 +58,25 @@ class Interpreter:
         return finished.stdout
 
 
-def find_interpreters(oldest: tuple[int, int] = (3, 11), newest: tuple[int, int] = (3, 15)) -> list[Interpreter]:
-    """Return the CPythons of this machine from version ``oldest`` to ``newest``, by version and then path."""
-    return [interpreter for interpreter in _all_interpreters() if oldest <= interpreter.version[:2] <= newest]
+def find_interpreters(oldest: tuple[int, int] = (2, 7), newest: tuple[int, int] = (3, 15)) -> list[Interpreter]:
+    """Return the CPythons of this machine from version ``oldest`` to ``newest``, by version and then path.
+
+    3.0 to 3.5 are not read, and not among them.
+    """
+    found = (interpreter for interpreter in _all_interpreters() if oldest <= interpreter.version[:2] <= newest)
+    return [interpreter for interpreter in found if not (3, 0) <= interpreter.version[:2] <= (3, 5)]
 
 
 @functools.cache
 def _all_interpreters() -> tuple[Interpreter, ...]:
-    seen: set[str] = set()
+    seen: set[tuple[int, int]] = set()
     found: dict[str, Interpreter] = {}
     for candidate in _candidates():
-        real = os.path.realpath(candidate)
-        if real in seen:
+        # python3.13 and python3.13t may be links to one file.
+        status = os.stat(candidate)
+        if (status.st_dev, status.st_ino) in seen:
             continue
-        seen.add(real)
+        seen.add((status.st_dev, status.st_ino))
         interpreter = _probe(candidate)
         if interpreter is not None:
             found.setdefault(interpreter.path, interpreter)

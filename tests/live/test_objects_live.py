@@ -14,6 +14,8 @@ from nbspy.target.memory import RemoteMemory
 
 from .interpreters import Interpreter, Target, start_target
 
+pytestmark = pytest.mark.oldest(3, 11)
+
 
 @contextmanager
 def opened(

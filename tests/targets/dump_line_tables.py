@@ -1,18 +1,33 @@
 """Print, for every code object of the standard library, its line table and what Python itself reads from it.
 
-One JSON line per module: [file, [[name, first line, table in hex, digest of co_positions, digest of co_lines], ...]].
-Takes 3.11 and later. Modules are loaded from their .pyc where there is one, which takes a tenth of compiling them.
+One JSON line per module: [file, [[name, first line, table in hex, length of the code, digest of the line of every
+instruction, digest of co_positions or null], ...]]. Modules are loaded from their .pyc where there is one, which takes
+a tenth of compiling them. For 2.7 and later.
 """
 
+import binascii
+import dis
 import hashlib
-import importlib.util
 import json
 import marshal
 import os
 import sys
 import types
 
+if sys.version_info >= (3, 4):
+    from importlib.util import MAGIC_NUMBER, cache_from_source
+else:
+    import imp
+
+    MAGIC_NUMBER = imp.get_magic()
+
+    def cache_from_source(path):
+        return path + "c"
+
+
 LEFT_OUT = {"test", "tests", "idlelib", "lib2to3", "site-packages", "dist-packages", "turtledemo", "__pycache__"}
+UNIT = 2 if sys.version_info >= (3, 6) else 1
+PYC_HEADER = 16 if sys.version_info >= (3, 7) else 12 if sys.version_info >= (3, 3) else 8
 
 
 def source_files(library):
@@ -27,11 +42,11 @@ def source_files(library):
 
 def load(path):
     try:
-        with open(importlib.util.cache_from_source(path), "rb") as file:
+        with open(cache_from_source(path), "rb") as file:
             data = file.read()
-        if data[:4] == importlib.util.MAGIC_NUMBER:
-            return marshal.loads(data[16:])
-    except OSError:
+        if data[:4] == MAGIC_NUMBER:
+            return marshal.loads(data[PYC_HEADER:])
+    except (OSError, IOError):  # two kinds in 2.7
         pass
     with open(path, "rb") as file:
         source = file.read()
@@ -54,21 +69,28 @@ def digest(values):
 
 
 def line_of_each_unit(code):
-    return [line for start, end, line in code.co_lines() for _ in range(start, end, 2)]
+    """By co_lines (3.10+), else by the function that dis has for it; 0 for none."""
+    if hasattr(code, "co_lines"):
+        return [line or 0 for start, end, line in code.co_lines() for _ in range(start, end, UNIT)]
+    starts = list(dis.findlinestarts(code))
+    ends = [start for start, _ in starts[1:]] + [len(code.co_code)]
+    return [line for (start, line), end in zip(starts, ends) for _ in range(start, end, UNIT)]
+
+
+def row(code):
+    table = code.co_linetable if hasattr(code, "co_linetable") else code.co_lnotab
+    return [
+        getattr(code, "co_qualname", code.co_name),
+        code.co_firstlineno,
+        binascii.hexlify(table).decode(),
+        len(code.co_code),
+        digest(line_of_each_unit(code)),
+        digest(list(code.co_positions())) if hasattr(code, "co_positions") else None,
+    ]
 
 
 for path in source_files(os.path.dirname(os.__file__)):
     module = load(path)
     if module is not None:
-        rows = [
-            [
-                code.co_qualname,
-                code.co_firstlineno,
-                code.co_linetable.hex(),
-                digest(list(code.co_positions())),
-                digest(line_of_each_unit(code)),
-            ]
-            for code in code_objects(module)
-        ]
-        print(json.dumps([path, rows]))
+        print(json.dumps([path, [row(code) for code in code_objects(module)]]))
 sys.stdout.flush()
