@@ -111,6 +111,7 @@ LAYOUT_FIELDS: dict[str, dict[str, Names]] = {
         "list_items": ("PyListObject.ob_item",),
         "dict_table": ("PyDictObject.ma_table",),
         "dict_mask": ("PyDictObject.ma_mask",),
+        "dict_used": ("PyDictObject.ma_used",),
         "dict_keys": ("PyDictObject.ma_keys",),
         "dict_values": ("PyDictObject.ma_values",),
         "dict_values_items": ("_dictvalues.values",),
@@ -162,6 +163,8 @@ LINE_FORMAT: dict[tuple[int, int], rows.LineFormat] = {
 KIND = "PyASCIIObject.state.kind"
 ACTIVE = "PyThreadState._status.active"
 WIDE_UNICODE = 4
+BEFORE_VALUES = {"dict_values_used": -2, "dict_values_order": -3}
+"""3.11, 3.12: what the bytes right before the values mean (``_PyDictValues_AddToInsertionOrder``)."""
 """Of a 2.7 that was not built for two bytes, which its symbols tell."""
 OWN_GILS = (3, 12)
 """Since this version an interpreter has, or shares, a GIL of its own."""
@@ -252,10 +255,13 @@ def _object_constants(structs: Structs, version: tuple[int, int], fields: dict[s
         "unicode_kind_shift": structs.bit_offset(KIND) or 0,
         "managed_dict_offset": None,
         "instance_values": None,
+        "dict_values_used": None,
+        "dict_values_order": None,
     }
     if fields["unicode_pointer"] is not None:
         found |= dict.fromkeys(("unicode_state", "unicode_ascii_data", "unicode_compact_data"), 0)
     if structs.offset(("_dictvalues.values",)) is not None:
+        found |= {"dict_values_used": 1} if fields["dict_values_valid"] else BEFORE_VALUES
         found |= {"managed_dict_offset": -3 * WORD_BYTES, "instance_values": _instance_values(structs, version)}
     return found
 

@@ -208,12 +208,19 @@ class ObjectLayout:
     """2.7: ``ma_table``, slots of hash, key and value."""
     dict_mask: int | None
     """2.7: the number of slots less one."""
+    dict_used: int
+    """How many items there are."""
     dict_keys: int | None
     """3.3+."""
     dict_values: int | None
     """3.3+: of a split dict."""
     dict_values_items: int
     """Where the pointers begin in what ``dict_values`` points to: at its start, or behind its header (3.13+)."""
+    dict_values_used: int | None
+    """3.11+: the byte of ``PyDictValues`` that counts the values that are set."""
+    dict_values_order: int | None
+    """3.11, 3.12: the byte that holds which value was set first, the next ones before it. Later they follow the
+    pointers, whose number is the first byte; before 3.11 values are set in the order of their keys."""
     dict_values_valid: int | None
     """3.13+: the byte of ``PyDictValues`` that is 0 once inline values have moved into a dict of their own."""
     keys_size: int | None

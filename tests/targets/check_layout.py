@@ -332,6 +332,7 @@ def check_dict():
     entries = keys + offset("objects.keys_indices") + 8
     check("objects.keys_indices", [id(key), id(value)], [word(entries), word(entries + 8)])
     RESULTS["objects.dict_keys"] = RESULTS["objects.keys_indices"]
+    check("objects.dict_used", 1, word(at(table, "dict_used")))
     instance = Holder()
     attributes = instance.__dict__
     values = word(at(attributes, "dict_values"))
@@ -353,6 +354,12 @@ def check_instance_values():
     }
     values = places[kind]()
     check("objects.instance_values", id(instance.second), word(values + offset("objects.dict_values_items") + 8))
+    del instance.first
+    instance.first = "set last"
+    check("objects.dict_values_used", 2, number(values + offset("objects.dict_values_used"), 1))
+    order = offset("objects.dict_values_order")
+    if order is not None:
+        check("objects.dict_values_order", [1, 0], [number(values + order - place, 1) for place in range(2)])
     if offset("objects.dict_values_valid") is not None:
         valid = [number(values + offset("objects.dict_values_valid"), 1)]
         for i in range(200):

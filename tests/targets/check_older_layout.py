@@ -242,6 +242,7 @@ def check_numbers_and_strings():
 def check_dict_table():
     key, value = "a key", object()
     table = {key: value}
+    check("objects.dict_used", 1, word(at(table, "dict_used")))
     check("objects.dict_mask", 7, word(at(table, "dict_mask")))
     slots = word(at(table, "dict_table"))
     found = [[word(slots + 24 * slot + 8), word(slots + 24 * slot + 16)] for slot in range(8)]
@@ -259,6 +260,7 @@ def check_dict():
     found = [word(entries + 8 * number) for number in range(3)]
     check("objects.keys_indices", [hash(key) & (1 << 64) - 1, id(key), id(value)], found)
     RESULTS["objects.dict_keys"] = RESULTS["objects.keys_indices"]
+    check("objects.dict_used", 1, word(at(table, "dict_used")))
     instance = Plain()
     attributes = instance.__dict__
     values = word(at(attributes, "dict_values"))
