@@ -37,3 +37,11 @@ def allow_tracer(pid: int) -> None:
         from nbspy.target.linux import allow_tracer as allow
 
         allow(pid)
+
+
+def allow_any_tracer() -> None:
+    """Let any process of the same user read and trace this one, where the system wants to be told."""
+    if sys.platform == "linux":
+        from nbspy.target.linux import allow_any_tracer as allow
+
+        allow()

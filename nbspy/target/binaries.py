@@ -6,11 +6,15 @@ root; what they contain is untrusted, and every parse error is "not there".
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 _PAGE = 4096
 _MAX_SYMBOLS = 2_000_000
+_SYMBOL64 = struct.Struct("<IBBHQQ")
+_SYMBOL32 = struct.Struct("<IIIBBH")
+_UNDEFINED = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +30,8 @@ class BinaryFacts:
 def inspect_elf(file: BinaryIO, sections: tuple[str, ...], symbols: tuple[str, ...]) -> BinaryFacts | None:
     """Return the addresses of those ``sections`` and ``symbols`` that the ELF ``file`` has; None for no ELF.
 
-    Symbols are looked up by hash in ``.dynsym``. ``.symtab`` has no hash and takes up to half a second to search: it
-    is the last resort, where nothing else was found.
+    Symbols are looked up by hash in ``.dynsym``. ``.symtab`` has no hash: it is the last resort, where nothing else was
+    found.
     """
     from elftools.common.exceptions import ELFError, ELFParseError
     from elftools.elf.elffile import ELFFile
@@ -58,16 +62,39 @@ def _hashed_symbols(elf: Any, names: tuple[str, ...]) -> dict[str, int]:
     return {name: int(symbol["st_value"]) for name, symbol in found.items() if _is_defined(symbol)}
 
 
+def list_symbols(file: BinaryIO, names: tuple[str, ...]) -> dict[str, int]:
+    """Return the addresses, as linked, of those ``names`` that the ``.symtab`` of an ELF file has: also static ones."""
+    from elftools.common.exceptions import ELFError, ELFParseError
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        return _listed_symbols(ELFFile(file), names)
+    except (ELFError, ELFParseError, ValueError, KeyError, AttributeError, UnicodeDecodeError, OverflowError):
+        return {}
+
+
 def _listed_symbols(elf: Any, names: tuple[str, ...]) -> dict[str, int]:
+    """Search the table by the places of the names in its strings: parsing each symbol takes half a second."""
     table = elf.get_section_by_name(".symtab")
     if table is None or table.num_symbols() > _MAX_SYMBOLS:
         return {}
-    wanted = set(names)
-    return {
-        symbol.name: int(symbol["st_value"])
-        for symbol in table.iter_symbols()
-        if symbol.name in wanted and _is_defined(symbol)
-    }
+    strings = table.stringtable.data()
+    wanted: dict[int, str] = {}
+    for name in names:
+        text = name.encode() + b"\0"
+        position = strings.find(text)
+        while position >= 0:
+            # Not only where a name begins: linkers let one name be the end of another.
+            wanted[position] = name
+            position = strings.find(text, position + 1)
+    # (name, info, other, section, value, size) or (name, value, size, info, other, section)
+    entries, section, value = (_SYMBOL64, 3, 4) if elf.elfclass == 64 else (_SYMBOL32, 5, 1)
+    data = table.data()
+    found: dict[str, int] = {}
+    for row in entries.iter_unpack(data[: len(data) // entries.size * entries.size]):
+        if row[0] in wanted and row[section] != _UNDEFINED:
+            found.setdefault(wanted[row[0]], row[value])
+    return found
 
 
 def _is_defined(symbol: Any) -> bool:

@@ -15,21 +15,42 @@ from typing import BinaryIO
 
 from nbspy.errors import PermissionRefused, ProcessNotFound, TargetEnded
 from nbspy.target import permissions
-from nbspy.target.linux_memory import LinuxMemory
+from nbspy.target.linux_memory import FileMemory, open_memory
 from nbspy.target.linux_ptrace import LinuxThreadStopper
 from nbspy.target.memory import RemoteMemory
 from nbspy.target.process import Activity, Mapping
 
 _MAPS_LINE = re.compile(rb"([0-9a-f]+)-([0-9a-f]+) (\S{4}) ([0-9a-f]+) \S+ \d+ *(.*)")
 _PR_SET_PTRACER = 0x59616D61
+_PR_SET_PTRACER_ANY = ctypes.c_ulong(-1)
 _MAX_MAPPINGS = 200_000
 _FUTEX = {"x86_64": b"202 ", "aarch64": b"98 "}.get(os.uname().machine, b"")
 """How a line of ``/proc/PID/task/TID/syscall`` begins for a thread in futex(2)."""
 
 
+_permitted_to_all = False
+"""Whether this process called :func:`allow_any_tracer`: the kernel keeps one permission, a narrower one replaces it."""
+
+
 def allow_tracer(pid: int) -> None:
     """Let ``pid`` trace this process under Yama's scope 1; a kernel without Yama needs and says nothing."""
-    ctypes.CDLL(None).prctl(_PR_SET_PTRACER, ctypes.c_ulong(pid), 0, 0, 0)
+    if not _permitted_to_all:
+        ctypes.CDLL(None).prctl(_PR_SET_PTRACER, ctypes.c_ulong(pid), 0, 0, 0)
+
+
+def allow_any_tracer() -> None:
+    """Let every process of this user trace this one under Yama's scope 1, until it ends; a child is not included."""
+    global _permitted_to_all
+    _permitted_to_all = True
+    ctypes.CDLL(None).prctl(_PR_SET_PTRACER, _PR_SET_PTRACER_ANY, 0, 0, 0)
+
+
+def _forget_permission() -> None:
+    global _permitted_to_all
+    _permitted_to_all = False
+
+
+os.register_at_fork(after_in_child=_forget_permission)  # what is permitted is the parent's
 
 
 def parse_mapping(line: bytes) -> Mapping | None:
@@ -70,7 +91,7 @@ class LinuxTarget:
         self._host_ids: dict[int, int] = {}
         try:
             self._refuse_thread_id()
-            self.memory: RemoteMemory = LinuxMemory(pid)
+            self.memory: RemoteMemory = open_memory(pid, self._folder)
         except BaseException:
             os.close(self._folder)
             raise
@@ -87,6 +108,8 @@ class LinuxTarget:
             )
 
     def close(self) -> None:
+        if isinstance(self.memory, FileMemory):
+            self.memory.close()
         for descriptor in self._activity_files.values():
             os.close(descriptor)
         self._activity_files.clear()

@@ -1,4 +1,4 @@
-"""``RemoteMemory`` on Linux: ``process_vm_readv(2)``.
+"""``RemoteMemory`` on Linux: ``process_vm_readv(2)``, and ``/proc/PID/mem`` on kernels that do not have it.
 
 Hot path: :meth:`LinuxPreparedRead.read` runs on every sample. Its iovec arrays are built once, so that a read costs one
 foreign call (about 1 us) and the kernel's copy, whatever the number of ranges.
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import os
 from collections.abc import Sequence
 
-from nbspy.errors import MemoryFault, TargetEnded, UnsupportedPlatform
+from nbspy.errors import MemoryFault, NbspyError, TargetEnded, UnsupportedPlatform
 from nbspy.target import permissions
 
 IOV_MAX = 1024
@@ -126,3 +127,85 @@ class LinuxMemory:
                 raise MemoryFault(address, size)
             done -= size
         raise MemoryFault(0, 0)
+
+
+class FilePreparedRead:
+    """The same through ``/proc/PID/mem``: a call a range."""
+
+    def __init__(self, memory: FileMemory, ranges: Sequence[tuple[int, int]]) -> None:
+        self._memory = memory
+        self._ranges = tuple(ranges)
+        self.buffer = bytearray(sum(size for _, size in self._ranges))
+
+    def read(self) -> None:
+        view = memoryview(self.buffer)
+        start = 0
+        for address, size in self._ranges:
+            self._memory.read_into(view[start : start + size], address)
+            start += size
+
+
+class FileMemory:
+    """Reads another process through ``/proc/PID/mem``: where the kernel, or a sandbox, has no process_vm_readv.
+
+    A copy of several ranges takes several calls here, so that less of it is of one instant; what decides whether it is
+    believed is the same. Whether reading is permitted is asked once, when the file is opened.
+    """
+
+    def __init__(self, pid: int, folder: int) -> None:
+        """``folder``: the open folder ``/proc/PID``. Raises PermissionRefused, TargetEnded."""
+        self.pid = pid
+        try:
+            self._file = os.open("mem", os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
+        except PermissionError:
+            raise permissions.refusal(pid) from None
+        except OSError:
+            raise self._ended() from None
+
+    def _ended(self) -> NbspyError:
+        return TargetEnded(f"process {self.pid} has ended, or became another program")
+
+    def close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def read(self, address: int, size: int) -> bytes:
+        if size < 0:
+            raise MemoryFault(address, size)
+        buffer = bytearray(size)
+        self.read_into(memoryview(buffer), address)
+        return bytes(buffer)
+
+    def read_many(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        return [self.read(address, size) for address, size in ranges]
+
+    def prepare(self, ranges: Sequence[tuple[int, int]]) -> FilePreparedRead:
+        return FilePreparedRead(self, ranges)
+
+    def read_into(self, view: memoryview, address: int) -> None:
+        """Fill ``view`` from ``address``; raises MemoryFault, TargetEnded."""
+        done = 0
+        while done < len(view):
+            try:
+                got = os.preadv(self._file, [view[done:]], address + done)
+            except (OSError, OverflowError):  # EIO: nothing is mapped; no offset is negative or above 2**63
+                raise MemoryFault(address, len(view)) from None
+            if got == 0:  # the address space that was opened is no more
+                raise self._ended()
+            done += got
+
+
+def open_memory(pid: int, folder: int) -> LinuxMemory | FileMemory:
+    """Return the way in which this kernel lets process ``pid`` be read; ``folder`` is the open ``/proc/PID``.
+
+    A filter that refuses the call, rather than saying that there is none, is not gone around.
+    """
+    try:
+        memory = LinuxMemory(pid)
+    except UnsupportedPlatform:
+        return FileMemory(pid, folder)
+    # No ranges at all: answered with 0 before anything is checked, wherever the call exists.
+    if memory.readv(pid, None, 0, None, 0, 0) < 0 and ctypes.get_errno() == errno.ENOSYS:
+        return FileMemory(pid, folder)
+    return memory

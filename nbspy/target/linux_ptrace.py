@@ -15,6 +15,8 @@ import os
 import signal
 import time
 
+from nbspy.plain_text import printable
+from nbspy.target.permissions.proc import Proc
 from nbspy.target.process import StopOutcome
 
 _SEIZE = 0x4206
@@ -23,6 +25,8 @@ _DETACH = 17
 _WALL = 0x40000000
 _NO_HANG = os.WNOHANG | _WALL
 _EVENT_STOP = 128
+_SHOWN = 80
+"""Characters of a debugger's command line that are told."""
 
 STOP_BUDGET_NS = 5_000_000
 """How long a thread may take to stop; an ordinary one takes 10 to 100 us."""
@@ -51,7 +55,7 @@ class LinuxThreadStopper:
         """Threads that were asked to stop and have not yet done so."""
         self._refusal = ""
         # The wait below listens for SIGCHLD; as a blocked signal it is kept until it is asked for.
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
 
     def stop(self, thread: int) -> StopOutcome:
         if self._late:
@@ -75,6 +79,9 @@ class LinuxThreadStopper:
         deadline = time.monotonic_ns() + STOP_BUDGET_NS
         while self._late and time.monotonic_ns() < deadline:
             self._release_late()
+        # A kernel that dumped another process goes on to start children, and they inherit what is blocked.
+        if signal.SIGCHLD not in self._mask:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
 
     def _seize_failed(self, thread: int) -> StopOutcome:
         code = ctypes.get_errno()
@@ -83,9 +90,11 @@ class LinuxThreadStopper:
         tracer = _tracer_of(self._pid, thread)
         if tracer == 0 and _is_ending(self._pid, thread):
             return StopOutcome.GONE
-        self._refusal = (
-            f"process {tracer} already traces it" if tracer else f"the system refused it ({os.strerror(code)})"
-        )
+        if tracer:
+            command = printable(Proc().command_line(tracer), _SHOWN)
+            self._refusal = f"process {tracer} ({command}) already traces it"
+        else:
+            self._refusal = f"the system refused it ({os.strerror(code)})"
         return StopOutcome.REFUSED
 
     def _wait(self, thread: int) -> StopOutcome:

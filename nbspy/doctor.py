@@ -1,0 +1,98 @@
+"""The doctor: may nbspy read this process, and if not, why, what helps, and who must do it.
+
+A child process is asked, because a child process is what samples: it is where permissions are missing, and where a
+seccomp filter may kill whoever makes the wrong call.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from typing import Final
+
+from nbspy.errors import NbspyError, SamplerFailed, error_from_kind
+from nbspy.options import check_pid
+from nbspy.sampler_process import let_trace, module_command, module_environment
+from nbspy.target import allow_any_tracer, permissions
+from nbspy.target.permissions import Check, Diagnosis, Who
+
+TIMEOUT_S: Final = 30.0
+
+
+def allow() -> None:
+    """Let this process be profiled by any process of the same user, until it ends.
+
+    Linux with ``kernel.yama.ptrace_scope`` 1 (Ubuntu's default) lets only ancestors read a process, unless it says
+    otherwise: a service that wants to be profiled calls this once, at its start and again in each worker it forks.
+    Elsewhere nothing needs to be said, and nothing happens.
+    """
+    allow_any_tracer()
+
+
+def diagnose(pid: int | None = None) -> Diagnosis:
+    """Say whether process ``pid`` (default: this one) can be sampled from here; else the one cause and its cure.
+
+    Its main thread is stopped once, for microseconds, as sampling does. Raises :class:`UsageError` for what is no pid,
+    :class:`SamplerFailed` where no child can be started, and :class:`UnsupportedPlatform`.
+    """
+    own = pid is None or pid == os.getpid()
+    target = os.getpid() if pid is None else check_pid(pid)
+    try:
+        child = subprocess.Popen(
+            module_command("nbspy.doctor", str(target)),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            env=module_environment(),
+        )
+    except OSError as err:
+        raise SamplerFailed(f"a process to look with cannot be started: {err}") from err
+    with child:
+        try:
+            if own:
+                let_trace(child.pid)
+            output, complaint = child.communicate(b"go\n", timeout=TIMEOUT_S)
+        except BaseException as err:
+            child.kill()
+            if isinstance(err, subprocess.TimeoutExpired):
+                raise SamplerFailed(f"there was no diagnosis within {TIMEOUT_S:g} s") from err
+            raise
+    if child.returncode == -signal.SIGSYS:
+        return _killed(target)
+    return _parse_answer(output, complaint)
+
+
+def _killed(pid: int) -> Diagnosis:
+    error = permissions.killed_by_filter()
+    checks = (Check("seccomp", "a filter killed the process that looked", False),)
+    return Diagnosis(pid, f"process {pid} cannot be read", error.message, error.help, Who.AUTHOR.value, checks)
+
+
+def _parse_answer(output: bytes, complaint: bytes) -> Diagnosis:
+    try:
+        answer = json.loads(output)
+        if isinstance(answer, dict) and "error" in answer:
+            raise error_from_kind(*map(str, answer["error"]))
+        return permissions.from_json(answer)
+    except (ValueError, TypeError) as err:
+        raise SamplerFailed("the process that looks failed", complaint[-2000:].decode(errors="replace")) from err
+
+
+def _answer_parent(pid: int) -> int:
+    """The child's side: wait for the line that says that reading is permitted, then write the diagnosis as JSON."""
+    sys.stdin.buffer.readline()
+    answer: object
+    try:
+        answer = permissions.diagnose(pid, stop=True).to_json()
+    except NbspyError as err:
+        answer = {"error": [err.kind, err.message, err.help]}
+    sys.stdout.write(json.dumps(answer))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_answer_parent(int(sys.argv[1])))
