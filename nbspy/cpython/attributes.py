@@ -100,9 +100,11 @@ def _place(memory: RemoteMemory, layout: Layout, address: int) -> _Place:
     fields = layout.objects
     kind = type_address(memory, layout, address)
     flags = read_word(memory, kind + fields.type_flags)
-    if flags & TypeFlag.MANAGED_DICT:
-        dictionary, values = _managed(memory, layout, address, kind, flags)
-        return _Place(dictionary, values, read_word(memory, kind + fields.heap_type_cached_keys) if values else 0)
+    if fields.managed_dict_offset is not None and flags & TypeFlag.MANAGED_DICT:
+        dictionary, values = _managed(memory, layout, address, fields.managed_dict_offset, kind, flags)
+        if not values or fields.heap_type_cached_keys is None:
+            return _Place(dictionary)
+        return _Place(dictionary, values, read_word(memory, kind + fields.heap_type_cached_keys))
     offset = read_signed(memory, kind + fields.type_dictoffset)
     if offset < 0:
         # Behind the items of a variable-sized object, of which an int's sign is no part.
@@ -112,16 +114,16 @@ def _place(memory: RemoteMemory, layout: Layout, address: int) -> _Place:
     return _Place(read_word(memory, address + offset)) if offset > 0 else _Place()
 
 
-def _managed(memory: RemoteMemory, layout: Layout, address: int, kind: int, flags: int) -> tuple[int, int]:
+def _managed(memory: RemoteMemory, layout: Layout, address: int, offset: int, kind: int, flags: int) -> tuple[int, int]:
     """Return the addresses of the instance's dict and of its values; one of them, or both, are 0."""
     fields = layout.objects
-    dictionary = read_word(memory, address + fields.managed_dict_offset)
+    dictionary = read_word(memory, address + offset)
     if fields.instance_values is InstanceValues.TAGGED_DICT:
         return (0, dictionary + 1) if dictionary & 1 else (dictionary, 0)
     if dictionary:
         return dictionary, 0
     if fields.instance_values is InstanceValues.POINTER_BEFORE_DICT:
-        return 0, read_word(memory, address + fields.managed_dict_offset - WORD_BYTES)
+        return 0, read_word(memory, address + offset - WORD_BYTES)
     if not flags & TypeFlag.INLINE_VALUES:
         return 0, 0
     values = address + read_word(memory, kind + fields.type_basicsize)

@@ -13,7 +13,7 @@ import struct
 from typing import Final
 
 from nbspy.cpython.layout import Layout
-from nbspy.cpython.strings import StringExtent, string_extent
+from nbspy.cpython.strings import StringExtent, string_extent, string_header_size
 from nbspy.errors import CorruptTarget
 from nbspy.target.memory import RemoteMemory
 
@@ -42,6 +42,8 @@ class TypeFlag(enum.IntFlag):
     """3.11+."""
     HEAP_TYPE = 1 << 9
     READY = 1 << 12
+    INT_SUBCLASS = 1 << 23
+    """2.7."""
     LONG_SUBCLASS = 1 << 24
     LIST_SUBCLASS = 1 << 25
     TUPLE_SUBCLASS = 1 << 26
@@ -54,6 +56,11 @@ class TypeFlag(enum.IntFlag):
 def type_address(memory: RemoteMemory, layout: Layout, address: int) -> int:
     """Return the address of the type of the object at ``address``."""
     return read_word(memory, address + layout.objects.ob_type)
+
+
+def type_flags(memory: RemoteMemory, layout: Layout, address: int) -> int:
+    """Return ``tp_flags`` of the object's type."""
+    return read_word(memory, type_address(memory, layout, address) + layout.objects.type_flags)
 
 
 def type_name(memory: RemoteMemory, layout: Layout, address: int) -> str:
@@ -78,12 +85,16 @@ def read_str(memory: RemoteMemory, layout: Layout, address: int, max_chars: int 
 
 
 def find_str(memory: RemoteMemory, layout: Layout, address: int, max_chars: int) -> StringExtent:
-    """Return where the first ``max_chars`` characters of a str lie."""
-    expect_type(memory, layout, address, TypeFlag.UNICODE_SUBCLASS, "a str")
+    """Return where the first ``max_chars`` characters of a str lie; in 2.7 also of a ``unicode``."""
     fields = layout.objects
-    header = memory.read(address, fields.unicode_ascii_data)
+    flags = type_flags(memory, layout, address)
+    if not flags & (TypeFlag.UNICODE_SUBCLASS | (TypeFlag.BYTES_SUBCLASS if fields.text_is_bytes else 0)):
+        raise CorruptTarget("what should be a str is none")
+    if fields.unicode_pointer is not None and flags & TypeFlag.UNICODE_SUBCLASS:
+        return _find_unicode(memory, layout, address, max_chars)
+    header = memory.read(address, string_header_size(layout))
     state = int.from_bytes(header[fields.unicode_state : fields.unicode_state + 4], "little")
-    if state >> fields.unicode_kind_shift + 3 & 1:
+    if fields.text_is_bytes or state >> fields.unicode_kind_shift + 3 & 1:
         return string_extent(layout, address, header, max_chars)
     # An instance of a subclass is not compact: the same fields, and behind them a pointer to the data.
     kind = state >> fields.unicode_kind_shift & 7
@@ -92,6 +103,15 @@ def find_str(memory: RemoteMemory, layout: Layout, address: int, max_chars: int)
         raise CorruptTarget("what should be a string is none")
     data = read_word(memory, address + fields.unicode_compact_data)
     return StringExtent(data, min(length, max_chars) * kind, kind, truncated=length > max_chars)
+
+
+def _find_unicode(memory: RemoteMemory, layout: Layout, address: int, max_chars: int) -> StringExtent:
+    """``PyUnicodeObject`` of 2.7."""
+    fields = layout.objects
+    assert fields.unicode_pointer is not None
+    length, data = (read_word(memory, address + field) for field in (fields.unicode_length, fields.unicode_pointer))
+    size = fields.unicode_char_size or 4
+    return StringExtent(data, min(length, max_chars) * size, size, truncated=length > max_chars)
 
 
 def read_bytes(memory: RemoteMemory, layout: Layout, address: int, max_bytes: int = MAX_BYTES) -> bytes:
@@ -105,6 +125,9 @@ def read_bytes(memory: RemoteMemory, layout: Layout, address: int, max_bytes: in
 
 def read_int(memory: RemoteMemory, layout: Layout, address: int, max_digits: int = MAX_DIGITS) -> int:
     """Return the value of an int; one of more than ``max_digits`` 30-bit digits is a CorruptTarget."""
+    field = layout.objects.int_value
+    if field is not None and type_flags(memory, layout, address) & TypeFlag.INT_SUBCLASS:
+        return read_signed(memory, address + field)
     count, negative = int_size(memory, layout, address)
     if count > max_digits:
         raise CorruptTarget(f"an int has {count} digits of {DIGIT_BITS} bits")
@@ -113,7 +136,7 @@ def read_int(memory: RemoteMemory, layout: Layout, address: int, max_digits: int
 
 
 def int_size(memory: RemoteMemory, layout: Layout, address: int) -> tuple[int, bool]:
-    """Return of how many 30-bit digits an int is, and whether it is negative."""
+    """Return of how many 30-bit digits an int (2.7: a ``long``) is, and whether it is negative."""
     expect_type(memory, layout, address, TypeFlag.LONG_SUBCLASS, "an int")
     if layout.objects.long_has_tag:
         tag = read_word(memory, address + layout.objects.long_tag)
@@ -139,8 +162,7 @@ def tuple_items(memory: RemoteMemory, layout: Layout, address: int, max_items: i
 
 
 def expect_type(memory: RemoteMemory, layout: Layout, address: int, flag: TypeFlag, what: str) -> None:
-    flags = read_word(memory, type_address(memory, layout, address) + layout.objects.type_flags)
-    if not flags & flag:
+    if not type_flags(memory, layout, address) & flag:
         raise CorruptTarget(f"what should be {what} is none")
 
 

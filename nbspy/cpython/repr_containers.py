@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from nbspy.cpython.dicts import dict_items
-from nbspy.cpython.objects import TypeFlag, expect_type, read_signed, read_word, read_words
+from nbspy.cpython.dicts import dict_items, dict_length
+from nbspy.cpython.objects import TypeFlag, expect_type, read_signed, read_str, read_word, read_words
 from nbspy.cpython.remote_types import RemoteType
 from nbspy.cpython.repr_writer import Formatter, ReprWriter
 from nbspy.errors import CorruptTarget
@@ -77,7 +77,7 @@ def write_dict(writer: ReprWriter, address: int, kind: RemoteType) -> None:
 
 def dict_addresses(writer: ReprWriter, address: int) -> Iterator[tuple[int, int]]:
     """Yield the addresses of a dict's keys and values, read as they are wanted."""
-    used = read_word(writer.memory, address + writer.layout.objects.object_size)
+    used = dict_length(writer.memory, writer.layout, address)
     done = 0
     for entries in _DICT_STEPS:
         items = dict_items(writer.memory, writer.layout, address, entries)
@@ -93,11 +93,11 @@ def write_set(writer: ReprWriter, address: int, kind: RemoteType) -> None:
     with writer.entered(address, f"{kind.short_name}(...)") as first:
         if not first:
             return
-        used = read_word(writer.memory, address + writer.layout.objects.set_used)
-        if not used:
-            writer.add(f"{kind.short_name}()")
+        plain, named = writer.style.set_brackets, writer.style.items_brackets
+        opening, closing = plain if kind.name == "set" else (f"{kind.short_name}{named[0]}", named[1])
+        if not read_word(writer.memory, address + writer.layout.objects.set_used):
+            writer.add(kind.short_name + writer.style.empty_set)
             return
-        opening, closing = ("{", "}") if kind.name == "set" else (f"{kind.short_name}({{", "})")
         writer.add(opening)
         writer.values(set_addresses(writer, address))
         writer.add(closing)
@@ -111,16 +111,21 @@ def set_addresses(writer: ReprWriter, address: int) -> Iterator[int]:
     )
     if mask & mask + 1 or used > mask + 1:
         raise CorruptTarget("what should be a set is none")
-    found = 0
+    found, key_word = 0, fields.set_entry_key // 8
+    dummy = writer.style.deleted_item
     for position in range(0, min(mask + 1, _MAX_SLOTS), _WORDS_PER_READ):
         words = read_words(writer.memory, table + 16 * position, 2 * min(_WORDS_PER_READ, mask + 1 - position))
-        for key, key_hash in zip(words[::2], words[1::2], strict=True):
-            if key and key_hash != _DUMMY_HASH:
+        for key, key_hash in zip(words[key_word::2], words[1 - key_word :: 2], strict=True):
+            if key and key_hash != _DUMMY_HASH and not (dummy and _is_text(writer, key, dummy)):
                 yield key
                 found += 1
                 if found == used:
                     return
     writer.cut()
+
+
+def _is_text(writer: ReprWriter, address: int, text: str) -> bool:
+    return writer.types.of(address).name == "str" and read_str(writer.memory, writer.layout, address) == text
 
 
 def _view(item: str) -> Formatter:

@@ -145,6 +145,8 @@ def _write_path(writer: ReprWriter, address: int, kind: RemoteType) -> bool:
 _LIBRARY: Final[tuple[tuple[str, Callable[[ReprWriter, int, RemoteType], bool]], ...]] = (
     ("enum.py", _write_enum),
     ("collections/__init__.py", _write_namedtuple),
+    # Before 3.7 the class is made of text.
+    ("<string>", _write_namedtuple),
     ("pathlib.py", _write_path),
     ("pathlib/__init__.py", _write_path),
     ("pathlib/_local.py", _write_path),

@@ -16,7 +16,9 @@ _MAX_ARGUMENTS: Final = 1 << 16
 
 def write_type(writer: ReprWriter, address: int, kind: RemoteType) -> None:
     """``type_repr``."""
-    writer.add(f"<class '{writer.types.full_name(writer.types.at(address))}'>")
+    shown = writer.types.at(address)
+    word = "class" if shown.is_class else writer.style.static_type
+    writer.add(f"<{word} '{writer.types.full_name(shown)}'>")
 
 
 def write_function(writer: ReprWriter, address: int, kind: RemoteType) -> None:
@@ -62,10 +64,9 @@ def write_builtin(writer: ReprWriter, address: int, kind: RemoteType) -> None:
 def write_method(writer: ReprWriter, address: int, kind: RemoteType) -> None:
     """``method_repr``: ``PyMethodObject`` is function, self."""
     function, owner = writer.own_words(address, 2)
-    if writer.types.of(function).name == "function":
-        name = function_name(writer, function)
-    else:
-        name = "?"
+    name = function_name(writer, function) if writer.types.of(function).name == "function" else "?"
+    if writer.style.methods_name_their_class and owner:
+        name = f"{writer.types.of(owner).short_name}.{name}"
     with writer.entered(address, "<bound method ...>") as first:
         if first:
             writer.add(f"<bound method {name} of ")
@@ -145,7 +146,7 @@ def write_exception(writer: ReprWriter, address: int, kind: RemoteType) -> None:
         if first:
             writer.add(f"{kind.short_name}(")
             writer.values(items)
-            writer.add(")")
+            writer.add(f"{writer.style.exception_comma if len(items) == 1 else ''})")
 
 
 FORMATS: Final[Mapping[str, Formatter]] = {

@@ -1,4 +1,4 @@
-"""What the ``repr`` of one object was in one version of Python and is not in another: rows, newest first."""
+"""What ``repr`` writes in one version of Python and not in another: rows, newest first."""
 
 from __future__ import annotations
 
@@ -11,28 +11,39 @@ class ReprStyle:
     """How a version writes what others write differently."""
 
     since: tuple[int, int]
-    text_prefix: str = ""
-    """Of ``unicode`` in 2.7."""
     bytes_prefix: str = "b"
-    long_suffix: str = ""
-    """Of ``long`` in 2.7."""
-    bytearray_escapes: str = ""
-    """Characters that ``bytearray_repr`` escapes although the quotes around do not call for it."""
+    static_type: str = "class"
+    """2.7: what a type made in C is called."""
+    bytearray_escapes_single_quotes: bool = True
+    """Until 3.14: also within double quotes."""
+    exception_comma: str = ""
+    """Until 3.6: what follows the only argument of an exception, as in a tuple."""
     set_brackets: tuple[str, str] = ("{", "}")
-    frozenset_brackets: tuple[str, str] = ("{", "}")
+    """Of a plain ``set``."""
+    items_brackets: tuple[str, str] = ("({", "})")
+    """Of the items of another set, behind its name."""
+    empty_set: str = "()"
+    """Behind the name of any set."""
+    deleted_item: str = ""
+    """2.7: the text that stands in a set for an item that was taken out."""
+    methods_name_their_class: bool = False
+    """2.7: a bound method is ``Class.name``; later it has its function's qualified name."""
 
 
 _STYLES: Final = (
-    ReprStyle(since=(3, 15)),
-    ReprStyle(since=(3, 0), bytearray_escapes="'"),
+    ReprStyle(since=(3, 15), bytearray_escapes_single_quotes=False),
+    ReprStyle(since=(3, 7)),
+    ReprStyle(since=(3, 0), exception_comma=","),
     ReprStyle(
         since=(2, 7),
-        text_prefix="u",
         bytes_prefix="",
-        long_suffix="L",
-        bytearray_escapes="'",
+        static_type="type",
+        exception_comma=",",
         set_brackets=("set([", "])"),
-        frozenset_brackets=("[", "]"),
+        items_brackets=("([", "])"),
+        empty_set="([])",
+        deleted_item="<dummy key>",
+        methods_name_their_class=True,
     ),
 )
 

@@ -18,6 +18,7 @@ from nbspy.cpython.objects import (
     find_str,
     int_size,
     read_digits,
+    read_int,
     read_signed,
     read_word,
 )
@@ -61,9 +62,20 @@ def write_int(writer: ReprWriter, address: int, kind: RemoteType) -> None:
     writer.cut()
 
 
+def write_small_int(writer: ReprWriter, address: int, kind: RemoteType) -> None:
+    """``int_repr`` of 2.7."""
+    writer.add(str(read_int(writer.memory, writer.layout, address)))
+
+
+def write_long(writer: ReprWriter, address: int, kind: RemoteType) -> None:
+    """``long_repr`` of 2.7."""
+    write_int(writer, address, kind)
+    writer.add("L")
+
+
 def write_bool(writer: ReprWriter, address: int, kind: RemoteType) -> None:
     """``bool_repr``."""
-    writer.add("True" if int_size(writer.memory, writer.layout, address)[0] else "False")
+    writer.add(str(bool(read_int(writer.memory, writer.layout, address))))
 
 
 def write_float(writer: ReprWriter, address: int, kind: RemoteType) -> None:
@@ -92,12 +104,23 @@ def write_str(writer: ReprWriter, address: int, kind: RemoteType) -> None:
     writer.add(quote)
 
 
+def write_unicode(writer: ReprWriter, address: int, kind: RemoteType) -> None:
+    """``unicode_repr`` of 2.7: nothing but ASCII, and quotes as those of a byte string."""
+    extent = replace(find_str(writer.memory, writer.layout, address, max(MAX_SCANNED, writer.left)), truncated=False)
+    text = extent.decode(writer.memory.read(extent.address, extent.size))
+    quote = '"' if "'" in text and '"' not in text else "'"
+    other = "'" if quote == '"' else '"'
+    # ascii() escapes as 2.7's repr does.
+    writer.add("u" + quote + ascii(other + text[: writer.left + 1])[2:-1])
+    writer.add(quote)
+
+
 def write_bytes(writer: ReprWriter, address: int, kind: RemoteType) -> None:
     """``bytes_repr``."""
     expect_type(writer.memory, writer.layout, address, TypeFlag.BYTES_SUBCLASS, "a bytes object")
     fields = writer.layout.objects
     size = read_signed(writer.memory, address + fields.bytes_size)
-    _add_bytes(writer, address + fields.bytes_data, size)
+    _add_bytes(writer, writer.style.bytes_prefix, address + fields.bytes_data, size)
 
 
 def write_bytearray(writer: ReprWriter, address: int, kind: RemoteType) -> None:
@@ -105,28 +128,43 @@ def write_bytearray(writer: ReprWriter, address: int, kind: RemoteType) -> None:
     fields = writer.layout.objects
     writer.add(f"{kind.short_name}(")
     size = read_signed(writer.memory, address + fields.tuple_size)
-    _add_bytes(writer, read_word(writer.memory, address + fields.bytearray_start) if size else 0, size)
+    start = read_word(writer.memory, address + fields.bytearray_start) if size else 0
+    _add_bytes(writer, "b", start, size, escape_single_quotes=writer.style.bytearray_escapes_single_quotes)
     writer.add(")")
 
 
-def _add_bytes(writer: ReprWriter, start: int, size: int) -> None:
+def _add_bytes(writer: ReprWriter, prefix: str, start: int, size: int, *, escape_single_quotes: bool = False) -> None:
     if not 0 <= size < _MAX_STR:
         raise CorruptTarget("what should be bytes has an impossible size")
     data = writer.memory.read(start, min(size, max(MAX_SCANNED, writer.left))) if size else b""
     quote = '"' if b"'" in data and b'"' not in data else "'"
     other = b"'" if quote == '"' else b'"'
-    writer.add("b" + quote + repr(other + data[: writer.left + 1])[3:-1])
+    shown = repr(other + data[: writer.left + 1])[3:-1]
+    if escape_single_quotes and quote == '"':
+        shown = shown.replace("'", r"\'")
+    writer.add(prefix + quote + shown)
     writer.add(quote)
 
 
 def write_range(writer: ReprWriter, address: int, kind: RemoteType) -> None:
     """``range_repr``: ``rangeobject`` is start, stop, step, length."""
     start, stop, step = writer.own_words(address, 3)
-    one, negative = int_size(writer.memory, writer.layout, step)
-    is_one = one == 1 and not negative and read_digits(writer.memory, writer.layout, step, 0, 1) == 1
     writer.add("range(")
-    writer.values((start, stop) if is_one else (start, stop, step))
+    writer.values((start, stop, step) if _is_other_than_one(writer, step) else (start, stop))
     writer.add(")")
+
+
+def _is_other_than_one(writer: ReprWriter, address: int) -> bool:
+    count, negative = int_size(writer.memory, writer.layout, address)
+    return negative or count != 1 or read_digits(writer.memory, writer.layout, address, 0, 1) != 1
+
+
+def write_xrange(writer: ReprWriter, address: int, kind: RemoteType) -> None:
+    """``range_repr`` of 2.7: ``rangeobject`` is start, step and length, as C numbers."""
+    size = writer.layout.objects.object_size
+    start, step, length = struct.unpack("<3q", writer.memory.read(address + size, 24))
+    parts = (start, start + length * step, step) if step != 1 else (start, start + length) if start else (length,)
+    writer.add(f"xrange({', '.join(map(str, parts))})")
 
 
 def write_slice(writer: ReprWriter, address: int, kind: RemoteType) -> None:
@@ -150,3 +188,13 @@ FORMATS: Final[Mapping[str, Formatter]] = {
     "range": write_range,
     "slice": write_slice,
 }
+
+FORMATS_OF_2: Final[Mapping[str, Formatter]] = {
+    **FORMATS,
+    "int": write_small_int,
+    "long": write_long,
+    "str": write_bytes,
+    "unicode": write_unicode,
+    "xrange": write_xrange,
+}
+"""The same for 2.7, whose names stand for other types."""

@@ -12,6 +12,7 @@ from typing import Final
 from nbspy.cpython.layout import Layout
 from nbspy.cpython.objects import read_words
 from nbspy.cpython.remote_types import RemoteType, RemoteTypes
+from nbspy.cpython.repr_style import style_of
 from nbspy.errors import CorruptTarget, MemoryFault
 from nbspy.target.memory import RemoteMemory
 
@@ -32,6 +33,7 @@ class ReprWriter:
         self.memory: RemoteMemory = types.memory
         self.layout: Layout = types.layout
         self.types = types
+        self.style = style_of(types.layout.version)
         self._limit = limit
         self._write = write
         self._parts: list[str] = []

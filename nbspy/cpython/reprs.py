@@ -16,13 +16,14 @@ from nbspy.cpython.remote_types import RemoteTypes
 from nbspy.cpython.repr_instances import write_attributes, write_instance
 from nbspy.cpython.repr_writer import Formatter, ReprWriter, TextFull
 
-FORMATS: Final[Mapping[str, Formatter]] = {
-    **repr_values.FORMATS,
+_OBJECTS: Final[Mapping[str, Formatter]] = {
     **repr_containers.FORMATS,
     **repr_objects.FORMATS,
     "object": write_attributes,
 }
+FORMATS: Final[Mapping[str, Formatter]] = {**repr_values.FORMATS, **_OBJECTS}
 """``tp_name`` of a type made in C -> what its ``tp_repr`` writes."""
+FORMATS_OF_2: Final[Mapping[str, Formatter]] = {**repr_values.FORMATS_OF_2, **_OBJECTS}
 
 
 def repr_of(types: RemoteTypes, address: int, limit: int) -> str:
@@ -45,8 +46,9 @@ def write_value(writer: ReprWriter, address: int) -> None:
         # Also those whose metaclass has a repr of its own: types are shown by name.
         repr_objects.write_type(writer, address, kind)
         return
+    formats = FORMATS_OF_2 if types.layout.objects.text_is_bytes else FORMATS
     for ancestor in types.lineage(types.static_ancestor(kind)):
-        write = FORMATS.get(ancestor.name)
+        write = formats.get(ancestor.name)
         if write is not None and ancestor.repr_slot == kind.repr_slot:
             write(writer, address, kind)
             return
