@@ -10,6 +10,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nbspy.doctor import Diagnosis as Diagnosis
+    from nbspy.doctor import allow as allow
+    from nbspy.doctor import diagnose as diagnose
     from nbspy.errors import NbspyError as NbspyError
     from nbspy.files import load as load
     from nbspy.magics import load_ipython_extension as load_ipython_extension
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Diagnosis": "nbspy.doctor",
+    "allow": "nbspy.doctor",
+    "diagnose": "nbspy.doctor",
     "NbspyError": "nbspy.errors",
     "load": "nbspy.files",
     "load_ipython_extension": "nbspy.magics",

@@ -19,7 +19,8 @@ from rich.console import Console
 from rich.text import Text
 
 import nbspy
-from nbspy import exporters, observe, options
+from nbspy import doctor, exporters, observe, options
+from nbspy.doctor import Diagnosis
 from nbspy.errors import NbspyError, TargetEnded, UsageError
 from nbspy.model.profile import Profile
 from nbspy.plain_text import printable
@@ -84,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     command("record", _record, "sample a process and write where its time goes", options.PID, *options.RECORD)
     command("dump", _dump, "show what each thread of a process does now", options.PID, *options.DUMP)
     command("processes", _processes, "list the Python processes")
+    command("doctor", _doctor, "say whether a process can be sampled, and what is in the way", options.OPTIONAL_PID)
     return parser
 
 
@@ -107,12 +109,18 @@ def _processes(_: argparse.Namespace) -> int:
     return 0
 
 
-def _print_table(table: Table) -> None:
+def _print_table(table: Table | Diagnosis) -> None:
     console = Console(highlight=False)
     if console.is_terminal:
         console.print(table)
     else:
         print(table.text())
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    diagnosis = doctor.diagnose(arguments.pid)
+    _print_table(diagnosis)
+    return 0 if diagnosis.ok else REFUSED
 
 
 # record

@@ -17,7 +17,8 @@ from nbspy.errors import NbspyError, SamplerFailed, error_from_kind
 from nbspy.options import check_pid
 from nbspy.sampler_process import let_trace, module_command, module_environment
 from nbspy.target import allow_any_tracer, permissions
-from nbspy.target.permissions import Check, Diagnosis, Who
+from nbspy.target.permissions import Check
+from nbspy.target.permissions import Diagnosis as Diagnosis
 
 TIMEOUT_S: Final = 30.0
 
@@ -67,19 +68,20 @@ def diagnose(pid: int | None = None) -> Diagnosis:
 
 
 def _killed(pid: int) -> Diagnosis:
-    error = permissions.killed_by_filter()
+    found = permissions.killed_by_filter()
     checks = (Check("seccomp", "a filter killed the process that looked", False),)
-    return Diagnosis(pid, f"process {pid} cannot be read", error.message, error.help, Who.AUTHOR.value, checks)
+    return Diagnosis(pid, f"process {pid} cannot be read", found.cause, found.cure, found.who.value, checks)
 
 
 def _parse_answer(output: bytes, complaint: bytes) -> Diagnosis:
     try:
         answer = json.loads(output)
-        if isinstance(answer, dict) and "error" in answer:
-            raise error_from_kind(*map(str, answer["error"]))
-        return permissions.from_json(answer)
-    except (ValueError, TypeError) as err:
+        error = answer.get("error")
+        if error is None:
+            return permissions.from_json(answer)
+    except (ValueError, TypeError, AttributeError) as err:
         raise SamplerFailed("the process that looks failed", complaint[-2000:].decode(errors="replace")) from err
+    raise error_from_kind(*error)
 
 
 def _answer_parent(pid: int) -> int:

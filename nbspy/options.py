@@ -78,6 +78,11 @@ class Option:
     """A switch that may be given several times; its value is how often it was."""
 
     @property
+    def is_positional(self) -> bool:
+        """True for a word without a flag, which may be left out."""
+        return not self.flags[0].startswith("-")
+
+    @property
     def name(self) -> str:
         """The long form as an identifier: ``full_filenames``."""
         return self.flags[-1].lstrip("-").replace("-", "_")
@@ -92,6 +97,9 @@ class Option:
             return {"action": "count", "dest": self.name, "default": 0, "help": self.help}
         if self.is_switch:
             return {"action": "store_true", "dest": self.name, "help": self.help}
+        if self.is_positional:
+            taken = {"type": _as_argument_type(self), "nargs": "?", "default": self.default, "metavar": self.metavar}
+            return {**taken, "help": self.help}
         return {
             "type": _as_argument_type(self),
             "dest": self.name,
@@ -126,6 +134,8 @@ def add_to_parser(parser: argparse.ArgumentParser, options: Sequence[Option]) ->
 PID: Final = Option(
     ("-p", "--pid"), "the process to look at, decimal or 0x hexadecimal", parse_pid, metavar="PID", required=True
 )
+
+OPTIONAL_PID: Final = Option(("pid",), "the process to look at (default: this one)", parse_pid, metavar="PID")
 
 SAMPLING: Final = (
     Option(("-r", "--rate"), "samples per second (default: 100)", parse_number, 100.0, "HZ"),

@@ -25,9 +25,10 @@ from typing import Final
 
 from nbspy import wire
 from nbspy.byte_log import ByteLog
-from nbspy.errors import NbspyError, SamplerFailed, StreamError, TargetEnded, error_from_kind
+from nbspy.errors import NbspyError, PermissionRefused, SamplerFailed, StreamError, TargetEnded, error_from_kind
 from nbspy.model.builder import Builder
 from nbspy.options import SamplingOptions
+from nbspy.target import permissions
 
 READ_BYTES: Final = 1 << 18
 LINGER_S: Final = 5.0
@@ -280,6 +281,9 @@ class SamplerProcess:
         if self._killed:
             return SamplerFailed(self._killed, stderr)
         code = self._process.returncode
+        if code == -signal.SIGSYS:
+            found = permissions.killed_by_filter()
+            return PermissionRefused(found.cause, found.cure)
         try:
             how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         except ValueError:

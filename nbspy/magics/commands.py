@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, TypeVar
 import traitlets
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 
-from nbspy import observe
+from nbspy import doctor, observe
 from nbspy import session as sessions
 from nbspy.errors import NbspyError, UsageError
 from nbspy.magics import arguments
@@ -208,6 +208,9 @@ class NbspyMagics(Magics):
 
         ``%nbspy stop`` ends them all, ``%nbspy stop PID`` one; its value is the Profile, or the list of Profiles
         where there were several.
+
+        ``%nbspy doctor [PID]`` says whether a process (this kernel) can be sampled, and what is in the way; its value
+        is the Diagnosis.
         """
         words = line.split()
         if words in (["-h"], ["--help"]):
@@ -216,7 +219,9 @@ class NbspyMagics(Magics):
             return self._status()
         if words[0] == "stop" and len(words) <= 2:
             return self._stop(parse_pid(words[1]) if len(words) == 2 else None)
-        raise UsageError(f"%nbspy: {line!r} is no command", "%nbspy [status], %nbspy stop [PID]")
+        if words[0] == "doctor" and len(words) <= 2:
+            return doctor.diagnose(parse_pid(words[1]) if len(words) == 2 else None)
+        raise UsageError(f"%nbspy: {line!r} is no command", "%nbspy [status], %nbspy stop [PID], %nbspy doctor [PID]")
 
     @line_magic
     @_refusals_in_one_line
@@ -328,4 +333,8 @@ def _pid_candidates() -> list[Candidate]:
 
 
 def _command_candidates() -> list[Candidate]:
-    return [Candidate("status", "list the sessions that run"), Candidate("stop", "end them")]
+    return [
+        Candidate("status", "list the sessions that run"),
+        Candidate("stop", "end them"),
+        Candidate("doctor", "say whether a process can be sampled"),
+    ]

@@ -24,7 +24,7 @@ ORDER = (
     ("model",),
     ("exporters", "importers"),
     ("files",),
-    ("byte_log", "sampler_process", "session", "observe"),
+    ("byte_log", "sampler_process", "session", "observe", "doctor"),
     ("views",),
     ("magics", "cli", "__main__"),
 )

@@ -44,12 +44,11 @@ def diagnose(pid: int, *, stop: bool) -> Diagnosis:
     raise UnsupportedPlatform(f"nbspy cannot read processes on {sys.platform} yet", "run it on Linux")
 
 
-def killed_by_filter() -> PermissionRefused:
-    """Return the error for a reader that a seccomp filter killed (SIGSYS) instead of refusing its call."""
+def killed_by_filter() -> Cause:
+    """Return the cause where a seccomp filter killed the reader (SIGSYS) instead of refusing its call."""
     import os
 
     from nbspy.target.permissions.linux import filtered
     from nbspy.target.permissions.proc import Proc
 
-    cause = filtered(Proc().machine(os.environ).container, "process_vm_readv or ptrace")
-    return PermissionRefused(cause.cause, cause.cure)
+    return filtered(Proc().machine(os.environ).container, "process_vm_readv or ptrace")

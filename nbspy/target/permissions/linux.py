@@ -198,6 +198,8 @@ def _other_user(e: Evidence) -> Cause | None:
 
 def _or_more_rights(e: Evidence) -> str:
     """The other way for a process that is protected from us: rights over all of them, where these can be had."""
+    if e.may_trace_all:
+        return ""
     if e.sudo_can_work:
         return ", or as root (sudo)"
     if e.machine.hub:
