@@ -41,7 +41,6 @@ class TypeFlag(enum.IntFlag):
     MANAGED_DICT = 1 << 4
     """3.11+."""
     HEAP_TYPE = 1 << 9
-    READY = 1 << 12
     INT_SUBCLASS = 1 << 23
     """2.7."""
     LONG_SUBCLASS = 1 << 24

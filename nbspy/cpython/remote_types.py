@@ -14,6 +14,7 @@ from nbspy.cpython.dicts import dict_value
 from nbspy.cpython.layout import Layout
 from nbspy.cpython.objects import (
     TypeFlag,
+    expect_type,
     read_c_string,
     read_str,
     read_word,
@@ -80,9 +81,9 @@ class RemoteTypes:
     def _read(self, address: int) -> RemoteType:
         fields = self.layout.objects
         data = self.memory.read(address, self._size)
+        # Not Py_TPFLAGS_READY: in 2.7 some types made in C are made ready when they are first looked at.
+        expect_type(self.memory, self.layout, address, TypeFlag.TYPE_SUBCLASS, "a type")
         flags = word(data, fields.type_flags)
-        if not flags & TypeFlag.READY:
-            raise CorruptTarget("what should be a type is none")
         return RemoteType(
             address=address,
             name=read_c_string(self.memory, word(data, fields.type_name), _MAX_NAME_CHARS),
@@ -92,6 +93,12 @@ class RemoteTypes:
             basicsize=word(data, fields.type_basicsize),
             dictoffset=int.from_bytes(data[fields.type_dictoffset : fields.type_dictoffset + 8], "little", signed=True),
         )
+
+    def name_of_type(self, address: int) -> str:
+        """Return the bare name of the type at ``address``; "" where there is no type."""
+        if not self.of(address).flags & TypeFlag.TYPE_SUBCLASS:
+            return ""
+        return self.at(address).short_name
 
     def lineage(self, kind: RemoteType) -> Iterator[RemoteType]:
         """Yield ``kind`` and the ancestors whose structs it extends, up to ``object``."""
@@ -134,11 +141,14 @@ class RemoteTypes:
 
     def class_attribute(self, kind: RemoteType, name: str) -> int | None:
         """Return the address of what ``kind`` or a class it inherits from defines as ``name``; None for nothing."""
+        owner = self.definer(kind, name)
+        return None if owner is None else self._own_attribute(owner, name)
+
+    def definer(self, kind: RemoteType, name: str) -> RemoteType | None:
+        """Return the class, ``kind`` or one it inherits from, that defines ``name``; None for none."""
         for ancestor in self.mro(kind):
-            if ancestor.is_class:
-                found = self._own_attribute(ancestor, name)
-                if found is not None:
-                    return found
+            if ancestor.is_class and self._own_attribute(ancestor, name) is not None:
+                return ancestor
         return None
 
     def _own_attribute(self, kind: RemoteType, name: str) -> int | None:

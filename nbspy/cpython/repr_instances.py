@@ -29,7 +29,10 @@ def _write_arguments(writer: ReprWriter, address: int, kind: RemoteType) -> None
     writer.values(writer.own_words(address, 2)[1:])
 
 
-_PLAIN: Final[dict[str, Formatter]] = {"BaseException": _write_arguments} | {
+_PLAIN: Final[dict[str, Formatter]] = {
+    "BaseException": _write_arguments,
+    "exceptions.BaseException": _write_arguments,
+} | {
     name: {**repr_values.FORMATS, **repr_containers.FORMATS}[name]
     for name in (
         *("int", "float", "complex", "str", "bytes", "bytearray"),
@@ -103,9 +106,10 @@ def _write_enum(writer: ReprWriter, address: int, kind: RemoteType) -> bool:
 
 def _write_namedtuple(writer: ReprWriter, address: int, kind: RemoteType) -> bool:
     """The ``__repr__`` that ``collections.namedtuple`` makes."""
-    names = writer.types.class_attribute(kind, "_fields")
-    if names is None or not kind.flags & TypeFlag.TUPLE_SUBCLASS:
+    names, owner = writer.types.class_attribute(kind, "_fields"), writer.types.definer(kind, "_fields")
+    if names is None or owner is None or not kind.flags & TypeFlag.TUPLE_SUBCLASS:
         return False
+    kind = owner if writer.style.namedtuples_keep_their_name else kind
     with writer.entered(address, f"{kind.short_name}(...)") as first:
         if first:
             writer.add(f"{kind.short_name}(")

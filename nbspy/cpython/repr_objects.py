@@ -40,7 +40,11 @@ def _generator(description: str) -> Formatter:
 
     def write(writer: ReprWriter, address: int, kind: RemoteType) -> None:
         field = writer.layout.objects.generator_qualname
-        name = "?" if field is None else _text(writer, read_word(writer.memory, address + field))
+        if field is not None:
+            name = _text(writer, read_word(writer.memory, address + field))
+        else:  # 2.7: PyGenObject is frame, whether it runs, code.
+            code = writer.own_words(address, 3)[2]
+            name = _text(writer, read_word(writer.memory, code + writer.layout.code.name))
         writer.add(f"<{description} object {name} at {address:#x}>")
 
     return write
@@ -113,10 +117,15 @@ def write_module(writer: ReprWriter, address: int, kind: RemoteType) -> None:
     elif file is not None:
         writer.add(" from ")
         writer.value(file)
+    else:
+        loader = writer.types.name_of_type(found["__loader__"]) if found["__loader__"] else ""
+        writer.add(_OF_LOADERS.get(loader, writer.style.module_without_file))
     writer.add(">")
 
 
-_OF_MODULES: Final = ("__name__", "__spec__", "__file__")
+_OF_MODULES: Final = ("__name__", "__spec__", "__file__", "__loader__")
+_OF_LOADERS: Final = {"BuiltinImporter": " (built-in)", "FrozenImporter": " (frozen)"}
+"""Loaders that are classes -> what their modules are called where nothing else is known of them."""
 
 
 def _known(writer: ReprWriter, address: int | None) -> int | None:

@@ -22,6 +22,9 @@ class ReprStyle:
     """Of a plain ``set``."""
     items_brackets: tuple[str, str] = ("({", "})")
     """Of the items of another set, behind its name."""
+    module_without_file: str = ""
+    namedtuples_keep_their_name: bool = False
+    """2.7: a class that extends a named tuple is written under the name of that."""
     empty_set: str = "()"
     """Behind the name of any set."""
     deleted_item: str = ""
@@ -41,6 +44,8 @@ _STYLES: Final = (
         exception_comma=",",
         set_brackets=("set([", "])"),
         items_brackets=("([", "])"),
+        module_without_file=" (built-in)",
+        namedtuples_keep_their_name=True,
         empty_set="([])",
         deleted_item="<dummy key>",
         methods_name_their_class=True,

@@ -23,7 +23,11 @@ _OBJECTS: Final[Mapping[str, Formatter]] = {
 }
 FORMATS: Final[Mapping[str, Formatter]] = {**repr_values.FORMATS, **_OBJECTS}
 """``tp_name`` of a type made in C -> what its ``tp_repr`` writes."""
-FORMATS_OF_2: Final[Mapping[str, Formatter]] = {**repr_values.FORMATS_OF_2, **_OBJECTS}
+FORMATS_OF_2: Final[Mapping[str, Formatter]] = {
+    **repr_values.FORMATS_OF_2,
+    **_OBJECTS,
+    "exceptions.BaseException": repr_objects.write_exception,
+}
 
 
 def repr_of(types: RemoteTypes, address: int, limit: int) -> str:
