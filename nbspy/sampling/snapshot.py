@@ -13,6 +13,7 @@ from nbspy.options import DumpOptions, LineMode
 from nbspy.sampling.attach import attached, command_line
 from nbspy.sampling.thread_labels import ThreadLabels
 from nbspy.stack_trace import Dump, Frame, ProcessInfo, StackTrace
+from nbspy.target.own_thread import in_own_thread
 from nbspy.target.process_tree import process_info
 from nbspy.target.source_files import SourceFiles
 from nbspy.wire import State
@@ -27,6 +28,10 @@ def dump_process(pid: int, options: DumpOptions) -> Dump:
     Raises :class:`~nbspy.errors.NbspyError` of the kind that fits where the process cannot be read, and CorruptTarget
     where no consistent look at it could be had.
     """
+    return in_own_thread(lambda: _dump_process(pid, options))
+
+
+def _dump_process(pid: int, options: DumpOptions) -> Dump:
     with attached(pid) as (target, runtime):
         names = SourceFiles(target.resolve_path).names
         unwinder = Unwinder(target, runtime, names, Interner(), blocking=not options.nonblocking)

@@ -30,6 +30,8 @@ _SHOWN = 80
 
 STOP_BUDGET_NS = 5_000_000
 """How long a thread may take to stop; an ordinary one takes 10 to 100 us."""
+_STARVED_BUDGET_NS = 100_000_000
+"""How long one that is ready to run and gets no processor: it stops as soon as it runs, and meanwhile loses nothing."""
 _SPIN_NS = 15_000
 """Ask again without sleeping for this long. A thread that runs on another processor stops sooner than a sleeper could
 be woken; one that needs this processor to stop must not be kept from it (300 us here made a stop on a busy machine
@@ -44,7 +46,10 @@ def _load_ptrace() -> ctypes._NamedFuncPointer:
 
 
 class LinuxThreadStopper:
-    """Implements :class:`~nbspy.target.process.ThreadStopper`."""
+    """Implements :class:`~nbspy.target.process.ThreadStopper`.
+
+    In a process that goes on afterwards it belongs in a thread of its own (:mod:`nbspy.target.own_thread`).
+    """
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
@@ -58,14 +63,24 @@ class LinuxThreadStopper:
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
 
     def stop(self, thread: int) -> StopOutcome:
-        if self._late:
-            self._release_late()
-            if thread in self._late:
-                return StopOutcome.TOO_SLOW
+        if thread in self._late:
+            return self._stop_late(thread)
         if self._ptrace(_SEIZE, thread, None, None) != 0:
             return self._seize_failed(thread)
         self._ptrace(_INTERRUPT, thread, None, None)
         return self._wait(thread)
+
+    def _stop_late(self, thread: int) -> StopOutcome:
+        """It was asked already; perhaps it stands by now."""
+        try:
+            found, status = os.waitpid(thread, _NO_HANG)
+        except ChildProcessError:
+            self._late.discard(thread)
+            return StopOutcome.GONE
+        if not found:
+            return StopOutcome.TOO_SLOW
+        self._late.discard(thread)
+        return self._stopped(thread, status)
 
     def resume(self, thread: int) -> None:
         self._detach(thread, self._signals.pop(thread, 0))
@@ -78,7 +93,7 @@ class LinuxThreadStopper:
             self.resume(thread)
         deadline = time.monotonic_ns() + STOP_BUDGET_NS
         while self._late and time.monotonic_ns() < deadline:
-            self._release_late()
+            self.release_late()
         # A kernel that dumped another process goes on to start children, and they inherit what is blocked.
         if signal.SIGCHLD not in self._mask:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
@@ -107,7 +122,7 @@ class LinuxThreadStopper:
             if found:
                 return self._stopped(thread, status)
             waited = time.monotonic_ns() - started
-            if waited > STOP_BUDGET_NS:
+            if waited > STOP_BUDGET_NS and (waited > _STARVED_BUDGET_NS or not _is_runnable(self._pid, thread)):
                 self._late.add(thread)
                 return StopOutcome.TOO_SLOW
             if waited > _SPIN_NS:
@@ -120,7 +135,7 @@ class LinuxThreadStopper:
         self._signals[thread] = 0 if status >> 16 == _EVENT_STOP else os.WSTOPSIG(status)
         return StopOutcome.STOPPED
 
-    def _release_late(self) -> None:
+    def release_late(self) -> None:
         for thread in list(self._late):
             try:
                 found, status = os.waitpid(thread, _NO_HANG)
@@ -152,6 +167,10 @@ def _status_field(pid: int, thread: int, field: str) -> str:
 def _tracer_of(pid: int, thread: int) -> int:
     value = _status_field(pid, thread, "TracerPid:")
     return int(value) if value.isdigit() else 0
+
+
+def _is_runnable(pid: int, thread: int) -> bool:
+    return _status_field(pid, thread, "State:").startswith("R")
 
 
 def _is_ending(pid: int, thread: int) -> bool:

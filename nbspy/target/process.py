@@ -43,7 +43,8 @@ class StopOutcome(enum.Enum):
     GONE = enum.auto()
     """The thread has ended or is ending."""
     TOO_SLOW = enum.auto()
-    """It did not stop within the budget (uninterruptible sleep, vfork); it runs on and is let go when it stops."""
+    """It did not stop within the budget (uninterruptible sleep, vfork). It may stop later, and stands then until it is
+    stopped again, or let go by :meth:`ThreadStopper.release_late`."""
     REFUSED = enum.auto()
     """Somebody else traces it, or tracing is not permitted."""
 
@@ -59,12 +60,16 @@ class ThreadStopper(Protocol):
         """Let a stopped thread run on."""
         ...
 
+    def release_late(self) -> None:
+        """Let those go that were TOO_SLOW and have stopped since; costs nothing where there are none."""
+        ...
+
     def refusal(self) -> str:
         """Why the last stop was REFUSED, in words for the user; "" where none was."""
         ...
 
     def close(self) -> None:
-        """Let every thread go."""
+        """Let every thread go; one that still has not stopped, when the calling thread ends (see ``own_thread``)."""
         ...
 
 

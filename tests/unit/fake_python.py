@@ -371,6 +371,7 @@ class FakeStopper:
         self.before_stop: Callable[[int], None] | None = None
         self.stopped: set[int] = set()
         self.stops = 0
+        self.releases = 0
         self.closed = False
 
     def stop(self, thread: int) -> StopOutcome:
@@ -386,6 +387,9 @@ class FakeStopper:
 
     def resume(self, thread: int) -> None:
         self.stopped.remove(thread)
+
+    def release_late(self) -> None:
+        self.releases += 1
 
     def refusal(self) -> str:
         return "process 7 already traces it"

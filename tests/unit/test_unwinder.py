@@ -220,6 +220,12 @@ def test_blocking_sample_when_a_stop_is_too_slow_looks_without_stopping_and_stop
     assert (scene.stopper.stops, scene.unwinder.notice) == (0, "")
     assert scene.unwinder.blocking
 
+    # It may stand by now, also where nobody is to be stopped any more.
+    releases = scene.stopper.releases
+    scene.python.hold(None)
+    assert scene.unwinder.sample()
+    assert (scene.stopper.stops, scene.stopper.releases) == (0, releases + 1)
+    scene.python.hold(scene.threads[0])
     assert scene.unwinder.sample()
     assert scene.stopper.stops == 1
 

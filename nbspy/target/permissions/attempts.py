@@ -11,6 +11,8 @@ import errno
 import os
 from dataclasses import dataclass
 
+from nbspy.target.own_thread import in_own_thread
+
 _UNMAPPED = 0x10
 _SEIZE = 0x4206
 
@@ -102,6 +104,10 @@ def _trace_nobody() -> int:
 
 
 def _stop(pid: int) -> str:
+    return in_own_thread(lambda: _stop_here(pid))
+
+
+def _stop_here(pid: int) -> str:
     from nbspy.target.linux_ptrace import LinuxThreadStopper
     from nbspy.target.process import StopOutcome
 
