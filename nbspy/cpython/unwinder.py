@@ -20,8 +20,6 @@ from typing import Final
 from nbspy.cpython.code_object import CodeCache, SourceNames
 from nbspy.cpython.copy_plan import CopyPlan
 from nbspy.cpython.frame_chain import FrameChain, frame_struct
-from nbspy.cpython.gil import GilWords
-from nbspy.cpython.gil_turns import GilTurns
 from nbspy.cpython.interner import ROOT, FrameKey, Interner
 from nbspy.cpython.runtime import Runtime
 from nbspy.cpython.thread_state import Interpreter, ThreadState, read_interpreters, word
@@ -33,8 +31,6 @@ ATTEMPTS: Final = 16
 LOOKS: Final = 3
 QUIET_NS: Final = 10_000_000
 """A waiting thread whose frames stand still is asked about this often: 150 of them would cost 0.7 ms a sample."""
-FULL_EVERY_NS: Final = 500_000_000
-"""Every thread is copied this often, also where it cannot have moved."""
 _PATIENT_ATTEMPTS: Final = 4
 """Attempts that let the target run on to learn where new threads lie; later ones do it while it stands."""
 _REVALIDATE_EVERY: Final = 32
@@ -68,6 +64,9 @@ class TrackedThread:
     """Monotonic time when the system was last asked about it."""
     nodes: list[int] = field(default_factory=list)
     """Node of each frame of ``chain``, root first."""
+    start: int = 0
+    end: int = 0
+    """Where its region lies in the copy."""
     next: int = 0
     """Address of the next thread state in the interpreter's list."""
     own_id: bytes = b""
@@ -100,20 +99,13 @@ class Unwinder:
         self._own_id = slice(0, 0) if own_id is None else slice(own_id, own_id + 8)
         self._stopper = target.stopper() if blocking else None
         self._codes = CodeCache(target.memory, runtime.layout, interner, names)
-        self._plans: dict[frozenset[int], CopyPlan[TrackedThread]] = {}
-        """By the thread states that may have moved; the empty set stands for all."""
-        self._turn = b""
-        """Whose turn it was when all threads were last as :attr:`threads` has them; b"" for not known."""
-        self._full_ns = 0
-        """Monotonic time of the last sample that looked at every thread."""
+        self._plan: CopyPlan | None = None
         self._changed: dict[TrackedThread, None] = {}
         """Threads whose frames moved since the last sample that was believed."""
         self._samples = 0
+        self._last_copy = b""
         self._generations = b""
         self._holders: tuple[int, ...] = ()
-        self._gil: GilWords | None = None
-        self._listed = False
-        """True while the list of threads is believed to be the target's."""
         self.interpreters: list[Interpreter] = []
         self.threads: list[TrackedThread] = []
         """The threads of the last sample, main interpreter first, oldest first."""
@@ -147,7 +139,7 @@ class Unwinder:
         """
         if self._stopper is not None:
             self._stopper.release_late()
-        if not self._listed and not self._refresh_threads():
+        if self._plan is None and not self._refresh_threads():
             self.discarded += 1
             return False
         self._ask_activity()
@@ -162,8 +154,8 @@ class Unwinder:
                 # A range that was planned is no longer there; which one is not worth finding out.
                 self._forget_chains()
             except CorruptTarget:
-                self._listed = False
-            if not self._listed and not self._refresh_threads():
+                self._plan = None
+            if self._plan is None and not self._refresh_threads():
                 break
         self.discarded += 1
         return False
@@ -202,31 +194,23 @@ class Unwinder:
     def _observe(self, patient: bool) -> bool:
         """Take one copy and follow what changed; False where it was not of one instant."""
         plan = self._ready_plan()
-        if self._stopper is None and len(self.threads) == 1:
-            return self._observe_running(plan, held=True)
-        holders, turn = plan.look()
-        if turn and turn == self._turn and time.monotonic_ns() - self._full_ns < FULL_EVERY_NS:
-            plan = self._ready_plan(GilTurns.threads(turn))
-        if not holders or self._stopper is None:
+        holders = plan.holders_now() if self._stopper is not None else ()
+        if not holders:
             return self._observe_running(plan, held=self._stopper is None)
         return self._observe_stopped(plan, holders, patient)
 
-    def _ready_plan(self, moved: frozenset[int] = frozenset()) -> CopyPlan[TrackedThread]:
-        """Return the plan to copy the threads that may have ``moved`` (none named: all)."""
-        plan = self._plans.get(moved)
-        if plan is not None and not any(span.thread.chain.stale for span in plan.spans):
-            return plan
-        threads = [thread for thread in self.threads if not moved or thread.state.address in moved]
-        for thread in threads:
-            if thread.chain.stale:
-                # Every plan that this thread is in has become another.
-                self._plans.clear()
-                thread.chain.plan()
-        plan = CopyPlan(self._target.memory, self._runtime, self.interpreters, threads, tails=self._stopper is None)
-        self._plans[moved] = plan
-        return plan
+    def _ready_plan(self) -> CopyPlan:
+        if self._plan is None or any(thread.chain.stale for thread in self.threads):
+            for thread in self.threads:
+                if thread.chain.stale:
+                    thread.chain.plan()
+            self._plan = CopyPlan(
+                self._target.memory, self._runtime, self.interpreters, self.threads, tails=self._stopper is None
+            )
+            self._last_copy = b""
+        return self._plan
 
-    def _observe_stopped(self, plan: CopyPlan[TrackedThread], holders: tuple[int, ...], patient: bool) -> bool:
+    def _observe_stopped(self, plan: CopyPlan, holders: tuple[int, ...], patient: bool) -> bool:
         stopper = self._stopper
         assert stopper is not None
         stopped: list[int] = []
@@ -253,71 +237,62 @@ class Unwinder:
         # It holds the GIL and does not stop: it hangs in the kernel, or may not be traced. Several looks must do.
         return self._observe_running(plan, held=True)
 
-    def _copy_standing(self, plan: CopyPlan[TrackedThread], holders: tuple[int, ...], patient: bool) -> bool:
+    def _copy_standing(self, plan: CopyPlan, holders: tuple[int, ...], patient: bool) -> bool:
         """Copy and follow while the holders stand; False where they are no longer the holders."""
         data = plan.copy()
         if plan.holders(data) != holders:
             return False
-        if not (plan.same_lists(data) and self._follow(plan, data)):
-            self._listed = False
+        if not (plan.same_lists(data) and self._follow(data)):
+            self._plan = None
             if patient or not self._refresh_threads():
                 return False
             plan = self._ready_plan()
             data = plan.copy()
-            if plan.holders(data) != holders or not self._follow(plan, data):
+            if plan.holders(data) != holders or not self._follow(data):
                 return False
         self._refresh_codes(plan.generations(data))
-        self._believe(plan, data, holders)
+        self._believe(holders)
         return True
 
-    def _observe_running(self, plan: CopyPlan[TrackedThread], held: bool) -> bool:
+    def _observe_running(self, plan: CopyPlan, held: bool) -> bool:
         """Observe without stopping: believe what several looks agree on. ``held``: although the GIL may be held."""
         data = plan.copy()
         holders = plan.gil.holders(data)
         if holders and not held:
             return False
-        if not (plan.same_lists(data) and self._follow(plan, data)):
-            self._listed = False
+        if not (plan.same_lists(data) and self._follow(data)):
+            self._plan = None
             return False
         tails = self._stopper is None
-        changed = [span for span in plan.spans if span.thread in self._changed]
-        if len(changed) != len(self._changed):
-            # A thread that was not believed the last time is not in this plan.
-            self._turn = b""
-            return False
-        for span in changed:
-            if span.thread.chain.unpredicted or (tails and not plan.tail_agrees(data, span)):
+        for thread in self._changed:
+            if thread.chain.unpredicted or (tails and not plan.tail_agrees(data, thread)):
                 return False
         self._refresh_codes(plan.generations(data))
         for _ in range(LOOKS - 1):
             again = plan.copy()
             if again == data:
                 continue
-            for span in changed:
-                if not span.thread.chain.same_links(again[span.start : span.end]):
+            for thread in self._changed:
+                if not thread.chain.same_links(again[thread.start : thread.end]):
                     return False
-                if tails and not plan.tail_agrees(again, span):
+                if tails and not plan.tail_agrees(again, thread):
                     return False
-        self._believe(plan, data, holders)
+        self._believe(holders)
         return True
 
-    def _believe(self, plan: CopyPlan[TrackedThread], data: bytes, holders: tuple[int, ...]) -> None:
+    def _believe(self, holders: tuple[int, ...]) -> None:
         self._holders = holders
-        self._gil = plan.gil
-        self._turn = plan.turn(data)
-        if len(plan.spans) == len(self.threads):
-            self._full_ns = time.monotonic_ns()
         if self.while_standing is not None:
             self.while_standing(holders)
 
-    def _follow(self, plan: CopyPlan[TrackedThread], data: bytes) -> bool:
+    def _follow(self, data: bytes) -> bool:
         """Bring the chains up to ``data``; False where a list of threads is no longer what it was."""
-        if data == plan.last:
+        if data == self._last_copy:
             return True
         changed = self._changed
         next_offset, own_id = self._runtime.layout.thread_state.next, self._own_id
-        for thread, start, end in plan.spans:
-            region = data[start:end]
+        for thread in self.threads:
+            region = data[thread.start : thread.end]
             chain = thread.chain
             if region == chain.region:
                 continue
@@ -330,7 +305,7 @@ class Unwinder:
             finally:
                 # What is left of the nodes is true of the frames that were left alone.
                 del thread.nodes[chain.changed_from :]
-        plan.last = data
+        self._last_copy = data
         return True
 
     def _refresh_codes(self, generations: bytes) -> None:
@@ -381,8 +356,8 @@ class Unwinder:
         self._note_states()
 
     def _note_states(self) -> None:
-        gil = self._gil
-        assert gil is not None
+        assert self._plan is not None
+        gil = self._plan.gil
         requested = self._runtime.layout.thread_state.gil_requested
         for thread in self.threads:
             if thread.state.address in self._holders:
@@ -409,7 +384,7 @@ class Unwinder:
         assert self._stopper is not None
         self._stopper.close()
         self._stopper = None
-        self._plans.clear()
+        self._plan = None
 
     def _refresh_threads(self) -> bool:
         """List the threads anew and learn where the frames of the new ones lie; False where that did not succeed."""
@@ -435,9 +410,8 @@ class Unwinder:
         self._target.forget_threads({gone.host_id for gone in known.values()} - {kept.host_id for kept in threads})
         self.threads = threads
         self.threads_version += 1
-        self._plans.clear()
-        self._turn = b""
-        self._listed = True
+        self._plan = None
+        self._ready_plan()
         return True
 
     def _forget_chains(self) -> None:
@@ -445,7 +419,7 @@ class Unwinder:
             thread.chain.reset()
             thread.nodes.clear()
             self._changed[thread] = None
-        self._listed = False
+        self._plan = None
 
     def _track(self, state: ThreadState, interpreter: Interpreter) -> TrackedThread:
         memory = self._target.memory
