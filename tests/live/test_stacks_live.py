@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nbspy.cpython.interner import Interner
+from nbspy.cpython.unwinder import TrackedThread, Unwinder
+from nbspy.observe import dump
+from nbspy.sampling.attach import attached
+from nbspy.stack_trace import StackTrace
+
+from .interpreters import Interpreter, Target, start_target
+
+pytestmark = pytest.mark.oldest(3, 11)
+
+SCENARIOS = [
+    "recursion",
+    "named",
+    "generators",
+    "small_frames",
+    "code_without_a_file",
+    "c_callbacks",
+    "subinterpreters",
+]
+SAMPLES = 50
+
+both_modes = pytest.mark.parametrize("nonblocking", [False, True], ids=["blocking", "nonblocking"])
+
+
+def rows(trace: StackTrace) -> list[list[object]]:
+    """The frames as the target writes them: leaf first, each as [name, file, line]."""
+    return [[frame.name, frame.filename, frame.line] for frame in trace.frames]
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_dump_of_parked_threads_is_what_python_itself_says(interpreter: Interpreter, scenario: str) -> None:
+    with start_target(interpreter.path, "stacks.py", scenario) as target:
+        expected: list[dict[str, Any]] = target.info["threads"]
+        assert len(expected) > 1
+        for nonblocking in (False, True):
+            traces = dump(target.pid, nonblocking=nonblocking)
+
+            for thread in expected:
+                found = [trace for trace in traces if rows(trace) == thread["frames"]]
+                assert found, f"{thread['name']}: {thread['frames']} not among {list(map(rows, traces))}"
+                if thread["name"] is not None or interpreter.version >= (3, 13):
+                    # Before, a sub-interpreter that another thread runs keeps the ids of the one that made it.
+                    [trace] = [trace for trace in found if trace.os_thread_id == thread["native"]]
+                    assert trace.thread_id == thread["ident"]
+                    assert thread["name"] in (None, trace.thread_name)
+                assert {(trace.status, trace.pid) for trace in found} == {("idle", target.pid)}
+            main = traces[0]
+            assert (main.os_thread_id, main.thread_name) == (target.info["main"], "MainThread")
+            assert [name for name, _, _ in rows(main)] == ["obey", "main", "<module>"]
+            if scenario != "subinterpreters":
+                assert len(traces) == len(expected) + 1
+
+
+def test_dump_tells_where_the_evaluation_loop_was_entered(interpreter: Interpreter) -> None:
+    with start_target(interpreter.path, "stacks.py", "c_callbacks") as target:
+        [trace] = [trace for trace in dump(target.pid) if trace.thread_name == "in_both"]
+
+    entries = [frame.name.rpartition(".")[2] for frame in trace.frames if frame.is_entry]
+    # C calls the callbacks and the first function; how ``run`` is called is another matter in each version.
+    assert [name for name in entries if name != "run"] == ["<lambda>", "<lambda>", "_bootstrap"]
+    assert trace.frames[-1].is_entry
+    assert not trace.frames[0].is_entry
+
+
+BOTTOM = ("spin", "run", "run", "_bootstrap_inner", "_bootstrap")
+
+
+def faulthandler_stacks(target: Target) -> list[tuple[str, ...]]:
+    """Return what faulthandler writes: the functions of each thread, leaf first."""
+    path = Path(target.ask("trace")[0])
+    text = path.read_text()
+    path.unlink()
+    return [
+        tuple(re.findall(r'^  File ".*", line \d+ in (.+)$', part, re.MULTILINE))
+        for part in re.split(r"^(?:Current thread|Thread) .*$", text, flags=re.MULTILINE)[1:]
+    ]
+
+
+@contextmanager
+def unwinder_on(target: Target, *, nonblocking: bool) -> Iterator[Unwinder]:
+    with attached(target.pid) as (process, runtime):
+        unwinder = Unwinder(process, runtime, lambda file: (file, ""), Interner(), blocking=not nonblocking)
+        try:
+            yield unwinder
+        finally:
+            unwinder.close()
+
+
+def believed_samples(unwinder: Unwinder, wanted: int) -> Iterator[list[TrackedThread]]:
+    """Yield the threads of ``wanted`` samples; without stopping, many copies of a busy target are discarded."""
+    for _ in range(100 * wanted):
+        if wanted and unwinder.sample():
+            wanted -= 1
+            yield unwinder.threads
+    assert wanted == 0, f"discarded: {unwinder.discarded}"
+
+
+@both_modes
+def test_stacks_of_a_running_thread_are_those_that_faulthandler_sees(
+    interpreter: Interpreter, nonblocking: bool
+) -> None:
+    with start_target(interpreter.path, "stacks.py", "busy", "spin", "sleep") as target:
+        known = {stack for _ in range(60) for stack in faulthandler_stacks(target)}
+        spinning = target.info["ids"]["spin"]
+        seen: list[tuple[str, ...]] = []
+        with unwinder_on(target, nonblocking=nonblocking) as unwinder:
+            for threads in believed_samples(unwinder, SAMPLES):
+                [thread] = [thread for thread in threads if thread.state.native_thread_id == spinning]
+                seen.append(tuple(frame.key.name for frame in unwinder.frames(thread)))
+
+    # faulthandler runs when the busy thread lets it: at calls and jumps, which are not all the places there are.
+    assert known & set(seen)
+    possible = {(), ("f1",), ("f2",), ("f1", "f2"), ("<listcomp>", "f2"), ("f1", "<listcomp>", "f2")}
+    assert {stack[: -len(BOTTOM)] for stack in seen} <= possible
+    assert {stack[-len(BOTTOM) :] for stack in seen} == {BOTTOM}
+
+
+@both_modes
+def test_thread_that_spins_holds_the_gil_and_sleepers_are_idle(interpreter: Interpreter, nonblocking: bool) -> None:
+    with start_target(interpreter.path, "stacks.py", "busy", "spin", "sleep") as target:
+        ids = target.info["ids"]
+        statuses: dict[int | None, list[str]] = {}
+        with unwinder_on(target, nonblocking=nonblocking) as unwinder:
+            for threads in believed_samples(unwinder, SAMPLES):
+                for thread in threads:
+                    statuses.setdefault(thread.state.native_thread_id, []).append(status(thread.bits))
+
+    assert statuses[ids["spin"]].count("active+gil") > SAMPLES * 0.8
+    assert set(statuses[ids["sleep"]]) == {"idle"}
+    assert set(statuses[target.info["main"]]) == {"idle"}
+
+
+def status(bits: int) -> str:
+    trace = StackTrace(1, 1, None, 1, bool(bits & 1), bool(bits & 2), ())
+    return trace.status
+
+
+def test_thread_that_calculates_without_the_gil_is_active_without_it(interpreter: Interpreter) -> None:
+    with start_target(interpreter.path, "stacks.py", "busy", "calculate", "sleep") as target:
+        words = []
+        for _ in range(20):
+            traces = {trace.os_thread_id: trace for trace in dump(target.pid)}
+            words.append(traces[target.info["ids"]["calculate"]].status)
+            assert traces[target.info["ids"]["sleep"]].status == "idle"
+        assert words.count("active") > 14
+
+
+def test_at_most_one_thread_of_an_interpreter_owns_the_gil(interpreter: Interpreter) -> None:
+    with start_target(interpreter.path, "stacks.py", "busy", "spin", "calculate", "sleep") as target:
+        owners = [sum(trace.owns_gil for trace in dump(target.pid)) for _ in range(20)]
+        assert max(owners) == 1
+
+
+def test_dump_of_a_process_that_stands_still_by_signal_works(interpreter: Interpreter) -> None:
+    with start_target(interpreter.path, "stacks.py", "busy", "spin", "sleep") as target:
+        target.process.send_signal(signal.SIGSTOP)
+        try:
+            for nonblocking in (False, True):
+                names = {trace.thread_name for trace in dump(target.pid, nonblocking=nonblocking)}
+                assert names == {"MainThread", "spin", "sleep"}
+        finally:
+            target.process.send_signal(signal.SIGCONT)
+        before = target.ask("counter")
+        while target.ask("counter") == before:
+            pass
+
+
+def test_dump_leaves_the_signals_of_this_thread_as_they_were(current_interpreter: Interpreter) -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    with start_target(current_interpreter.path, "stacks.py", "recursion") as target:
+        dump(target.pid)
+
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before

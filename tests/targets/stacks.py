@@ -1,0 +1,412 @@
+"""Parks threads in known places and says what the interpreter itself sees there: ``stacks.py SCENARIO``.
+
+Announces, for each parked thread, its ids, its name and its frames, leaf first, each as [name, file, line]. Commands on
+stdin: ``trace`` answers with the path of a file that faulthandler has written the stacks to; ``counter`` with a number
+that grows while the program makes progress; ``exit`` ends it; ``exec`` makes it another program.
+"""
+
+import faulthandler
+import functools
+import json
+import os
+import re
+import sys
+import tempfile
+import threading
+import time
+
+PARKED = threading.Semaphore(0)
+GATE = threading.Lock()
+GATE.acquire()
+COUNTER = [0]
+LATER = []
+"""What a scenario wants called once the threads are parked: it returns further rows."""
+
+
+def park():
+    """Where every parked thread stands: released by nobody."""
+    PARKED.release()
+    GATE.acquire()
+
+
+# --- the scenarios: each gives the functions that its threads run
+
+
+def down(level):
+    if level:
+        return down(level - 1)
+    return park()
+
+
+def recursion():
+    return [("recursion", functools.partial(down, 200)), ("shallow", functools.partial(down, 0))]
+
+
+def named():
+    def sleeper():
+        PARKED.release()
+        time.sleep(1000)
+
+    def in_event():
+        PARKED.release()
+        threading.Event().wait()
+
+    def in_condition():
+        condition = threading.Condition()
+        with condition:
+            PARKED.release()
+            condition.wait()
+
+    def in_pipe():
+        PARKED.release()
+        os.read(os.pipe()[0], 1)
+
+    rows = [("sleeper", sleeper), ("event", in_event), ("condition", in_condition), ("pipe", in_pipe)]
+    return rows + [("worker %d" % number, functools.partial(down, number)) for number in range(40)]
+
+
+def generators():
+    def inner():
+        yield 1
+        park()
+        yield 2
+
+    def middle():
+        yield from inner()
+
+    def outer():
+        for value in middle():
+            yield value
+
+    def parked_in_generators():
+        suspended = inner()
+        next(suspended)  # a frame that is on no stack
+        return list(outer())
+
+    async def leaf():
+        park()
+
+    async def branch():
+        return await leaf()
+
+    async def values():
+        yield 1
+        await branch()
+        yield 2
+
+    async def root():
+        async for _ in values():
+            pass
+
+    def parked_in_coroutines():
+        try:
+            root().send(None)
+        except StopIteration:
+            pass
+
+    def parked_by_throw():
+        def catches():
+            try:
+                yield 1
+            except ValueError:
+                park()
+
+        generator = catches()
+        next(generator)
+        generator.throw(ValueError)
+
+    return [
+        ("generators", parked_in_generators),
+        ("coroutines", parked_in_coroutines),
+        ("throw", parked_by_throw),
+    ]
+
+
+def small_frames():
+    def in_list():
+        return [park() for _ in range(1)]
+
+    def in_dict():
+        return {1: park() for _ in [0]}
+
+    def in_nested():
+        return [[park() for _ in range(1)] for _ in range(1)]
+
+    def in_generator_expression():
+        return sum(park() or 0 for _ in range(1))
+
+    in_lambda = lambda: (lambda: park())()  # noqa: E731
+
+    def decorate(function):
+        @functools.wraps(function)
+        def wrapper(*args, **keywords):
+            return function(*args, **keywords)
+
+        return wrapper
+
+    @decorate
+    @decorate
+    def decorated():
+        park()
+
+    def in_class_body():
+        class Body:
+            attribute = park()
+
+        return Body
+
+    class WithInit:
+        def __init__(self):
+            if self.stops:
+                park()
+
+        stops = False
+
+        @property
+        def prop(self):
+            return park()
+
+        def __getattr__(self, name):
+            return park()
+
+        def __enter__(self):
+            park()
+
+        def __exit__(self, *_):
+            pass
+
+    def in_init():
+        for number in range(200):  # often enough to be specialised
+            if number == 199:
+                WithInit.stops = True
+            WithInit()
+
+    def in_property():
+        return WithInit.__new__(WithInit).prop
+
+    def in_getattr():
+        return WithInit.__new__(WithInit).missing
+
+    def in_enter():
+        with WithInit.__new__(WithInit):
+            pass
+
+    def in_handler():
+        try:
+            raise ValueError("first")
+        except ValueError:
+            try:
+                raise KeyError("second") from None
+            except KeyError:
+                park()
+
+    def in_finally():
+        try:
+            return 1
+        finally:
+            park()
+
+    return [(name, function) for name, function in sorted(locals().items()) if name.startswith(("in_", "decorated"))]
+
+
+def code_without_a_file():
+    space = {"park": park}
+    exec("def made():\n\n    park()\n\nmade2 = lambda: made()\n", space)
+    exec(compile("def unicode_caf\xe9(x\u03a9=1):\n    return park()\n", "/nowhere/\u4e2d\u6587 \U0001f40d.py", "exec"), space)
+    exec(compile("\n" * 70000 + "def far(): park()", "<far & 'quoted' \"file\">", "exec"), space)
+    body = "def long():\n" + "".join("    x%d = %d\n" % (n, n) for n in range(5000)) + "    park()\n"
+    exec(compile(body, "/nowhere/long.py", "exec"), space)
+    split = "def split():\n    return (\n        1\n        +\n        park(\n        )\n    )\n"
+    exec(compile(split, "/nowhere/split.py", "exec"), space)
+
+    def evaluated():
+        eval("park()")
+
+    names = ["made2", "unicode_caf\xe9", "far", "long", "split"]
+    return [(name, space[name]) for name in names] + [("evaluated", evaluated)]
+
+
+def c_callbacks():
+    def key(value):
+        park()
+        return value
+
+    def in_sorted():
+        sorted([2, 1], key=key)
+
+    def in_reduce():
+        functools.reduce(lambda a, b: park(), [1, 2, 3])
+
+    def in_sub():
+        re.sub("a", lambda match: park(), "banana")
+
+    def in_map():
+        list(map(key, [1]))
+
+    def in_both():
+        sorted([2, 1], key=lambda value: functools.reduce(lambda a, b: park(), [1, 2]))
+
+    class Text:
+        def __str__(self):
+            return park() or ""
+
+        def __del__(self):
+            park()
+
+    def in_str():
+        "%s" % Text.__new__(Text)
+
+    def in_del():
+        Text()
+
+    def in_import():
+        import importlib.abc
+
+        class Finder(importlib.abc.MetaPathFinder):
+            def find_spec(self, name, path=None, target=None):
+                if name == "nbspy_parks_here":
+                    park()
+                return None
+
+        sys.meta_path.insert(0, Finder())
+        __import__("nbspy_parks_here")
+
+    return [(name, function) for name, function in sorted(locals().items()) if name.startswith("in_")]
+
+
+def subinterpreters():
+    try:
+        import _interpreters as interpreters
+    except ImportError:
+        import _xxsubinterpreters as interpreters
+
+    reader, writer = os.pipe()
+    code = (
+        "import json, os, sys, threading\n"
+        "def deep(level):\n"
+        "    if level:\n"
+        "        return deep(level - 1)\n"
+        "    frame, rows = sys._getframe(), []\n"
+        "    while frame:\n"
+        "        rows.append([frame.f_code.co_qualname, frame.f_code.co_filename, frame.f_lineno])\n"
+        "        frame = frame.f_back\n"
+        "    rows[0][2] += 4\n"
+        "    os.write(%d, (json.dumps([threading.get_ident(), threading.get_native_id(), rows]) + '\\n').encode())\n"
+        "    os.read(os.pipe()[0], 1)\n"
+        "deep(3)\n" % writer
+    )
+    found = []
+    with open(reader) as lines:
+        for _ in range(2):  # one after the other: 3.12 and 3.13 may crash where two of them begin at once
+            interpreter = interpreters.create()
+            threading.Thread(target=interpreters.run_string, args=(interpreter, code), daemon=True).start()
+            ident, native, frames = json.loads(lines.readline())
+            found.append({"ident": ident, "native": native, "name": None, "frames": frames})
+    LATER.append(lambda: found)
+    return [("main", functools.partial(down, 2))]
+
+
+def busy():
+    def f1():
+        COUNTER[0] += 1
+        return sum(range(20))
+
+    def f2():
+        return [f1() for _ in range(3)]
+
+    def spin():
+        PARKED.release()
+        while True:
+            f1()
+            f2()
+
+    def calculate():
+        import hashlib
+
+        PARKED.release()
+        while True:
+            hashlib.pbkdf2_hmac("sha256", b"password", b"salt", 400000)
+
+    functions = {"spin": spin, "calculate": calculate, "sleep": functools.partial(down, 3)}
+    return [(name, functions[name]) for name in sys.argv[2:]]
+
+
+# --- what the interpreter says
+
+
+def frames_of(frame):
+    rows = []
+    while frame is not None:
+        code = frame.f_code
+        rows.append([getattr(code, "co_qualname", code.co_name), code.co_filename, frame.f_lineno])
+        frame = frame.f_back
+    return rows
+
+
+def run(function):
+    function()
+
+
+def start(name, function):
+    thread = threading.Thread(target=run, args=(function,), name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+def is_still(thread):
+    """True where two looks see the same frames."""
+    looks = []
+    for _ in range(2):
+        looks.append(frames_of(sys._current_frames()[thread.ident]))
+        time.sleep(0.002)
+    return looks[0] == looks[1]
+
+
+def trace():
+    path = os.path.join(tempfile.gettempdir(), "nbspy-stacks-%d.txt" % os.getpid())
+    with open(path, "w") as file:
+        faulthandler.dump_traceback(file, all_threads=True)
+    return [path]
+
+
+def obey():
+    for line in iter(sys.stdin.readline, ""):
+        command = line.strip()
+        if command == "trace":
+            answer = trace()
+        elif command == "counter":
+            answer = [COUNTER[0]]
+        elif command == "exit":
+            os._exit(0)
+        elif command == "exec":
+            os.execv("/bin/sleep", ["sleep", "1000"])
+        elif command == "exec-python":
+            os.execv(sys.executable, [sys.executable] + sys.argv)
+        print(json.dumps(answer))
+        sys.stdout.flush()
+
+
+def main():
+    rows = globals()[sys.argv[1]]()
+    threads = [start(name, function) for name, function in rows]
+    for _ in threads:
+        PARKED.acquire()
+    parked = []
+    if sys.argv[1] != "busy":
+        for thread in threads:
+            while not is_still(thread):
+                pass
+            frames = frames_of(sys._current_frames()[thread.ident])
+            parked.append(
+                {"ident": thread.ident, "native": thread.native_id, "name": thread.name, "frames": frames}
+            )
+    for rows in LATER:
+        parked += rows()
+    ids = {thread.name: thread.native_id for thread in threads}
+    print(json.dumps({"ready": True, "threads": parked, "ids": ids, "main": threading.main_thread().native_id}))
+    sys.stdout.flush()
+    obey()
+
+
+if __name__ == "__main__":
+    main()
