@@ -97,7 +97,7 @@ class Diagnosis:
 
 
 def from_json(values: object) -> Diagnosis:
-    """Return the diagnosis that :meth:`Diagnosis.to_json` made; raises :class:`ValueError` where it is none."""
+    """Return the diagnosis that :meth:`Diagnosis.to_json` made; raises ValueError where it is none."""
     import msgspec
 
     return msgspec.convert(values, Diagnosis)

@@ -172,7 +172,7 @@ def _same_user(e: Evidence) -> bool:
 
 
 def _dumpable(e: Evidence) -> bool:
-    return e.target.files_owner is None or e.target.files_owner == e.target.uids[1:2][0]
+    return e.target.files_owner is None or (e.target.files_owner,) == e.target.uids[1:2]
 
 
 def _other_user(e: Evidence) -> Cause | None:
