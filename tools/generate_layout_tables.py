@@ -50,7 +50,7 @@ LAYOUT_FIELDS: dict[str, dict[str, Names]] = {
     "thread_state": {
         "next": ("PyThreadState.next",),
         "interp": ("PyThreadState.interp",),
-        "current_frame": ("PyThreadState.current_frame", "PyThreadState.cframe", "PyThreadState.frame"),
+        "current_frame": ("PyThreadState.current_frame", "PyThreadState.frame", "PyThreadState.cframe"),
         "cframe_current_frame": ("_PyCFrame.current_frame",),
         "thread_id": ("PyThreadState.thread_id",),
         "native_thread_id": ("PyThreadState.native_thread_id",),

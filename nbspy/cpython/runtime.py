@@ -1,8 +1,9 @@
 """Finding CPython in a process: where ``_PyRuntime`` lies, which version it is, and its layout.
 
-The runtime is found by the section ``.PyRuntime`` (3.7+ on ELF) or the symbol ``_PyRuntime`` of the executable or a
-libpython, else by the cookie that 3.13+ begins with. The version is asked of the memory, never of a file name alone:
-the debug offsets (3.13+), then ``Py_Version`` (3.11+), then the text that ``Py_GetVersion`` made.
+The runtime is found by the section ``.PyRuntime`` (3.10+ on ELF) or the symbol ``_PyRuntime`` (3.7+) of the executable
+or a libpython, else by the cookie that 3.13+ begins with; 2.7 and 3.6 have none, and
+:mod:`nbspy.cpython.older_runtime` finds what stands for it. The version is asked of the memory, never of a file name
+alone: the debug offsets (3.13+), then ``Py_Version`` (3.11+), then the text that ``Py_GetVersion`` made.
 """
 
 from __future__ import annotations
@@ -12,20 +13,23 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nbspy.cpython import debug_offsets, layout_tables
+from nbspy.cpython import debug_offsets, layout_tables, older_runtime
 from nbspy.cpython.layout import Layout
+from nbspy.cpython.older_runtime import OlderStatics
 from nbspy.errors import CorruptTarget, MemoryFault, NotPython, UnsupportedPython
-from nbspy.target.binaries import BinaryFacts, inspect_elf
+from nbspy.target.binaries import BinaryFacts, inspect_elf, list_symbols
 from nbspy.target.memory import RemoteMemory
 from nbspy.target.process import Mapping, Target
 
 COOKIE = b"xdebugpy"
-OLDEST = (3, 11)
 _SECTIONS = (".PyRuntime",)
-_SYMBOLS = ("_PyRuntime", "Py_Version", "interp_head")
+_SYMBOLS = ("_PyRuntime", "Py_Version", *older_runtime.EXPORTED)
 _LIBRARY = re.compile(r"(?:^|/)libpython(\d)\.(\d+)[a-z]*\.so")
 _EXECUTABLE = re.compile(r"(?:^|/)python(\d)\.(\d+)[a-z]*$")
-_VERSION_TEXT = re.compile(rb"\b([23])\.(\d{1,2})\.(\d{1,3})(?:(?:a|b|rc)\d+)?\+? \([^\x00]{4,80}?\)")
+# Some distributors put their own name in front of the parenthesis.
+_VERSION_TEXT = re.compile(
+    rb"\b([23])\.(\d{1,2})\.(\d{1,3})(?:(?:a|b|rc)\d+)?\+?(?: \|[^|\x00]{1,60}\|)? \([^\x00]{4,80}?\)"
+)
 _SCAN_LIMIT = 64 << 20
 _WORD = struct.Struct("<Q")
 
@@ -35,10 +39,20 @@ class Runtime:
     """A CPython in a target."""
 
     address: int
-    """Of ``_PyRuntime``."""
+    """Of ``_PyRuntime``; in 2.7 and 3.6 of ``interp_head``."""
     version: tuple[int, int, int]
     layout: Layout
     warning: str | None = None
+    statics: OlderStatics | None = None
+    """2.7 and 3.6: what later versions keep in ``_PyRuntime``."""
+
+    @property
+    def current_thread_state(self) -> int | None:
+        """<= 3.11: address of the word that names the thread state which holds the one GIL."""
+        if self.statics is not None:
+            return self.statics.current_thread_state
+        offset = self.layout.runtime.current_thread_state
+        return None if offset is None else self.address + offset
 
     @property
     def version_text(self) -> str:
@@ -51,6 +65,8 @@ class _Candidate:
 
     path: str
     mappings: tuple[Mapping, ...]
+    zeroed: tuple[Mapping, ...]
+    """What follows the file in memory: variables that begin as 0 (``.bss``) have no bytes in it."""
     facts: BinaryFacts
 
     def address(self, linked: int) -> int:
@@ -68,11 +84,11 @@ def locate(target: Target) -> Runtime:
     raise.
     """
     mappings = target.mappings()
-    too_old: tuple[int, ...] | None = None
+    unsupported: tuple[int, ...] | None = None
     idle: Runtime | None = None
     for candidate in _candidates(target, mappings):
         try:
-            found = _examine(target.memory, candidate)
+            found = _examine(target, candidate)
             if isinstance(found, Runtime) and _has_begun(target.memory, found):
                 return found
         except MemoryFault:
@@ -80,13 +96,13 @@ def locate(target: Target) -> Runtime:
         if isinstance(found, Runtime):
             idle = idle or found
         else:
-            too_old = too_old or found
+            unsupported = unsupported or found
     if idle is not None:
         return idle
-    if too_old is not None:
+    if unsupported is not None:
         raise UnsupportedPython(
-            f"process {target.pid} runs Python {'.'.join(map(str, too_old))}",
-            f"this nbspy reads CPython {OLDEST[0]}.{OLDEST[1]} and newer",
+            f"process {target.pid} runs Python {'.'.join(map(str, unsupported))}",
+            "nbspy reads CPython 2.7, and 3.6 and newer",
         )
     address = _scan_for_cookie(target.memory, mappings)
     if address is not None:
@@ -123,11 +139,14 @@ def _candidates(target: Target, mappings: list[Mapping]) -> Iterator[_Candidate]
         except OSError:
             continue
         if facts is not None and (facts.sections or facts.symbols):
-            yield _Candidate(path, tuple(by_path[path]), facts)
+            end = by_path[path][-1].end
+            zeroed = [mapping for mapping in mappings if mapping.start == end and not mapping.path.startswith("/")]
+            yield _Candidate(path, tuple(by_path[path]), tuple(zeroed), facts)
 
 
-def _examine(memory: RemoteMemory, candidate: _Candidate) -> Runtime | tuple[int, ...] | None:
-    """Return the runtime, or the version of one that is too old, or None where it is none."""
+def _examine(target: Target, candidate: _Candidate) -> Runtime | tuple[int, ...] | None:
+    """Return the runtime, or the version of one that cannot be read, or None where it is none."""
+    memory = target.memory
     linked = candidate.facts.sections.get(".PyRuntime", candidate.facts.symbols.get("_PyRuntime"))
     address = None if linked is None else candidate.address(linked)
     if address is not None and memory.read(address, len(COOKIE)) == COOKIE:
@@ -135,14 +154,30 @@ def _examine(memory: RemoteMemory, candidate: _Candidate) -> Runtime | tuple[int
     version = _version(memory, candidate)
     if version is None:
         return None
-    if version[:2] < OLDEST or address is None:
-        return version
     layout = layout_tables.TABLES.get((version[0], version[1]))
-    if layout is None:
+    if layout is None and version >= (3, 13):
         raise CorruptTarget(
             f"Python {'.'.join(map(str, version))} was found without its debug offsets", "is it a modified build?"
         )
-    return Runtime(address, version, layout)
+    if layout is None:
+        return version
+    if address is not None:
+        return Runtime(address, version, layout)
+    return _examine_older(target, candidate, version, layout)
+
+
+def _examine_older(
+    target: Target, candidate: _Candidate, version: tuple[int, int, int], layout: Layout
+) -> Runtime | tuple[int, ...]:
+    """Find what 2.7 and 3.6 have instead of a runtime."""
+    with target.open_binary(candidate.mappings[0]) as file:
+        linked = candidate.facts.symbols | list_symbols(file, older_runtime.STATIC)
+    symbols = {name: candidate.address(place) for name, place in linked.items()}
+    statics = older_runtime.find_statics(target.memory, symbols)
+    if statics is None:
+        return version
+    layout = older_runtime.layout_of_build(layout, symbols)
+    return Runtime(statics.interpreters_head, version, layout, statics=statics)
 
 
 def _self_described(memory: RemoteMemory, address: int) -> Runtime:
@@ -162,13 +197,20 @@ def _version(memory: RemoteMemory, candidate: _Candidate) -> tuple[int, int, int
         version = _from_hex(int.from_bytes(memory.read(address, 4), "little"))
         if version[0] in (2, 3):
             return version
-    for mapping in candidate.mappings:
-        if mapping.readable and mapping.end - mapping.start <= _SCAN_LIMIT:
-            match = _VERSION_TEXT.search(memory.read(mapping.start, mapping.end - mapping.start))
-            if match is not None:
-                return (int(match[1]), int(match[2]), int(match[3]))
     name = _LIBRARY.search(candidate.path) or _EXECUTABLE.search(candidate.path)
-    return (int(name[1]), int(name[2]), 0) if name is not None else None
+    named = (int(name[1]), int(name[2]), 0) if name is not None else None
+    texts = list(_version_texts(memory, candidate))
+    alike = [version for version in texts if named is None or version[:2] == named[:2]]
+    return next(iter(alike or texts), named)
+
+
+def _version_texts(memory: RemoteMemory, candidate: _Candidate) -> Iterator[tuple[int, int, int]]:
+    """The versions that texts in the memory of the file tell; what ``Py_GetVersion`` made first: it is a variable."""
+    mappings = [*candidate.zeroed, *candidate.mappings]
+    for mapping in sorted(mappings, key=lambda mapping: not mapping.writable):
+        if mapping.readable and mapping.end - mapping.start <= _SCAN_LIMIT:
+            for match in _VERSION_TEXT.finditer(memory.read(mapping.start, mapping.end - mapping.start)):
+                yield (int(match[1]), int(match[2]), int(match[3]))
 
 
 def _scan_for_cookie(memory: RemoteMemory, mappings: list[Mapping]) -> int | None:

@@ -7,6 +7,7 @@ name the interpreter it was found in.
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 from dataclasses import dataclass
 
@@ -39,6 +40,7 @@ class ThreadState:
     """Address of its interpreter."""
     thread_id: int
     native_thread_id: int
+    """0 where it is not known (<= 3.10, before the C library was asked)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,24 +73,27 @@ def read_interpreters(memory: RemoteMemory, runtime: Runtime) -> list[Interprete
         interpreter, address = _read_interpreter(memory, layout, address)
         found.append(interpreter)
     found.reverse()
+    if layout.interpreter.id is None:
+        # 2.7 and 3.6 do not number them: in the order of their making, as the others do.
+        found = [dataclasses.replace(interpreter, id=number) for number, interpreter in enumerate(found)]
     return found
 
 
 def _read_interpreter(memory: RemoteMemory, layout: Layout, address: int) -> tuple[Interpreter, int]:
     fields = layout.interpreter
-    wanted = [fields.next, fields.id, fields.threads_head, fields.imports_modules]
-    if fields.ceval_gil is not None:
-        wanted.append(fields.ceval_gil)
-    values = [word(part, 0) for part in memory.read_many([(address + offset, 8) for offset in wanted])]
-    threads = read_threads(memory, layout, address, values[2])
+    wanted = [fields.next, fields.threads_head, fields.imports_modules]
+    wanted += [offset for offset in (fields.id, fields.ceval_gil) if offset is not None]
+    parts = memory.read_many([(address + offset, 8) for offset in wanted])
+    values = {offset: word(part, 0) for offset, part in zip(wanted, parts, strict=True)}
+    threads = read_threads(memory, layout, address, values[fields.threads_head])
     interpreter = Interpreter(
         address=address,
-        id=values[1],
-        gil=values[4] if fields.ceval_gil is not None else None,
-        modules=values[3],
+        id=0 if fields.id is None else values[fields.id],
+        gil=None if fields.ceval_gil is None else values[fields.ceval_gil],
+        modules=values[fields.imports_modules],
         threads=tuple(reversed(threads)),
     )
-    return interpreter, values[0]
+    return interpreter, values[fields.next]
 
 
 def read_threads(memory: RemoteMemory, layout: Layout, interpreter: int, head: int) -> list[ThreadState]:
@@ -114,7 +119,7 @@ def read_threads(memory: RemoteMemory, layout: Layout, interpreter: int, head: i
                 address=address,
                 interpreter=interpreter,
                 thread_id=word(data, fields.thread_id),
-                native_thread_id=word(data, fields.native_thread_id),
+                native_thread_id=0 if fields.native_thread_id is None else word(data, fields.native_thread_id),
             )
         )
         address = word(data, fields.next)

@@ -84,7 +84,8 @@ def test_lock_of_the_gil_is_told_from_other_locks(layout: Layout) -> None:
     python = FakePython(layout)
     gil = gil_words(python)
 
-    inside = python.interpreters[0].gil + 40 if layout.gil is not None else RUNTIME + 300
+    start = python.interpreters[0].gil if layout.gil is not None else RUNTIME + (layout.runtime.gil or 0)
+    inside = start + 40
     assert gil.is_waited_for(inside)
     assert not gil.is_waited_for(0)
     assert not gil.is_waited_for(python.interpreters[0].gil - 8)

@@ -1,0 +1,66 @@
+"""What 2.7 and 3.6 have instead of ``_PyRuntime``: variables of ``Python/pystate.c`` and ``Python/ceval.c``.
+
+``_PyThreadState_Current`` is exported. ``interp_head`` is static: its name is in ``.symtab`` where that was not
+stripped, and ``PyInterpreterState_Head``, which is exported, does nothing but return it. The locks of the GIL are
+static too; where they are not known no thread is said to wait for it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from nbspy.cpython.layout import Layout
+from nbspy.target.memory import RemoteMemory
+
+EXPORTED: Final = ("_PyThreadState_Current", "PyInterpreterState_Head", "PyUnicodeUCS2_AsUTF8String")
+STATIC: Final = ("interp_head", "interpreter_lock", "gil_cond", "gil_mutex", "switch_cond", "switch_mutex")
+_LOCKS: Final = {"gil_cond": 48, "gil_mutex": 40, "switch_cond": 48, "switch_mutex": 40}
+"""Size of ``pthread_cond_t`` and ``pthread_mutex_t`` (glibc, x86-64)."""
+_FUNCTION_BYTES: Final = 24
+_RETURNS_VARIABLE: Final = re.compile(
+    rb"(?:\xf3\x0f\x1e\xfa)?(?:\x55\x48\x89\xe5)?\x48\x8b\x05(?P<offset>.{4})\x5d?\xc3", re.DOTALL
+)
+"""x86-64: ``[endbr64] [push rbp; mov rbp, rsp] mov rax, [rip + offset] [pop rbp] ret``."""
+
+
+@dataclass(frozen=True, slots=True)
+class OlderStatics:
+    """Addresses of variables in the target."""
+
+    interpreters_head: int
+    current_thread_state: int
+    locks: tuple[tuple[int, int], ...]
+    """(start, end) of each condition variable and mutex of 3.6's GIL."""
+    lock_pointer: int | None
+    """2.7: of ``interpreter_lock``, which is NULL until a second thread is wanted, else points to the GIL."""
+
+
+def find_statics(memory: RemoteMemory, symbols: Mapping[str, int]) -> OlderStatics | None:
+    """Return the variables, given the addresses of those symbols that the target has; None where one is missing."""
+    current = symbols.get("_PyThreadState_Current")
+    head = symbols.get("interp_head")
+    if head is None and "PyInterpreterState_Head" in symbols:
+        head = _returned_variable(memory, symbols["PyInterpreterState_Head"])
+    if head is None or current is None:
+        return None
+    locks = tuple((symbols[name], symbols[name] + size) for name, size in _LOCKS.items() if name in symbols)
+    return OlderStatics(head, current, locks, symbols.get("interpreter_lock"))
+
+
+def layout_of_build(layout: Layout, symbols: Mapping[str, int]) -> Layout:
+    """Return ``layout`` as the build in question has it: a 2.7 may keep ``unicode`` in units of two bytes."""
+    if layout.objects.unicode_char_size is None or "PyUnicodeUCS2_AsUTF8String" not in symbols:
+        return layout
+    return dataclasses.replace(layout, objects=dataclasses.replace(layout.objects, unicode_char_size=2))
+
+
+def _returned_variable(memory: RemoteMemory, function: int) -> int | None:
+    """Return the address of the variable that a function returns; None where it is compiled in another way."""
+    match = _RETURNS_VARIABLE.match(memory.read(function, _FUNCTION_BYTES))
+    if match is None:
+        return None
+    return function + match.end("offset") + int.from_bytes(match["offset"], "little", signed=True)
