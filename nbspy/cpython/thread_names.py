@@ -18,6 +18,8 @@ from nbspy.target.memory import RemoteMemory
 
 MAX_NAME_CHARS: Final = 256
 MAX_THREADS: Final = 1 << 14
+NAME_ATTRIBUTES: Final = ("_name", "_Thread__name")
+"""Of ``threading.Thread``; the second in 2.7."""
 
 
 def thread_names(memory: RemoteMemory, layout: Layout, modules_address: int) -> dict[int, str]:
@@ -35,7 +37,8 @@ def thread_names(memory: RemoteMemory, layout: Layout, modules_address: int) -> 
     names: dict[int, str] = {}
     for ident, thread in dict_items(memory, layout, active, MAX_THREADS):
         try:
-            name = instance_attribute(memory, layout, thread, "_name")
+            found = (instance_attribute(memory, layout, thread, attribute) for attribute in NAME_ATTRIBUTES)
+            name = next((address for address in found if address is not None), None)
             if name is not None:
                 names[read_int(memory, layout, ident)] = read_str(memory, layout, name, MAX_NAME_CHARS)
         except (CorruptTarget, MemoryFault):
