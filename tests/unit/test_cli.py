@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from nbspy import cli, observe, session
+from nbspy import cli, doctor, observe, session
 from nbspy.errors import PermissionRefused, ProcessNotFound
 from nbspy.options import DumpOptions, LineMode
 from nbspy.sampler_process import module_environment, running_samplers
 from nbspy.stack_trace import Dump, from_json
+from nbspy.target.permissions import Check, Diagnosis
 from tests.unit.streams import Run, StreamWriter, status
 from tests.unit.test_session import FAKE
 from tests.unit.test_tables import Process
@@ -268,3 +269,20 @@ def test_given_a_session_then_its_progress_is_one_line(use: Use) -> None:
     with cli.attach(1) as running:
         running.wait()
         assert cli._progress(running) == "process 1 · 2.0 s · 5 samples · 2/s · Ctrl-C ends"
+
+
+def test_given_a_diagnosis_then_its_text_and_status_tell(nbspy: Nbspy, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int | None] = []
+
+    def diagnose(pid: int | None) -> Diagnosis:
+        asked.append(pid)
+        cause = ("why\x1b", "what", "you") if pid else ("", "", "")
+        return Diagnosis(7, "process 7", *cause, (Check("its user", "uid 0", True),))
+
+    monkeypatch.setattr(doctor, "diagnose", diagnose)
+    assert nbspy("doctor").status == 0
+    answer = nbspy("doctor", "0x10")
+    assert (answer.status, answer.err) == (1, [])
+    assert "cause:        why\\x1b" in answer.out
+    assert asked == [None, 16]
+    assert nbspy("doctor", "one").status == 2

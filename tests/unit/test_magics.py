@@ -12,10 +12,12 @@ import pytest
 from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 
 import nbspy
+from nbspy import doctor
 from nbspy.errors import ProcessNotFound, TargetEnded
 from nbspy.magics import commands
 from nbspy.options import DumpOptions
 from nbspy.stack_trace import Dump, Frame, StackTrace
+from nbspy.target.permissions import Diagnosis
 from tests.unit.fake_session import FakeSession
 
 
@@ -210,6 +212,15 @@ def test_stop_takes_a_pid(notebook: Notebook) -> None:
     notebook.run("%profile_remote 1002")
     assert notebook.run("%nbspy stop 1001").result is notebook.sessions[0].profile
     assert notebook.running == [1002]
+
+
+def test_doctor_gives_the_diagnosis(notebook: Notebook, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = {pid: Diagnosis(pid or 1, "fine", "", "", "", ()) for pid in (None, 4242)}
+    monkeypatch.setattr(doctor, "diagnose", seen.__getitem__)
+    assert notebook.run("%nbspy doctor").result is seen[None]
+    assert notebook.run("%nbspy doctor 4242").result is seen[4242]
+    assert "no pid" in refusal(notebook.run("%nbspy doctor x"))
+    assert "no command" in refusal(notebook.run("%nbspy doctor 1 2"))
 
 
 def test_status_lists_running_sessions(notebook: Notebook, capsys: pytest.CaptureFixture[str]) -> None:

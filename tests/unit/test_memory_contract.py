@@ -1,0 +1,184 @@
+"""What every way of reading memory must do, whichever system call is behind it."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import mmap
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nbspy.errors import MemoryFault, PermissionRefused, TargetEnded
+from nbspy.target.memory import RemoteMemory
+
+if sys.platform != "linux":
+    pytest.skip("the ways of Linux", allow_module_level=True)
+
+from nbspy.target import linux_memory, permissions
+from nbspy.target.linux_memory import FileMemory, LinuxMemory, open_memory
+
+from .fake_memory import FakeMemory
+
+PAGE = mmap.PAGESIZE
+SIZE = 3 * PAGE
+
+
+@dataclass
+class Subject:
+    """A memory, and an address in it from which SIZE known bytes lie; the page after them cannot be read."""
+
+    memory: RemoteMemory
+    address: int
+    content: bytes
+    child: int
+
+
+def _child(data: bytes) -> tuple[int, int]:
+    """Fork a child that holds ``data`` and then nothing; return its pid and the address."""
+    area = mmap.mmap(-1, SIZE + PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    area[:SIZE] = data
+    address = ctypes.addressof(ctypes.c_char.from_buffer(area))
+    libc = ctypes.CDLL(None, use_errno=True)
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if not pid:
+        libc.munmap(ctypes.c_void_p(address + SIZE), ctypes.c_size_t(PAGE))
+        os.write(writing, b"x")
+        while True:
+            signal.pause()
+    os.read(reading, 1)
+    os.close(reading)
+    os.close(writing)
+    return pid, address
+
+
+@pytest.fixture(scope="module", params=["process_vm_readv", "file", "fake"])
+def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
+    content = os.urandom(SIZE)
+    if request.param == "fake":
+        yield Subject(FakeMemory({1 << 20: content}), 1 << 20, content, 0)
+        return
+    pid, address = _child(content)
+    folder = os.open(f"/proc/{pid}", os.O_RDONLY)
+    memory = LinuxMemory(pid) if request.param == "process_vm_readv" else FileMemory(pid, folder)
+    try:
+        yield Subject(memory, address, content, pid)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        if not isinstance(memory, LinuxMemory):
+            with pytest.raises(TargetEnded):
+                memory.read(address, 1)
+            memory.close()
+            memory.close()
+        os.close(folder)
+
+
+def test_whole_content(subject: Subject) -> None:
+    assert subject.memory.read(subject.address, SIZE) == subject.content
+    assert subject.memory.read(subject.address, 0) == b""
+
+
+@given(ranges=st.lists(st.tuples(st.integers(0, SIZE - 300), st.integers(0, 300)), max_size=40))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+def test_given_ranges_then_read_many_and_prepared_reads_agree(subject: Subject, ranges: list[tuple[int, int]]) -> None:
+    expected = [subject.content[start : start + size] for start, size in ranges]
+    asked = [(subject.address + start, size) for start, size in ranges]
+    assert subject.memory.read_many(asked) == expected
+    prepared = subject.memory.prepare(asked)
+    for _ in range(2):
+        prepared.read()
+        assert bytes(prepared.buffer) == b"".join(expected)
+
+
+@pytest.mark.parametrize("address", [0, 8, -8, 1 << 63, (1 << 64) - 8, 1 << 64, (1 << 80)])
+def test_given_an_address_that_cannot_be_then_it_is_a_fault(subject: Subject, address: int) -> None:
+    with pytest.raises(MemoryFault):
+        subject.memory.read(address, 8)
+    with pytest.raises(MemoryFault):
+        subject.memory.read_many([(subject.address, 8), (address, 8)])
+
+
+def test_given_a_range_across_the_end_then_the_fault_names_it(subject: Subject) -> None:
+    across = (subject.address + SIZE - 4, 8)
+    for read in (
+        lambda: subject.memory.read(*across),
+        lambda: subject.memory.read_many([(subject.address, 8), across, (subject.address, 8)]),
+        lambda: subject.memory.prepare([(subject.address, 8), across]).read(),
+    ):
+        with pytest.raises(MemoryFault) as caught:
+            read()
+        assert (caught.value.address, caught.value.size) == across
+
+
+def test_given_a_negative_size_then_it_is_a_fault(subject: Subject) -> None:
+    with pytest.raises(MemoryFault):
+        subject.memory.read(subject.address, -1)
+
+
+def test_given_more_ranges_than_one_call_takes_then_all_are_read(subject: Subject) -> None:
+    ranges = [(subject.address + i, 1) for i in range(2500)]
+    assert b"".join(subject.memory.read_many(ranges)) == subject.content[:2500]
+
+
+# --- which way is taken -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder() -> Iterator[int]:
+    descriptor = os.open("/proc/self", os.O_RDONLY)
+    yield descriptor
+    os.close(descriptor)
+
+
+def test_given_the_call_then_it_is_used(folder: int) -> None:
+    assert isinstance(open_memory(os.getpid(), folder), LinuxMemory)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.EPERM])
+def test_given_no_call_then_the_file_is_used_but_a_refusal_is_not_gone_around(
+    monkeypatch: pytest.MonkeyPatch, folder: int, code: int
+) -> None:
+    def refused(*_: object) -> int:
+        ctypes.set_errno(code)
+        return -1
+
+    monkeypatch.setattr(linux_memory, "_load_readv", lambda: refused)
+    memory = open_memory(os.getpid(), folder)
+    assert isinstance(memory, FileMemory if code == errno.ENOSYS else LinuxMemory)
+    if isinstance(memory, FileMemory):
+        memory.close()
+
+
+def test_given_a_c_library_without_the_call_then_the_file_is_used(monkeypatch: pytest.MonkeyPatch, folder: int) -> None:
+    class Library:
+        pass
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: Library())
+    memory = open_memory(os.getpid(), folder)
+    assert isinstance(memory, FileMemory)
+    memory.close()
+
+
+def test_given_a_file_that_may_not_be_opened_then_the_refusal_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> int:
+        raise PermissionError(errno.EACCES, "no")
+
+    monkeypatch.setattr(permissions, "refusal", lambda pid: PermissionRefused(f"why {pid}"))
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(PermissionRefused, match="why 7"):
+        FileMemory(7, 0)
+
+
+def test_given_a_process_that_is_gone_then_it_has_ended(folder: int) -> None:
+    empty = os.open("/", os.O_RDONLY)
+    with pytest.raises(TargetEnded):
+        FileMemory(7, empty)
+    os.close(empty)
