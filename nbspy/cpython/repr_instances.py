@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Final
 
-from nbspy.cpython import repr_containers, repr_values
+from nbspy.cpython import repr_arrays, repr_containers, repr_values
 from nbspy.cpython.attributes import instance_attribute, instance_attributes, slot_attributes
 from nbspy.cpython.objects import TypeFlag, read_str
 from nbspy.cpython.remote_types import RemoteType
@@ -32,6 +32,7 @@ def _write_arguments(writer: ReprWriter, address: int, kind: RemoteType) -> None
 _PLAIN: Final[dict[str, Formatter]] = {
     "BaseException": _write_arguments,
     "exceptions.BaseException": _write_arguments,
+    "numpy.ndarray": repr_arrays.write_array,
 } | {
     name: {**repr_values.FORMATS, **repr_containers.FORMATS}[name]
     for name in (
@@ -154,5 +155,6 @@ _LIBRARY: Final[tuple[tuple[str, Callable[[ReprWriter, int, RemoteType], bool]],
     ("pathlib.py", _write_path),
     ("pathlib/__init__.py", _write_path),
     ("pathlib/_local.py", _write_path),
+    *repr_arrays.LIBRARY,
 )
 """End of the file that defines a ``__repr__`` -> what writes the same; False where the object is another after all."""

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Mapping
 from typing import Final
 
-from nbspy.cpython import repr_containers, repr_objects, repr_values
+from nbspy.cpython import repr_arrays, repr_containers, repr_objects, repr_values
 from nbspy.cpython.objects import TypeFlag
 from nbspy.cpython.remote_types import RemoteTypes
 from nbspy.cpython.repr_instances import write_attributes, write_instance
@@ -19,6 +19,7 @@ from nbspy.cpython.repr_writer import Formatter, ReprWriter, TextFull
 _OBJECTS: Final[Mapping[str, Formatter]] = {
     **repr_containers.FORMATS,
     **repr_objects.FORMATS,
+    **repr_arrays.FORMATS,
     "object": write_attributes,
 }
 FORMATS: Final[Mapping[str, Formatter]] = {**repr_values.FORMATS, **_OBJECTS}
