@@ -20,6 +20,8 @@ sys.path.insert(0, str(ROOT))
 from tools.find_browser import find_browser  # noqa: E402  # run as a script, its folder is not a package
 
 JS = ROOT / "js"
+READERS = ROOT / "tests" / "readers"
+"""Readers of the formats that nbspy writes, as packages of npm."""
 OLDEST_NODE = 20
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
 
@@ -58,11 +60,16 @@ def js_tests(outcome: Outcome) -> None:
         found = "not found" if version is None else f"found: {version}"
         outcome.not_run.append(("js tests (vitest)", f"node {OLDEST_NODE} or newer with npm: nodejs.org ({found})"))
         return
-    installed = JS / "node_modules" / ".package-lock.json"
-    lock = JS / "package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-        run("js packages (npm ci)", ["npm", "ci", "--no-audit", "--no-fund"], JS, outcome)
+    for folder in (JS, READERS):
+        install_packages(folder, outcome)
     run("js tests (vitest)", ["npm", "test"], JS, outcome)
+
+
+def install_packages(folder: Path, outcome: Outcome) -> None:
+    installed, lock = folder / "node_modules" / ".package-lock.json", folder / "package-lock.json"
+    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+        name = f"packages of {folder.relative_to(ROOT)} (npm ci)"
+        run(name, ["npm", "ci", "--no-audit", "--no-fund"], folder, outcome)
 
 
 def python_tests(outcome: Outcome) -> None:

@@ -93,8 +93,8 @@ class _Thread:
         self._strings: dict[str, int] = {}
         self._resources: dict[int, int] = {}
         self._functions: dict[tuple[int, int, int, int], int] = {}
-        self._frames: dict[tuple[int, int], int] = {}
-        self._frame_rows: dict[int, int] = {}
+        self._frames: dict[tuple[int, int, int], int] = {}
+        self._frame_rows: dict[tuple[int, int], int] = {}
         self._stacks: dict[tuple[int | None, int, int], int] = {}
         self._leaves: dict[tuple[int, int], int | None] = {}
 
@@ -121,17 +121,18 @@ class _Thread:
     def _string(self, text: str) -> int:
         return self._strings.setdefault(text, len(self._strings))
 
-    def _frame(self, frame_id: int) -> int:
-        """Return the row of a frame of the profile."""
-        if frame_id not in self._frame_rows:
+    def _frame(self, frame_id: int, category: int) -> int:
+        """Return the row of a frame of the profile in a category."""
+        if (frame_id, category) not in self._frame_rows:
             frame, options = self._profile.frame(frame_id), self._options
             file = self._string(frame.file if options.full_filenames else frame.short_file)
             resource = self._resources.setdefault(self._string(frame.short_file), len(self._resources))
             key = (self._string(frame.name or "(no name)"), file, frame.first_line, resource)
             function = self._functions.setdefault(key, len(self._functions))
             line = 0 if options.nolineno else frame.first_line if options.function else frame.line
-            self._frame_rows[frame_id] = self._frames.setdefault((function, line), len(self._frames))
-        return self._frame_rows[frame_id]
+            row = self._frames.setdefault((function, line, category), len(self._frames))
+            self._frame_rows[frame_id, category] = row
+        return self._frame_rows[frame_id, category]
 
     def _stack(self, node: int, category: int) -> int | None:
         """Return the row of a node's stack whose leaf has the category; None for an empty stack."""
@@ -139,7 +140,8 @@ class _Thread:
             row: int | None = None
             frames = stack_of(self._profile.tables.nodes, node)
             for depth, frame_id in enumerate(frames, 1):
-                key = (row, self._frame(frame_id), category if depth == len(frames) else _PYTHON)
+                its_category = category if depth == len(frames) else _PYTHON
+                key = (row, self._frame(frame_id, its_category), its_category)
                 row = self._stacks.setdefault(key, len(self._stacks))
             self._leaves[node, category] = row
         return self._leaves[node, category]
@@ -231,11 +233,11 @@ class _Thread:
         length = len(self._frames)
         unknown = ("nativeSymbol", "innerWindowID", "implementation", "column")
         return {
-            "func": [function for function, _ in self._frames],
-            "line": [line or None for _, line in self._frames],
+            "func": [function for function, _, _ in self._frames],
+            "line": [line or None for _, line, _ in self._frames],
             "address": [_NO_ADDRESS] * length,
             "inlineDepth": [0] * length,
-            "category": [_PYTHON] * length,
+            "category": [category for _, _, category in self._frames],
             "subcategory": [0] * length,
             **{column: [None] * length for column in unknown},
             "length": length,
