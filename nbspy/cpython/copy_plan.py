@@ -1,6 +1,6 @@
 """What one sample copies, in which order: one vectored read for all threads.
 
-    GIL words | list heads, code generations | region of each thread ... | GIL words again
+    GIL words, turns | list heads, code generations | region of each thread ... | GIL words, turns again
 
 The kernel copies the ranges in this order, so equal GIL words at both ends speak for everything between them. Where
 threads are not stopped, each region is followed by its leaf pointer again (its *tail*): a region whose tail says
@@ -10,24 +10,34 @@ something else was copied while the thread called or returned.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from nbspy.cpython.frame_chain import FrameChain
 from nbspy.cpython.gil import GilWords
+from nbspy.cpython.gil_turns import GilTurns
 from nbspy.cpython.runtime import Runtime
 from nbspy.cpython.thread_state import Interpreter, word
 from nbspy.target.memory import PreparedRead, RemoteMemory
 
 
 class Planned(Protocol):
-    """A thread with a chain; the plan says where its region begins and ends in the copy."""
+    """A thread with a chain."""
 
     chain: FrameChain
+
+
+T = TypeVar("T", bound=Planned)
+
+
+class Span(NamedTuple, Generic[T]):
+    """Where the region of one thread lies in a copy."""
+
+    thread: T
     start: int
     end: int
 
 
-class CopyPlan:
+class CopyPlan(Generic[T]):
     """The prepared read of one set of threads; made anew when a thread wants other ranges."""
 
     def __init__(
@@ -35,62 +45,74 @@ class CopyPlan:
         memory: RemoteMemory,
         runtime: Runtime,
         interpreters: Sequence[Interpreter],
-        threads: Sequence[Planned],
+        threads: Sequence[T],
         *,
         tails: bool,
     ) -> None:
         self.gil = GilWords(runtime, interpreters)
+        self.turns = GilTurns(runtime, self.gil)
+        self.last = b""
+        """The copy that was followed last."""
         layout = runtime.layout
-        ranges = [*self.gil.ranges, (runtime.address + layout.runtime.interpreters_head, 8)]
+        gil_ranges = [*self.gil.ranges, *self.turns.ranges]
+        ranges = [*gil_ranges, (runtime.address + layout.runtime.interpreters_head, 8)]
         expected = [interpreters[-1].address if interpreters else 0]
         for interpreter in interpreters:
             ranges.append((interpreter.address + layout.interpreter.threads_head, 8))
             expected.append(interpreter.threads[-1].address if interpreter.threads else 0)
         self._heads = b"".join(head.to_bytes(8, "little") for head in expected)
         generation = layout.interpreter.code_object_generation
-        self._heads_start = self.gil.size
+        self._heads_start = self.gil.size + self.turns.size
         self._generations_start = self._heads_start + len(self._heads)
         if generation is not None:
             ranges += [(interpreter.address + generation, 8) for interpreter in interpreters]
         self._threads_start = sum(size for _, size in ranges)
         offset = self._threads_start
+        self.spans: list[Span[T]] = []
         for thread in threads:
-            thread.start = offset
+            start = offset
             offset += sum(size for _, size in thread.chain.ranges)
-            thread.end = offset
+            self.spans.append(Span(thread, start, offset))
             ranges += thread.chain.ranges
             if tails:
                 ranges.append(thread.chain.leaf_range)
                 offset += 8
         self._threads_end = offset
-        self._read: PreparedRead = memory.prepare([*ranges, *self.gil.ranges])
-        self._gil_read: PreparedRead = memory.prepare(self.gil.ranges)
+        self._read: PreparedRead = memory.prepare([*ranges, *gil_ranges])
+        self._gil_read: PreparedRead = memory.prepare(gil_ranges)
 
     def copy(self) -> bytes:
         """Copy everything; raises MemoryFault."""
         self._read.read()
         return bytes(self._read.buffer)
 
-    def holders_now(self) -> tuple[int, ...]:
-        """Return who holds a GIL at this moment: one small read."""
-        if not self.gil.ranges:
-            return ()
+    def look(self) -> tuple[tuple[int, ...], bytes]:
+        """Return who holds a GIL at this moment, and whose turn it is: one small read."""
+        if not self._heads_start:
+            return (), b""
         self._gil_read.read()
-        return self.gil.holders(self._gil_read.buffer)
+        words = self._gil_read.buffer
+        return self.gil.holders(words), self.turns.turn(words)
 
     def holders(self, data: bytes) -> tuple[int, ...] | None:
         """Return who held a GIL during the whole copy; None where that changed meanwhile."""
-        if data[: self.gil.size] != data[self._threads_end :]:
+        if data[: self._heads_start] != data[self._threads_end :]:
             return None
         return self.gil.holders(data)
+
+    def turn(self, data: bytes) -> bytes:
+        """Return whose turn it was during the whole copy; b"" where that changed, or is not known."""
+        if data[: self._heads_start] != data[self._threads_end :]:
+            return b""
+        return self.turns.turn(data)
 
     def same_lists(self, data: bytes) -> bool:
         """True while every list of interpreters and threads begins where it did."""
         return data[self._heads_start : self._generations_start] == self._heads
 
-    def tail_agrees(self, data: bytes, thread: Planned) -> bool:
+    def tail_agrees(self, data: bytes, span: Span[T]) -> bool:
         """True where the leaf pointer after a region is the one that the region began with."""
-        return word(data, thread.end) == thread.chain.leaf_pointer(data, thread.start)
+        return word(data, span.end) == span.thread.chain.leaf_pointer(data, span.start)
 
     def generations(self, data: bytes) -> bytes:
         """Return the interpreters' code object generations (3.14+), to be compared; b"" before."""

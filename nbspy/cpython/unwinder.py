@@ -13,14 +13,17 @@ thread is believed only where the links of its chain were the same each time. Wh
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from nbspy.cpython.code_object import CodeCache, SourceNames
 from nbspy.cpython.copy_plan import CopyPlan
 from nbspy.cpython.frame_chain import FrameChain, frame_struct
+from nbspy.cpython.gil import GilWords
+from nbspy.cpython.gil_turns import GilTurns
 from nbspy.cpython.interner import ROOT, FrameKey, Interner
+from nbspy.cpython.pthreads import PthreadIds
 from nbspy.cpython.runtime import Runtime
 from nbspy.cpython.thread_state import Interpreter, ThreadState, read_interpreters, word
 from nbspy.errors import CorruptTarget, MemoryFault
@@ -31,6 +34,8 @@ ATTEMPTS: Final = 16
 LOOKS: Final = 3
 QUIET_NS: Final = 10_000_000
 """A waiting thread whose frames stand still is asked about this often: 150 of them would cost 0.7 ms a sample."""
+FULL_EVERY_NS: Final = 500_000_000
+"""Every thread is copied this often, also where it cannot have moved."""
 _PATIENT_ATTEMPTS: Final = 4
 """Attempts that let the target run on to learn where new threads lie; later ones do it while it stands."""
 _REVALIDATE_EVERY: Final = 32
@@ -64,13 +69,10 @@ class TrackedThread:
     """Monotonic time when the system was last asked about it."""
     nodes: list[int] = field(default_factory=list)
     """Node of each frame of ``chain``, root first."""
-    start: int = 0
-    end: int = 0
-    """Where its region lies in the copy."""
     next: int = 0
     """Address of the next thread state in the interpreter's list."""
     own_id: bytes = b""
-    """``state.native_thread_id`` as it stands in the thread state."""
+    """``state.native_thread_id`` as it stands in the thread state; before 3.11 ``state.thread_id``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +97,27 @@ class Unwinder:
         self._runtime = runtime
         self._interner = interner
         self._unpack = frame_struct(runtime.layout.frame)
-        own_id = runtime.layout.thread_state.native_thread_id
-        self._own_id = slice(0, 0) if own_id is None else slice(own_id, own_id + 8)
+        fields = runtime.layout.thread_state
+        # Before 3.11 the system's id is not in the thread state; Python's own is set at the same time.
+        self._pthreads = PthreadIds(target) if fields.native_thread_id is None else None
+        own_id = fields.thread_id if fields.native_thread_id is None else fields.native_thread_id
+        self._own_id = slice(own_id, own_id + 8)
         self._stopper = target.stopper() if blocking else None
         self._codes = CodeCache(target.memory, runtime.layout, interner, names)
-        self._plan: CopyPlan | None = None
+        self._plans: dict[frozenset[int], CopyPlan[TrackedThread]] = {}
+        """By the thread states that may have moved; the empty set stands for all."""
+        self._turn = b""
+        """Whose turn it was when all threads were last as :attr:`threads` has them; b"" for not known."""
+        self._full_ns = 0
+        """Monotonic time of the last sample that looked at every thread."""
         self._changed: dict[TrackedThread, None] = {}
         """Threads whose frames moved since the last sample that was believed."""
         self._samples = 0
-        self._last_copy = b""
         self._generations = b""
         self._holders: tuple[int, ...] = ()
+        self._gil: GilWords | None = None
+        self._listed = False
+        """True while the list of threads is believed to be the target's."""
         self.interpreters: list[Interpreter] = []
         self.threads: list[TrackedThread] = []
         """The threads of the last sample, main interpreter first, oldest first."""
@@ -139,7 +151,7 @@ class Unwinder:
         """
         if self._stopper is not None:
             self._stopper.release_late()
-        if self._plan is None and not self._refresh_threads():
+        if not self._listed and not self._refresh_threads():
             self.discarded += 1
             return False
         self._ask_activity()
@@ -154,8 +166,8 @@ class Unwinder:
                 # A range that was planned is no longer there; which one is not worth finding out.
                 self._forget_chains()
             except CorruptTarget:
-                self._plan = None
-            if self._plan is None and not self._refresh_threads():
+                self._listed = False
+            if not self._listed and not self._refresh_threads():
                 break
         self.discarded += 1
         return False
@@ -177,7 +189,7 @@ class Unwinder:
     def frames(self, thread: TrackedThread) -> list[ObservedFrame]:
         """Return the frames that the last sample saw of ``thread``, leaf first."""
         chain = thread.chain
-        flag = self._runtime.layout.frame.is_entry
+        fields = self._runtime.layout.frame
         found: list[ObservedFrame] = []
         for index in range(len(chain.codes) - 1, -1, -1):
             code = self._codes.codes.get(chain.codes[index])
@@ -185,32 +197,43 @@ class Unwinder:
                 continue
             key = self._codes.frame_key(code, chain.instructions[index])
             above_shim = index > 0 and chain.codes[index - 1] == 0
-            is_entry = above_shim or index == 0
-            if flag is not None:
-                is_entry = chain.byte_at(index, flag) != 0
+            # Before 3.11 C code calls each Python function.
+            is_entry = above_shim or index == 0 or fields.owner is None
+            if fields.is_entry is not None:
+                is_entry = chain.byte_at(index, fields.is_entry) != 0
             found.append(ObservedFrame(key, is_entry, above_shim, chain.addresses[index]))
         return found
 
     def _observe(self, patient: bool) -> bool:
         """Take one copy and follow what changed; False where it was not of one instant."""
         plan = self._ready_plan()
-        holders = plan.holders_now() if self._stopper is not None else ()
-        if not holders:
+        if self._stopper is None and len(self.threads) == 1:
+            return self._observe_running(plan, held=True)
+        holders, turn = plan.look()
+        if turn and turn == self._turn and time.monotonic_ns() - self._full_ns < FULL_EVERY_NS:
+            moved = GilTurns.threads(turn)
+            if all(thread.state.address in moved for thread in self._changed):
+                plan = self._ready_plan(moved)
+        if not holders or self._stopper is None:
             return self._observe_running(plan, held=self._stopper is None)
         return self._observe_stopped(plan, holders, patient)
 
-    def _ready_plan(self) -> CopyPlan:
-        if self._plan is None or any(thread.chain.stale for thread in self.threads):
-            for thread in self.threads:
-                if thread.chain.stale:
-                    thread.chain.plan()
-            self._plan = CopyPlan(
-                self._target.memory, self._runtime, self.interpreters, self.threads, tails=self._stopper is None
-            )
-            self._last_copy = b""
-        return self._plan
+    def _ready_plan(self, moved: frozenset[int] = frozenset()) -> CopyPlan[TrackedThread]:
+        """Return the plan to copy the threads that may have ``moved`` (none named: all)."""
+        plan = self._plans.get(moved)
+        if plan is not None and not any(span.thread.chain.stale for span in plan.spans):
+            return plan
+        threads = [thread for thread in self.threads if not moved or thread.state.address in moved]
+        for thread in threads:
+            if thread.chain.stale:
+                # Every plan that this thread is in has become another.
+                self._plans.clear()
+                thread.chain.plan()
+        plan = CopyPlan(self._target.memory, self._runtime, self.interpreters, threads, tails=self._stopper is None)
+        self._plans[moved] = plan
+        return plan
 
-    def _observe_stopped(self, plan: CopyPlan, holders: tuple[int, ...], patient: bool) -> bool:
+    def _observe_stopped(self, plan: CopyPlan[TrackedThread], holders: tuple[int, ...], patient: bool) -> bool:
         stopper = self._stopper
         assert stopper is not None
         stopped: list[int] = []
@@ -218,7 +241,7 @@ class Unwinder:
         try:
             for holder in holders:
                 thread = self._host_id(holder)
-                outcome = stopper.stop(thread)
+                outcome = stopper.stop(thread) if thread else StopOutcome.TOO_SLOW
                 if outcome is StopOutcome.GONE:
                     return False
                 if outcome is not StopOutcome.STOPPED:
@@ -237,62 +260,71 @@ class Unwinder:
         # It holds the GIL and does not stop: it hangs in the kernel, or may not be traced. Several looks must do.
         return self._observe_running(plan, held=True)
 
-    def _copy_standing(self, plan: CopyPlan, holders: tuple[int, ...], patient: bool) -> bool:
+    def _copy_standing(self, plan: CopyPlan[TrackedThread], holders: tuple[int, ...], patient: bool) -> bool:
         """Copy and follow while the holders stand; False where they are no longer the holders."""
         data = plan.copy()
-        if plan.holders(data) != holders:
+        if plan.holders(data) != holders or not self._covers(plan, data):
             return False
-        if not (plan.same_lists(data) and self._follow(data)):
-            self._plan = None
+        if not (plan.same_lists(data) and self._follow(plan, data)):
+            self._listed = False
             if patient or not self._refresh_threads():
                 return False
             plan = self._ready_plan()
             data = plan.copy()
-            if plan.holders(data) != holders or not self._follow(data):
+            if plan.holders(data) != holders or not self._follow(plan, data):
                 return False
         self._refresh_codes(plan.generations(data))
-        self._believe(holders)
+        self._believe(plan, data, holders)
         return True
 
-    def _observe_running(self, plan: CopyPlan, held: bool) -> bool:
+    def _observe_running(self, plan: CopyPlan[TrackedThread], held: bool) -> bool:
         """Observe without stopping: believe what several looks agree on. ``held``: although the GIL may be held."""
         data = plan.copy()
         holders = plan.gil.holders(data)
-        if holders and not held:
+        if (holders and not held) or not self._covers(plan, data):
             return False
-        if not (plan.same_lists(data) and self._follow(data)):
-            self._plan = None
+        if not (plan.same_lists(data) and self._follow(plan, data)):
+            self._listed = False
             return False
         tails = self._stopper is None
-        for thread in self._changed:
-            if thread.chain.unpredicted or (tails and not plan.tail_agrees(data, thread)):
+        changed = [span for span in plan.spans if span.thread in self._changed]
+        for span in changed:
+            if span.thread.chain.unpredicted or (tails and not plan.tail_agrees(data, span)):
                 return False
         self._refresh_codes(plan.generations(data))
         for _ in range(LOOKS - 1):
             again = plan.copy()
             if again == data:
                 continue
-            for thread in self._changed:
-                if not thread.chain.same_links(again[thread.start : thread.end]):
+            for span in changed:
+                if not span.thread.chain.same_links(again[span.start : span.end]):
                     return False
-                if tails and not plan.tail_agrees(again, thread):
+                if tails and not plan.tail_agrees(again, span):
                     return False
-        self._believe(holders)
+        self._believe(plan, data, holders)
         return True
 
-    def _believe(self, holders: tuple[int, ...]) -> None:
+    def _covers(self, plan: CopyPlan[TrackedThread], data: bytes) -> bool:
+        """True where no thread that ``plan`` leaves out has had its turn since all were last seen."""
+        return len(plan.spans) == len(self.threads) or plan.turn(data) == self._turn
+
+    def _believe(self, plan: CopyPlan[TrackedThread], data: bytes, holders: tuple[int, ...]) -> None:
         self._holders = holders
+        self._gil = plan.gil
+        self._turn = plan.turn(data)
+        if len(plan.spans) == len(self.threads):
+            self._full_ns = time.monotonic_ns()
         if self.while_standing is not None:
             self.while_standing(holders)
 
-    def _follow(self, data: bytes) -> bool:
+    def _follow(self, plan: CopyPlan[TrackedThread], data: bytes) -> bool:
         """Bring the chains up to ``data``; False where a list of threads is no longer what it was."""
-        if data == self._last_copy:
+        if data == plan.last:
             return True
         changed = self._changed
         next_offset, own_id = self._runtime.layout.thread_state.next, self._own_id
-        for thread in self.threads:
-            region = data[thread.start : thread.end]
+        for thread, start, end in plan.spans:
+            region = data[start:end]
             chain = thread.chain
             if region == chain.region:
                 continue
@@ -305,7 +337,7 @@ class Unwinder:
             finally:
                 # What is left of the nodes is true of the frames that were left alone.
                 del thread.nodes[chain.changed_from :]
-        self._last_copy = data
+        plan.last = data
         return True
 
     def _refresh_codes(self, generations: bytes) -> None:
@@ -356,8 +388,8 @@ class Unwinder:
         self._note_states()
 
     def _note_states(self) -> None:
-        assert self._plan is not None
-        gil = self._plan.gil
+        gil = self._gil
+        assert gil is not None
         requested = self._runtime.layout.thread_state.gil_requested
         for thread in self.threads:
             if thread.state.address in self._holders:
@@ -376,15 +408,17 @@ class Unwinder:
         for thread in self.threads:
             if thread.state.address == thread_state:
                 return thread.host_id
-        offset = self._runtime.layout.thread_state.native_thread_id
-        return self._target.host_thread_id(word(self._target.memory.read(thread_state + offset, 8), 0))
+        native = word(self._target.memory.read(thread_state + self._own_id.start, 8), 0)
+        if self._pthreads is not None:
+            native = self._pthreads.native_ids([native]).get(native, 0)
+        return self._target.host_thread_id(native)
 
     def _give_up_stopping(self, reason: str) -> None:
         self.notice = f"threads of the target cannot be stopped ({reason}): sampling goes on without stopping them"
         assert self._stopper is not None
         self._stopper.close()
         self._stopper = None
-        self._plan = None
+        self._plans.clear()
 
     def _refresh_threads(self) -> bool:
         """List the threads anew and learn where the frames of the new ones lie; False where that did not succeed."""
@@ -401,7 +435,7 @@ class Unwinder:
         threads: list[TrackedThread] = []
         for interpreter in self.interpreters:
             below = 0
-            for state in interpreter.threads:
+            for state in self._states(interpreter):
                 thread = known.pop(state, None) or self._track(state, interpreter)
                 thread.next, below = below, state.address
                 threads.append(thread)
@@ -410,16 +444,26 @@ class Unwinder:
         self._target.forget_threads({gone.host_id for gone in known.values()} - {kept.host_id for kept in threads})
         self.threads = threads
         self.threads_version += 1
-        self._plan = None
-        self._ready_plan()
+        self._plans.clear()
+        self._turn = b""
+        self._listed = True
         return True
+
+    def _states(self, interpreter: Interpreter) -> Sequence[ThreadState]:
+        """Return the thread states with the system's ids, as far as they can be had."""
+        states = interpreter.threads
+        if self._pthreads is None:
+            return states
+        natives = self._pthreads.native_ids([state.thread_id for state in states])
+        # Until a thread has begun its state has the id of the thread that made it. That one is older.
+        return [replace(state, native_thread_id=natives.pop(state.thread_id, 0)) for state in states]
 
     def _forget_chains(self) -> None:
         for thread in self.threads:
             thread.chain.reset()
             thread.nodes.clear()
             self._changed[thread] = None
-        self._plan = None
+        self._listed = False
 
     def _track(self, state: ThreadState, interpreter: Interpreter) -> TrackedThread:
         memory = self._target.memory
@@ -431,8 +475,8 @@ class Unwinder:
             self._codes.refresh({code for code in chain.codes if code} - self._codes.codes.keys())
         except (MemoryFault, CorruptTarget):
             chain.reset()
-        if self._own_id.stop:
-            thread.own_id = state.native_thread_id.to_bytes(8, "little")
+        own_id = state.native_thread_id if self._pthreads is None else state.thread_id
+        thread.own_id = own_id.to_bytes(8, "little")
         chain.plan()
         self._changed[thread] = None
         return thread

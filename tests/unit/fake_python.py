@@ -24,6 +24,8 @@ from .layouts import all_layouts
 
 RUNTIME = 0x10_0000
 LOCKED, UNLOCKED = 1, 0
+LAST_HOLDER, SWITCH_NUMBER = 8, 24
+"""In ``struct _gil_runtime_state``, since 3.7."""
 OWNED_BY_THREAD = 0
 UNITS = 200
 """Code units of every code object; unit n is on line ``first_line + n``."""
@@ -113,6 +115,7 @@ class FakeThread:
 
     def call(self, code: int, instruction: int = 0, locals: int = 0) -> FakeFrame:
         """Push a frame on the data stack."""
+        self.python.take_turn(self)
         size = self.python.layout.frame.size + 8 * locals
         if not self.chunks or self.chunks[-1][2] + size > self.chunks[-1][1]:
             self.new_chunk()
@@ -129,11 +132,13 @@ class FakeThread:
 
     def resume(self, generator: int, code: int, instruction: int = 0) -> FakeFrame:
         """Push the frame at ``generator`` (:meth:`FakePython.generator`), which lies on the heap."""
+        self.python.take_turn(self)
         return self._push(generator, code, known(self.python.layout.frame.owner_generator), instruction, None)
 
     def enter(self) -> None:
         """C code enters the evaluation loop again: a shim where this version has one, and a ``_PyCFrame``."""
         layout = self.python.layout
+        self.python.take_turn(self)
         if layout.thread_state.cframe_current_frame is not None:
             head = self.address + layout.thread_state.current_frame
             self._outer = self._outer or self.python.memory.word(head)
@@ -144,6 +149,7 @@ class FakeThread:
 
     def ret(self) -> None:
         """Pop the leaf."""
+        self.python.take_turn(self)
         memory, layout = self.python.memory, self.python.layout
         frame = self.frames.pop()
         self._outer = 0
@@ -157,6 +163,7 @@ class FakeThread:
 
     def step(self, instruction: int) -> None:
         """Move the leaf to another instruction."""
+        self.python.take_turn(self)
         self.python.write_frame(self.frames[-1].address, instruction=(self.frames[-1].code, instruction))
 
     @property
@@ -202,6 +209,8 @@ class FakePython:
         self.runtime = Runtime(RUNTIME, version, layout)
         self.interpreters: list[FakeInterpreter] = []
         self.code_names: dict[int, str] = {}
+        self.held = False
+        """True while a thread holds a GIL."""
         self._next = 0x7000_0000_0000
         self._c_stack = 0x7FFF_FFFF_0000
         self.memory.add(RUNTIME, bytes(0x1000))
@@ -262,6 +271,7 @@ class FakePython:
     def remove_thread(self, thread: FakeThread) -> None:
         for interpreter in self.interpreters:
             if thread in interpreter.threads:
+                self.take_turn(thread, ended=True)
                 interpreter.threads.remove(thread)
                 self._link(interpreter)
         self.memory.remove(thread.address)
@@ -276,20 +286,34 @@ class FakePython:
 
     def hold(self, thread: FakeThread | None, interpreter: FakeInterpreter | None = None) -> None:
         """Give the GIL to ``thread``, or let it go."""
+        self.held = thread is not None
         owner = interpreter or self.interpreters[0]
         address = thread.address if thread is not None else 0
         current = self.layout.runtime.current_thread_state
+        if thread is not None:
+            self.take_turn(thread, owner)
         if self.layout.gil is None:
             assert current is not None
             self.memory.write_word(RUNTIME + current, address)
             return
         fields = self.layout.gil
         self.memory.write(owner.gil + fields.locked, struct.pack("<i", LOCKED if thread is not None else UNLOCKED))
-        if thread is not None and self.memory.word(owner.gil + fields.last_holder) != address:
-            self.memory.write_word(owner.gil + fields.last_holder, address)
-            assert fields.switch_number is not None
-            switches = owner.gil + fields.switch_number
-            self.memory.write_word(switches, self.memory.word(switches) + 1)
+
+    def take_turn(self, thread: FakeThread, interpreter: FakeInterpreter | None = None, *, ended: bool = False) -> None:
+        """Take down that ``thread`` had the GIL: no thread calls, returns, goes on or ends without it.
+
+        Where another holds it nothing is taken down: then a test does what no CPython does. But one that ``ended``
+        had the GIL for that, before the holder took it again.
+        """
+        owners = [interpreter] if interpreter else [one for one in self.interpreters if thread in one.threads]
+        owner = owners[0] if owners else self.interpreters[0]
+        gil = owner.gil if self.layout.gil is not None else RUNTIME + known(self.layout.runtime.gil)
+        switches = self.memory.word(gil + SWITCH_NUMBER)
+        if self.held and interpreter is None:
+            self.memory.write_word(gil + SWITCH_NUMBER, switches + 2 * ended)
+        elif self.memory.word(gil + LAST_HOLDER) != thread.address:
+            self.memory.write_word(gil + LAST_HOLDER, thread.address)
+            self.memory.write_word(gil + SWITCH_NUMBER, switches + 1)
 
     def text(self, text: str) -> int:
         """Make a str; nothing is mapped behind it."""

@@ -6,6 +6,7 @@ import pytest
 
 from nbspy.cpython.copy_plan import CopyPlan
 from nbspy.cpython.frame_chain import FrameChain, frame_struct
+from nbspy.cpython.gil_turns import GilTurns
 from nbspy.cpython.layout import Layout
 from nbspy.cpython.thread_state import ThreadState, read_interpreters
 from nbspy.errors import MemoryFault
@@ -21,8 +22,6 @@ class Planned:
 
     fake: FakeThread
     chain: FrameChain
-    start: int = 0
-    end: int = 0
 
 
 class Scene:
@@ -53,9 +52,10 @@ def test_copy_has_each_threads_region_where_the_plan_says(layout: Layout, tails:
 
     data = scene.plan.copy()
 
-    for thread in scene.threads:
-        assert data[thread.start : thread.end] == b"".join(scene.python.memory.read_many(thread.chain.ranges))
-        thread.chain.update(data[thread.start : thread.end])
+    assert [span.thread for span in scene.plan.spans] == scene.threads
+    for thread, start, end in scene.plan.spans:
+        assert data[start:end] == b"".join(scene.python.memory.read_many(thread.chain.ranges))
+        thread.chain.update(data[start:end])
         assert thread.chain.addresses == [frame.address for frame in thread.fake.frames]
 
 
@@ -74,7 +74,7 @@ def test_holders_of_a_copy_are_those_who_held_the_gil_from_its_beginning_to_its_
     scene = Scene(layout)
     first, second = (thread.fake for thread in scene.threads)
     scene.python.hold(first)
-    assert scene.plan.holders(scene.plan.copy()) == scene.plan.holders_now() == (first.address,)
+    assert scene.plan.holders(scene.plan.copy()) == scene.plan.look()[0] == (first.address,)
 
     scene.python.memory.between_ranges = lambda index: scene.python.hold(second) if index == 4 else None
     assert scene.plan.holders(scene.plan.copy()) is None
@@ -103,14 +103,34 @@ def test_lists_are_the_same_until_a_thread_or_an_interpreter_comes_or_the_newest
 @every_layout
 def test_tail_tells_a_call_during_the_copy(layout: Layout) -> None:
     scene = Scene(layout)
-    thread = scene.threads[1]
+    span = scene.plan.spans[1]
     still = scene.plan.copy()
 
-    assert scene.plan.tail_agrees(still, thread)
-    thread.fake.call(scene.python.code("g"))
-    torn = still[: thread.end] + scene.plan.copy()[thread.end :]
-    assert not scene.plan.tail_agrees(torn, thread)
-    assert scene.plan.tail_agrees(scene.plan.copy(), thread)
+    assert scene.plan.tail_agrees(still, span)
+    span.thread.fake.call(scene.python.code("g"))
+    torn = still[: span.end] + scene.plan.copy()[span.end :]
+    assert not scene.plan.tail_agrees(torn, span)
+    assert scene.plan.tail_agrees(scene.plan.copy(), span)
+
+
+@every_layout
+def test_turn_is_whose_it_was_during_the_whole_copy(layout: Layout) -> None:
+    scene = Scene(layout)
+    first, second = (thread.fake for thread in scene.threads)
+    scene.python.hold(first)
+    turn = scene.plan.turn(scene.plan.copy())
+    assert GilTurns.threads(turn) == {first.address}
+
+    scene.python.hold(None)
+    assert scene.plan.turn(scene.plan.copy()) == turn
+    scene.python.hold(first)
+    assert scene.plan.turn(scene.plan.copy()) == turn
+    scene.python.hold(second)
+    scene.python.hold(first)
+    assert scene.plan.turn(scene.plan.copy()) not in (turn, b"")
+
+    scene.python.memory.between_ranges = lambda index: scene.python.hold(second) if index == 4 else None
+    assert scene.plan.turn(scene.plan.copy()) == b""
 
 
 @every_layout

@@ -593,3 +593,36 @@ def test_whatever_the_target_does_between_reads_a_sample_is_a_state_that_it_was_
     if busy <= 0:
         assert scene.unwinder.sample()
         assert scene.seen() == scene.truth()
+
+
+@every_layout
+@both_modes
+def test_threads_that_cannot_have_moved_are_not_copied_again(layout: Layout, blocking: bool) -> None:
+    scene = Scene(layout, blocking=blocking)
+    first, second, third = scene.threads
+    ranges: list[int] = []
+    scene.python.memory.between_ranges = ranges.append
+
+    def ranges_of_a_sample() -> int:
+        ranges.clear()
+        assert scene.unwinder.sample()
+        assert scene.seen() == scene.truth()
+        return max(ranges)
+
+    scene.python.hold(first)
+    assert scene.unwinder.sample()
+    first.step(5)
+    alone = ranges_of_a_sample()
+    scene.python.hold(None)
+    first.step(6)
+    assert ranges_of_a_sample() == alone
+
+    scene.python.hold(third)
+    scene.call(third, "a")
+    scene.python.hold(first)
+    assert ranges_of_a_sample() > alone
+    assert ranges_of_a_sample() == alone
+
+    scene.python.hold(None)
+    second.ret()
+    assert ranges_of_a_sample() > alone

@@ -1,0 +1,50 @@
+"""Whose turn it is: which thread had a GIL last, and how often the GIL has gone from one thread to another.
+
+A thread must have the GIL to change its frames, and ``switch_number`` counts each time that another thread takes it
+than had it last (``take_gil`` in ``Python/ceval_gil.c``). So while those words stand still, only the thread that had it
+last can have moved, whether it holds the GIL or not: it may let it go and take it again without being counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nbspy.cpython.gil import GilWords
+from nbspy.cpython.runtime import Runtime
+
+_GIL_SIZE = 32
+_LAST_HOLDER = slice(8, 16)
+_SWITCH_NUMBER = slice(24, 32)
+"""In ``struct _gil_runtime_state``, the same since 3.7."""
+
+
+class GilTurns:
+    """The words of all GILs of a process, next to those of :class:`~nbspy.cpython.gil.GilWords` in a copy."""
+
+    def __init__(self, runtime: Runtime, gil: GilWords) -> None:
+        layout = runtime.layout
+        self.ranges: Sequence[tuple[int, int]] = ()
+        """What to copy beyond the ranges of GilWords."""
+        self._start = 0
+        self._count = 0
+        if layout.free_threaded:
+            pass
+        elif layout.gil is not None:
+            self._count = len(gil.ranges)
+        elif layout.runtime.gil is not None:
+            self.ranges = ((runtime.address + layout.runtime.gil, _GIL_SIZE),)
+            self._start, self._count = gil.size, 1
+        self.size = sum(size for _, size in self.ranges)
+
+    def turn(self, words: bytes | bytearray) -> bytes:
+        """Return what changes with the turn, given a copy of GilWords' ranges and then of these; b"" for not known."""
+        found = b""
+        for start in range(self._start, self._start + self._count * _GIL_SIZE, _GIL_SIZE):
+            words_of_one = words[start : start + _GIL_SIZE]
+            found += words_of_one[_LAST_HOLDER] + words_of_one[_SWITCH_NUMBER]
+        return found
+
+    @staticmethod
+    def threads(turn: bytes) -> frozenset[int]:
+        """Return the thread states that had a GIL last."""
+        return frozenset(int.from_bytes(turn[at : at + 8], "little") for at in range(0, len(turn), 16))
