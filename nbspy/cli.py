@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.text import Text
 
 import nbspy
-from nbspy import doctor, exporters, observe, options
+from nbspy import cli_formats, doctor, exporters, observe, options
 from nbspy.doctor import Diagnosis
 from nbspy.errors import NbspyError, TargetEnded, UsageError
 from nbspy.model.profile import Profile
@@ -85,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     command("record", _record, "sample a process and write where its time goes", options.PID, *options.RECORD)
     command("dump", _dump, "show what each thread of a process does now", options.PID, *options.DUMP)
     command("processes", _processes, "list the Python processes")
+    cli_formats.add_commands(commands, _say)
     command("doctor", _doctor, "say whether a process can be sampled, and what is in the way", options.OPTIONAL_PID)
     return parser
 
@@ -129,7 +130,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
 def _record(arguments: argparse.Namespace) -> int:
     sampling = options.SamplingOptions.from_values(arguments)
     content = options.ContentOptions.from_values(arguments)
-    exporter = exporters.get(arguments.format)
+    exporter = cli_formats.chosen_exporter(arguments.format, arguments.output) or exporters.get("collapsed")
     to_stdout = arguments.output == "-"
     output = Path(arguments.output or _default_output(arguments.pid, exporter.suffix))
     stats = Path(arguments.stats) if arguments.stats else None

@@ -155,7 +155,7 @@ CONTENT: Final = (
 """What of a profile is written, and how a frame is written."""
 
 FILES: Final = (
-    Option(("-f", "--format"), "format of the output (default: collapsed)", str, "collapsed", "FORMAT"),
+    Option(("-f", "--format"), "format of the output (default: told by its name, or collapsed)", str, None, "FORMAT"),
     Option(("-o", "--output"), "file to write, - for standard output (default: a name of its own)", str, None, "FILE"),
     Option(("--stats",), "write the sampler's own figures to this file, as JSON", str, None, "FILE"),
 )

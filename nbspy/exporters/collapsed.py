@@ -52,5 +52,9 @@ def _escaped(text: str) -> str:
 
 
 COLLAPSED: Final = Exporter(
-    "collapsed", ".txt", "collapsed stacks for flame graph tools, one line a distinct stack", write_collapsed
+    "collapsed",
+    ".txt",
+    "collapsed stacks for flame graph tools, one line a distinct stack",
+    write_collapsed,
+    (".folded", ".collapsed", ".raw"),
 )

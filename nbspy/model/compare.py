@@ -124,12 +124,9 @@ class Comparison:
         printer.text("Comparison(...)" if cycle else str(self))  # type: ignore[attr-defined]  # IPython's printer
 
     def __rich__(self) -> rich.console.RenderableType:
-        from rich.console import Group
-        from rich.text import Text
+        from nbspy.model.compare_summary import comparison_renderable
 
-        from nbspy.model.compare_summary import lines, tables
-
-        return Group(*map(Text, lines(self)), *tables(self))
+        return comparison_renderable(self)
 
 
 def compare(before: Profile, after: Profile) -> Comparison:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from nbspy.model.compare import CLEAR, Comparison, FunctionChange
 from nbspy.model.summary import headline, place
 from nbspy.model.thread_changes import ThreadShares
 from nbspy.table import Column, Table
+
+if TYPE_CHECKING:
+    import rich.console
 
 SHOWN_FUNCTIONS: Final = 25
 SHOWN_THREADS: Final = 30
@@ -34,7 +37,7 @@ def functions_table(comparison: Comparison, n: int = SHOWN_FUNCTIONS) -> Table:
         (
             _percent(one.before.self_share),
             _percent(one.after.self_share),
-            _change(one.self_change, one.self_noise, one.self_is_clear),
+            _change(one.self_change, one.self_noise, one.self_is_clear) if _has_own_time(one) else "",
             _change(one.total_change, one.total_noise, one.total_is_clear),
             one.name,
             place(one.short_file, one.line),
@@ -71,14 +74,22 @@ def threads_table(comparison: Comparison) -> Table:
     return Table("Threads by name" + (f" (and {hidden} more)" if hidden > 0 else ""), columns, rows)
 
 
-def tables(comparison: Comparison) -> list[Table]:
-    """Return the tables that a comparison has."""
-    return [functions_table(comparison), threads_table(comparison)]
+def tables(comparison: Comparison, n: int = SHOWN_FUNCTIONS) -> list[Table]:
+    """Return the tables that a comparison has, the first with at most ``n`` functions."""
+    return [functions_table(comparison, n), threads_table(comparison)]
 
 
-def comparison_text(comparison: Comparison) -> str:
+def comparison_text(comparison: Comparison, n: int = SHOWN_FUNCTIONS) -> str:
     """Return the whole comparison as plain text."""
-    return "\n".join([*lines(comparison), *("\n" + table.text() for table in tables(comparison))])
+    return "\n".join([*lines(comparison), *("\n" + table.text() for table in tables(comparison, n))])
+
+
+def comparison_renderable(comparison: Comparison, n: int = SHOWN_FUNCTIONS) -> rich.console.RenderableType:
+    """Return the whole comparison for rich to print."""
+    from rich.console import Group
+    from rich.text import Text
+
+    return Group(*map(Text, lines(comparison)), *tables(comparison, n))
 
 
 def comparison_html(comparison: Comparison) -> str:
@@ -89,6 +100,10 @@ def comparison_html(comparison: Comparison) -> str:
 
 def _most(one: FunctionChange) -> float:
     return max(one.before.total_share, one.after.total_share)
+
+
+def _has_own_time(one: FunctionChange) -> bool:
+    return bool(one.before.self_share or one.after.self_share)
 
 
 def _thread_texts(shares: ThreadShares | None) -> tuple[str, str, str]:

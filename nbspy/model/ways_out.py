@@ -40,15 +40,18 @@ class WaysOut:
         ``samples``: one row a run of equal samples of a thread. ``stacks``: one row for each frame of each stack.
         ``frames``: one row a frame. Raises :class:`NbspyError` where pandas is not installed.
         """
-        return _bound("to_pandas")(self, table)
+        frame: pandas.DataFrame = _bound("to_pandas")(self, table)
+        return frame
 
     def to_polars(self, table: TableName = "samples") -> polars.DataFrame:
         """Return the same as :meth:`to_pandas`, as a polars DataFrame."""
-        return _bound("to_polars")(self, table)
+        frame: polars.DataFrame = _bound("to_polars")(self, table)
+        return frame
 
     def to_arrow(self, table: TableName = "samples") -> pyarrow.Table:
         """Return the same as :meth:`to_pandas`, as a pyarrow Table."""
-        return _bound("to_arrow")(self, table)
+        made: pyarrow.Table = _bound("to_arrow")(self, table)
+        return made
 
     @property
     def plot(self) -> Plots:

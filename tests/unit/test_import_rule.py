@@ -26,6 +26,7 @@ ORDER = (
     ("files",),
     ("byte_log", "sampler_process", "session", "observe", "doctor"),
     ("views",),
+    ("cli_formats",),
     ("magics", "cli", "__main__"),
 )
 """The rooms from top to bottom; those of one row are on one level."""
