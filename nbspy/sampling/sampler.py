@@ -80,6 +80,7 @@ class Sampler:
         self._thread_samples = 0
         self._failures = 0
         self._notice = ""
+        self._recording_ended = False
         self._attach_ns = 0
         self._program = target.program()
         self._origin_ns = time.monotonic_ns()
@@ -142,6 +143,8 @@ class Sampler:
 
     def _follow_threads(self, time_ns: int) -> None:
         """Give new threads an id, and end the runs of those that are gone."""
+        # A program may become itself again at the same addresses: its threads are others then.
+        self._check_program()
         self._threads_version = self._unwinder.threads_version
         present = self._unwinder.threads
         for gone in self._ids.keys() - set(present):
@@ -156,11 +159,14 @@ class Sampler:
         """Find out why nothing can be read; raises TargetEnded or TooManyThreads where it is of no use to go on."""
         if not self._target.exists():
             raise TargetEnded(f"process {self._target.pid} has ended")
-        if self._target.program() != self._program:
-            raise TargetEnded(f"process {self._target.pid} became another program", "attach again to see the new one")
+        self._check_program()
         if isinstance(self._unwinder.failure, TooManyThreads):
             raise self._unwinder.failure
         self._failures = 0
+
+    def _check_program(self) -> None:
+        if self._target.program() != self._program:
+            raise TargetEnded(f"process {self._target.pid} became another program", "attach again to see the new one")
 
     def _flush(self, *, last: bool = False) -> None:
         """Write what is new, unless the reader is far behind: then it waits, merged, for the next time or the last."""
@@ -205,6 +211,11 @@ class Sampler:
         if self._unwinder.notice != self._notice:
             self._notice = self._unwinder.notice
             self._writer.put(wire.Notice(self._writer.next_sequence(), self._now(), self._notice))
+        problem = self._writer.recording_problem
+        if problem and not self._recording_ended:
+            self._recording_ended = True
+            text = f"Nothing more is recorded to disk: {problem}. The sampling goes on."
+            self._writer.put(wire.Notice(self._writer.next_sequence(), self._now(), text))
 
     def _put_threads(self) -> None:
         """Write a row for every thread that is new or newly named, in the order of their ids.

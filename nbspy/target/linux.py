@@ -258,14 +258,20 @@ class LinuxTarget:
         return text[text.rfind(b")") + 2 : text.rfind(b")") + 3] not in (b"Z", b"X", b"x", b"")
 
     def program(self) -> object:
-        """The identity of the executable's file: exec of another changes it; raises TargetEnded."""
+        """Which file runs, and where its stack began: exec changes one or the other; raises TargetEnded.
+
+        The second tells also a program that became itself again, wherever addresses are randomised.
+        """
+        # First the stack: where there is none any more, because the process is ending, there is no file either.
+        text = self._read("stat")
+        start_of_stack = text[text.rfind(b")") + 2 :].split()[25]
         try:
             status = os.stat("exe", dir_fd=self._folder)
-            return (status.st_dev, status.st_ino)
         except PermissionError:
             raise permissions.refusal(self.pid) from None
         except OSError:
             raise TargetEnded(f"process {self.pid} has ended") from None
+        return (status.st_dev, status.st_ino, start_of_stack)
 
     def command_line(self) -> list[str]:
         """Return the arguments the process was started with; empty for a kernel thread or a zombie."""
