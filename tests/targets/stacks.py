@@ -5,6 +5,7 @@ stdin: ``trace`` answers with the path of a file that faulthandler has written t
 that grows while the program makes progress; ``exit`` ends it; ``exec`` makes it another program.
 """
 
+import contextlib
 import faulthandler
 import functools
 import json
@@ -99,10 +100,8 @@ def generators():
             pass
 
     def parked_in_coroutines():
-        try:
+        with contextlib.suppress(StopIteration):
             root().send(None)
-        except StopIteration:
-            pass
 
     def parked_by_throw():
         def catches():
@@ -127,7 +126,7 @@ def small_frames():
         return [park() for _ in range(1)]
 
     def in_dict():
-        return {1: park() for _ in [0]}
+        return {key: park() for key in [0]}
 
     def in_nested():
         return [[park() for _ in range(1)] for _ in range(1)]
@@ -212,7 +211,10 @@ def small_frames():
 def code_without_a_file():
     space = {"park": park}
     exec("def made():\n\n    park()\n\nmade2 = lambda: made()\n", space)
-    exec(compile("def unicode_caf\xe9(x\u03a9=1):\n    return park()\n", "/nowhere/\u4e2d\u6587 \U0001f40d.py", "exec"), space)
+    exec(
+        compile("def unicode_caf\xe9(x\u03a9=1):\n    return park()\n", "/nowhere/\u4e2d\u6587 \U0001f40d.py", "exec"),
+        space,
+    )
     exec(compile("\n" * 70000 + "def far(): park()", "<far & 'quoted' \"file\">", "exec"), space)
     body = "def long():\n" + "".join("    x%d = %d\n" % (n, n) for n in range(5000)) + "    park()\n"
     exec(compile(body, "/nowhere/long.py", "exec"), space)
@@ -266,7 +268,6 @@ def c_callbacks():
             def find_spec(self, name, path=None, target=None):
                 if name == "nbspy_parks_here":
                     park()
-                return None
 
         sys.meta_path.insert(0, Finder())
         __import__("nbspy_parks_here")
@@ -397,9 +398,7 @@ def main():
             while not is_still(thread):
                 pass
             frames = frames_of(sys._current_frames()[thread.ident])
-            parked.append(
-                {"ident": thread.ident, "native": thread.native_id, "name": thread.name, "frames": frames}
-            )
+            parked.append({"ident": thread.ident, "native": thread.native_id, "name": thread.name, "frames": frames})
     for rows in LATER:
         parked += rows()
     ids = {thread.name: thread.native_id for thread in threads}
