@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.text import Text
 
 import nbspy
-from nbspy import cli_formats, doctor, exporters, observe, options
+from nbspy import cli_formats, doctor, exporters, observe, options, recordings
 from nbspy.doctor import Diagnosis
 from nbspy.errors import NbspyError, TargetEnded, UsageError
 from nbspy.model.profile import Profile
@@ -87,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     command("processes", _processes, "list the Python processes")
     cli_formats.add_commands(commands, _say)
     command("doctor", _doctor, "say whether a process can be sampled, and what is in the way", options.OPTIONAL_PID)
+    command("recordings", _recordings, "list what sessions left on disk")
     return parser
 
 
@@ -118,6 +119,11 @@ def _print_table(table: Table | Diagnosis) -> None:
         print(table.text())
 
 
+def _recordings(_: argparse.Namespace) -> int:
+    _print_table(recordings.table(recordings.listing()))
+    return 0
+
+
 def _doctor(arguments: argparse.Namespace) -> int:
     diagnosis = doctor.diagnose(arguments.pid)
     _print_table(diagnosis)
@@ -136,7 +142,13 @@ def _record(arguments: argparse.Namespace) -> int:
     stats = Path(arguments.stats) if arguments.stats else None
     for path in filter(None, (None if to_stdout else output, stats)):
         _check_writable(path)
-    session = attach(arguments.pid, rate=sampling.rate, duration=sampling.duration, nonblocking=sampling.nonblocking)
+    session = attach(
+        arguments.pid,
+        rate=sampling.rate,
+        duration=sampling.duration,
+        nonblocking=sampling.nonblocking,
+        recording=sampling.recording,
+    )
     with session:
         _follow(session)
         profile = session.stop()

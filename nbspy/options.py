@@ -76,6 +76,8 @@ class Option:
     required: bool = False
     counts: bool = False
     """A switch that may be given several times; its value is how often it was."""
+    turns_off: bool = False
+    """A switch ``--no-NAME`` that turns off what is on without it: its value is True where it is absent."""
 
     @property
     def is_positional(self) -> bool:
@@ -85,7 +87,8 @@ class Option:
     @property
     def name(self) -> str:
         """The long form as an identifier: ``full_filenames``."""
-        return self.flags[-1].lstrip("-").replace("-", "_")
+        name = self.flags[-1].lstrip("-").replace("-", "_")
+        return name.removeprefix("no_") if self.turns_off else name
 
     @property
     def is_switch(self) -> bool:
@@ -95,6 +98,8 @@ class Option:
         """Return the keyword arguments of ``ArgumentParser.add_argument`` (IPython's ``argument`` takes the same)."""
         if self.counts:
             return {"action": "count", "dest": self.name, "default": 0, "help": self.help}
+        if self.turns_off:
+            return {"action": "store_false", "dest": self.name, "help": self.help}
         if self.is_switch:
             return {"action": "store_true", "dest": self.name, "help": self.help}
         if self.is_positional:
@@ -140,6 +145,7 @@ OPTIONAL_PID: Final = Option(("pid",), "the process to look at (default: this on
 SAMPLING: Final = (
     Option(("-r", "--rate"), "samples per second (default: 100)", parse_number, 100.0, "HZ"),
     Option(("-d", "--duration"), "seconds to sample for (default: until stopped)", parse_number, None, "SECONDS"),
+    Option(("--no-recording",), "keep no copy on disk of what is seen ('nbspy recordings' lists them)", turns_off=True),
     Option(("--nonblocking",), "never stop the target; samples that cannot be proven consistent are discarded"),
 )
 """How a target is sampled."""
@@ -198,6 +204,8 @@ class SamplingOptions(_FromMapping):
     duration: float | None = None
     """Seconds; None: until stopped."""
     nonblocking: bool = False
+    recording: bool = True
+    """Keep a copy on disk of what is seen."""
 
     def __post_init__(self) -> None:
         _check_number("--rate", self.rate, MIN_RATE, MAX_RATE, "samples per second")

@@ -28,6 +28,7 @@ from nbspy.byte_log import ByteLog
 from nbspy.errors import NbspyError, PermissionRefused, SamplerFailed, StreamError, TargetEnded, error_from_kind
 from nbspy.model.builder import Builder
 from nbspy.options import SamplingOptions
+from nbspy.recordings import MAX_FILE_BYTES
 from nbspy.target import permissions
 
 READ_BYTES: Final = 1 << 18
@@ -51,13 +52,18 @@ def module_command(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
-def sampler_command(pid: int, options: SamplingOptions, requested_ns: int) -> list[str]:
-    """Return the sampler's command line; ``requested_ns`` is the monotonic clock when the attach was asked for."""
+def sampler_command(pid: int, options: SamplingOptions, requested_ns: int, recording: Path | None = None) -> list[str]:
+    """Return the sampler's command line; ``requested_ns`` is the monotonic clock when the attach was asked for.
+
+    ``recording``: the file it writes its stream to as well.
+    """
     arguments = ["--pid", str(pid), "--rate", repr(float(options.rate))]
     if options.duration is not None:
         arguments += ["--duration", repr(float(options.duration))]
     if options.nonblocking:
         arguments.append("--nonblocking")
+    if recording is not None:
+        arguments += ["--recording", str(recording), "--recording-bytes", str(MAX_FILE_BYTES)]
     arguments += ["--requested-ns", str(requested_ns), "--stop-on-stdin-eof"]
     return module_command("nbspy.sampling.worker", *arguments)
 

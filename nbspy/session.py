@@ -14,15 +14,17 @@ import os
 import time
 import weakref
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from nbspy import recordings, wire
 from nbspy.byte_log import ByteLog
 from nbspy.errors import NbspyError, SamplerFailed
 from nbspy.model.profile import Profile
 from nbspy.options import SamplingOptions, check_pid
 from nbspy.sampler_process import SamplerProcess, let_trace, sampler_command
-from nbspy.wire import End, Hello, Labels, Status
+from nbspy.wire import End, Hello, Labels, Notice, Status
 
 HELLO_TIMEOUT_S: Final = 10.0
 """How long a sampler may take from its start to its first record."""
@@ -35,9 +37,11 @@ class Session:
     A running session that is no longer referred to stops by itself; so do all at the end of the interpreter.
     """
 
-    def __init__(self, pid: int, sampler: SamplerProcess) -> None:
+    def __init__(self, pid: int, sampler: SamplerProcess, recording: Path | None = None) -> None:
         """Take a sampler that has sent its hello; :func:`attach` makes sessions."""
         self.pid = pid
+        self.recording = recording
+        """The file that the sampler writes the stream to as well; None where none is asked for or possible."""
         self._sampler = sampler
         self._final: Profile | None = None
         # Nothing that the reading thread holds refers to the session, so this is called when the user drops it.
@@ -108,13 +112,21 @@ class Session:
         self._sampler.wait(timeout)
         return self.profile
 
+    def add_notice(self, text: str) -> None:
+        """Tell the person something about this session: it is shown with the profile and kept in it."""
+        status = self.status
+        self._add(Notice(0, status.time_ns if status is not None else 0, text))
+
     def add_labels(self, labels: Mapping[str, str]) -> None:
         """Show ``labels[file]`` instead of these file names, here and in the browser: {".../2.py": "In[3]"}."""
-        record = Labels(0, list(labels.items()))
+        self._add(Labels(0, list(labels.items())))
+
+    def _add(self, record: Labels | Notice) -> None:
         with self._sampler.changed:
             self._sampler.builder.add(record)
             self._final = None
-            self._sampler.log.append_record(record)
+            if self._sampler.log.append_record(record) and self.recording is not None:
+                recordings.append(self.recording, wire.encode(record))
 
     def __enter__(self) -> Self:
         return self
@@ -136,19 +148,23 @@ def attach(
     rate: float = 100,
     duration: float | None = None,
     nonblocking: bool = False,
+    recording: bool = True,
     _command: Sequence[str] | None = None,
 ) -> Session:
     """Begin to sample process ``pid``, ``rate`` times a second, and return once the sampler reads it.
 
     ``duration``: seconds, None for until stopped. ``nonblocking``: never stop the target; what cannot be proven
-    consistent is discarded. Raises :class:`~nbspy.errors.NbspyError` of the kind that fits where the process
+    consistent is discarded. ``recording``: keep the stream in a file too, which outlives this process
+    (:mod:`nbspy.recordings`). Raises :class:`~nbspy.errors.NbspyError` of the kind that fits where the process
     cannot be read; nothing is left behind then. (``_command`` is the sampler's command, for tests.)
     """
     requested_ns = time.monotonic_ns()
-    options = SamplingOptions(rate, duration, nonblocking)
+    options = SamplingOptions(rate, duration, nonblocking, recording)
     check_pid(pid)
     own = pid == os.getpid()
-    sampler = SamplerProcess(_command or sampler_command(pid, options, requested_ns), reads_this_process=own)
+    path, problem = _recording_path(pid) if recording and _command is None else (None, "")
+    command = _command or sampler_command(pid, options, requested_ns, path)
+    sampler = SamplerProcess(command, reads_this_process=own)
     try:
         if own:
             let_trace(sampler.pid)
@@ -164,13 +180,28 @@ def attach(
     except BaseException:
         sampler.kill("attaching was given up")
         sampler.wait()
+        if path is not None:
+            recordings.remove(path)
         raise
-    return Session(pid, sampler)
+    session = Session(pid, sampler, path)
+    if problem:
+        session.add_notice(f"Nothing is recorded to disk: {problem}.")
+    return session
 
 
-def profile(*, rate: float = 100, duration: float | None = None, nonblocking: bool = False) -> Session:
+def _recording_path(pid: int) -> tuple[Path | None, str]:
+    """Return where the recording goes; or None, and why there is none."""
+    try:
+        return recordings.new_path(pid), ""
+    except NbspyError as err:
+        return None, str(err)
+
+
+def profile(
+    *, rate: float = 100, duration: float | None = None, nonblocking: bool = False, recording: bool = True
+) -> Session:
     """Sample this very process from outside.
 
     ``with nbspy.profile() as session: ...`` and then ``session.profile``. Options and errors as :func:`attach`.
     """
-    return attach(os.getpid(), rate=rate, duration=duration, nonblocking=nonblocking)
+    return attach(os.getpid(), rate=rate, duration=duration, nonblocking=nonblocking, recording=recording)

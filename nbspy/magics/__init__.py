@@ -8,6 +8,7 @@
 | ``%dump_remote PID``          | what each thread of PID does now                       | list of StackTrace         |
 | ``%python_processes``         | which Python processes are there                       | list of PythonProcess      |
 | ``%nbspy``, ``%nbspy stop``   | which sessions run; ends them                          | Sessions; Profile          |
+| ``%nbspy recordings``         | what sessions left on disk                             | list of Recording          |
 | ``%nbspy doctor [PID]``       | whether a process can be sampled; what is in the way   | Diagnosis                  |
 
 The modules: ``arguments`` (what a magic's line may say), ``cells`` (how a cell's body runs untouched),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, TypeVar
 import traitlets
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 
-from nbspy import doctor, observe
+from nbspy import doctor, observe, recordings
 from nbspy import session as sessions
 from nbspy.errors import NbspyError, UsageError
 from nbspy.magics import arguments
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _DUMP = tuple(option for option in DUMP if option.name != "json")
+_CONFIGURED = ("rate", "nonblocking", "recording")
 _PROFILED_CELLS = ("profile_remote", "profile_cell")
 
 
@@ -77,6 +78,7 @@ class NbspyMagics(Magics):
     shell: InteractiveShell
     rate = traitlets.Float(100.0, min=MIN_RATE, max=MAX_RATE, help="Samples per second.").tag(config=True)
     nonblocking = traitlets.Bool(False, help="Never stop the target.").tag(config=True)
+    recording = traitlets.Bool(True, help="Keep a copy on disk of what is seen.").tag(config=True)
     height = traitlets.Int(420, min=120, max=4000, help="Height of the explorer in pixels.").tag(config=True)
     theme = traitlets.Enum(
         ["auto", "light", "dark"], default_value="auto", help="Colours of the explorer; auto: the notebook's."
@@ -209,6 +211,8 @@ class NbspyMagics(Magics):
         ``%nbspy stop`` ends them all, ``%nbspy stop PID`` one; its value is the Profile, or the list of Profiles
         where there were several.
 
+        ``%nbspy recordings`` lists what sessions left on disk; its value is the list: ``nbspy.load(_[0].path)``.
+
         ``%nbspy doctor [PID]`` says whether a process (this kernel) can be sampled, and what is in the way; its value
         is the Diagnosis.
         """
@@ -219,9 +223,13 @@ class NbspyMagics(Magics):
             return self._status()
         if words[0] == "stop" and len(words) <= 2:
             return self._stop(parse_pid(words[1]) if len(words) == 2 else None)
+        if words == ["recordings"]:
+            found = recordings.listing()
+            table = recordings.table(found)
+            return Listing(found, text=table.text(), html=table.html())
         if words[0] == "doctor" and len(words) <= 2:
             return doctor.diagnose(parse_pid(words[1]) if len(words) == 2 else None)
-        raise UsageError(f"%nbspy: {line!r} is no command", "%nbspy [status], %nbspy stop [PID], %nbspy doctor [PID]")
+        raise UsageError(f"%nbspy: {line!r} is no command", "%nbspy [status | stop [PID] | doctor [PID] | recordings]")
 
     @line_magic
     @_refusals_in_one_line
@@ -244,7 +252,7 @@ class NbspyMagics(Magics):
 
     def _parse(self, name: str, line: str, options: Sequence[Option], *, with_pid: bool) -> Any:
         names = {option.name for option in options}
-        defaults: dict[str, object] = {name: getattr(self, name) for name in ("rate", "nonblocking") if name in names}
+        defaults: dict[str, object] = {name: getattr(self, name) for name in _CONFIGURED if name in names}
         magic = self.shell.find_magic(name)
         description = (magic.__doc__ or "").partition("\n")[0]
         parser = arguments.make_parser(f"%{name}", description, options, with_pid=with_pid, defaults=defaults)
@@ -255,7 +263,9 @@ class NbspyMagics(Magics):
             raise UsageError(f"process {pid} is already being profiled by this notebook", "%nbspy stop ends that")
         own = pid == os.getpid()
         start = sessions.profile if own else functools.partial(sessions.attach, pid)
-        session = start(rate=options.rate, duration=options.duration, nonblocking=options.nonblocking)
+        session = start(
+            rate=options.rate, duration=options.duration, nonblocking=options.nonblocking, recording=options.recording
+        )
         self._sessions.append(session)
         if own:
             session.add_labels(dict(cell_labels(self.shell)))
@@ -336,5 +346,6 @@ def _command_candidates() -> list[Candidate]:
     return [
         Candidate("status", "list the sessions that run"),
         Candidate("stop", "end them"),
+        Candidate("recordings", "list what sessions left on disk"),
         Candidate("doctor", "say whether a process can be sampled"),
     ]

@@ -13,6 +13,7 @@ from typing import Final
 
 from nbspy import wire
 from nbspy.cpython.interner import NewEntries
+from nbspy.sampling.recording import RecordingFile
 from nbspy.sampling.runs import RunColumns
 
 MAX_PENDING_BYTES: Final = 4 << 20
@@ -46,7 +47,7 @@ def _portions(texts: Sequence[str]) -> Iterator[list[str]]:
 
 
 class StreamWriter:
-    """One stream on one file descriptor, which is made non-blocking."""
+    """One stream on one file descriptor, which is made non-blocking; and the same into a recording, if there is one."""
 
     def __init__(self, descriptor: int) -> None:
         os.set_blocking(descriptor, False)
@@ -54,6 +55,8 @@ class StreamWriter:
         self._pending = bytearray(wire.MAGIC)
         self._sequence = 0
         self._strings: dict[str, int] = {"": 0}
+        self._recording: RecordingFile | None = None
+        self._unrecorded = bytearray()
         self.broken = False
         """True once the reader is gone."""
 
@@ -71,9 +74,22 @@ class StreamWriter:
         self._sequence += 1
         return self._sequence
 
+    def record_to(self, recording: RecordingFile) -> None:
+        """Write what is put from now on, which is the stream from its hello, to ``recording`` too."""
+        self._recording = recording
+        self._unrecorded += wire.MAGIC
+
+    @property
+    def recording_problem(self) -> str:
+        """Why the recording has ended early; "" while it has not, or there is none."""
+        return self._recording.problem if self._recording is not None else ""
+
     def put(self, record: wire.Record) -> None:
         """Encode one record; :meth:`flush` writes it."""
-        self._pending += wire.encode(record)
+        encoded = wire.encode(record)
+        self._pending += encoded
+        if self._recording is not None:
+            self._unrecorded += encoded
 
     def put_tables(self, new: NewEntries) -> None:
         """Write down what was interned since the last time: strings, then frames, then nodes."""
@@ -112,6 +128,10 @@ class StreamWriter:
 
     def flush(self) -> bool:
         """Write what the pipe takes now; True when nothing is left."""
+        # The recording first: what the kernel adds to it, once it has the hello, must not come before the hello.
+        if self._unrecorded and self._recording is not None:
+            self._recording.write(bytes(self._unrecorded))
+            self._unrecorded.clear()
         while self._pending and not self.broken:
             try:
                 written = os.write(self._descriptor, memoryview(self._pending)[: 1 << 16])

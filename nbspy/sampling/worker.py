@@ -22,6 +22,7 @@ from typing import Final
 from nbspy import wire
 from nbspy.errors import NbspyError
 from nbspy.sampling.attach import attached, command_line
+from nbspy.sampling.recording import RecordingFile
 from nbspy.sampling.sampler import Sampler, SamplerOptions
 from nbspy.sampling.stream_writer import StreamWriter
 
@@ -76,6 +77,8 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--duration", type=float, default=None, help="seconds; default: until stopped")
     parser.add_argument("--nonblocking", action="store_true")
     parser.add_argument("--requested-ns", type=int, default=None, help="monotonic clock when the attach was asked for")
+    parser.add_argument("--recording", default=None, help="file to write the stream to as well; there must be none yet")
+    parser.add_argument("--recording-bytes", type=int, default=0, help="how large that may become")
     parser.add_argument("--stop-on-stdin-eof", action="store_true", help="wait for 'go', then stop at any input")
     return parser.parse_args(argv)
 
@@ -90,8 +93,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     _be_punctual()
     writer = StreamWriter(output)
+    recording = RecordingFile(options.recording, options.recording_bytes) if options.recording else None
     try:
         with attached(options.pid) as (target, runtime):
+            if recording is not None:
+                writer.record_to(recording)
             sampler = Sampler(
                 target,
                 runtime,
@@ -108,6 +114,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except NbspyError as err:
         writer.put(wire.End(writer.next_sequence(), 0, "error", err.kind, err.message, err.help))
     _drain(writer, output)
+    if recording is not None:
+        recording.close()
     return 0
 
 

@@ -23,7 +23,7 @@ ORDER = (
     ("sampling",),
     ("model",),
     ("exporters", "importers"),
-    ("files",),
+    ("files", "recordings"),
     ("byte_log", "sampler_process", "session", "observe", "doctor"),
     ("views",),
     ("cli_formats",),

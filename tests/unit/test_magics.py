@@ -74,7 +74,7 @@ def test_body_runs_while_target_is_sampled_and_session_ends_with_cell(notebook: 
     assert result.success
     assert notebook.namespace["seen"] == [4242]
     assert notebook.running == []
-    assert notebook.sessions[0].options == {"rate": 200.0, "duration": None, "nonblocking": False}
+    assert notebook.sessions[0].options == {"rate": 200.0, "duration": None, "nonblocking": False, "recording": True}
 
 
 def test_last_value_is_the_bodys_and_profile_is_in_its_variable(notebook: Notebook) -> None:
@@ -332,7 +332,7 @@ def test_config_sets_defaults(notebook: Notebook) -> None:
     notebook.run("%config NbspyMagics.nonblocking = True")
     notebook.run("%%profile_remote 4242\nx = 1")
     notebook.run("%%profile_remote 4242 -r 50\nx = 1")
-    assert notebook.sessions[0].options == {"rate": 250.0, "duration": None, "nonblocking": True}
+    assert notebook.sessions[0].options == {"rate": 250.0, "duration": None, "nonblocking": True, "recording": True}
     assert notebook.sessions[1].options["rate"] == 50.0
 
 
