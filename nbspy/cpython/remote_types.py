@@ -111,7 +111,10 @@ class RemoteTypes:
 
     def static_ancestor(self, kind: RemoteType) -> RemoteType:
         """Return the nearest type, ``kind`` included, that no ``class`` statement made."""
-        return next(ancestor for ancestor in self.lineage(kind) if not ancestor.is_class)
+        found = next((ancestor for ancestor in self.lineage(kind) if not ancestor.is_class), None)
+        if found is None:
+            raise CorruptTarget("a class extends no type")
+        return found
 
     def mro(self, kind: RemoteType) -> list[RemoteType]:
         """Return ``__mro__``; raises CorruptTarget where it is too long."""

@@ -7,7 +7,7 @@ tuples and paths, its answer is built here; any other class is shown as ``<Class
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Final
@@ -29,16 +29,17 @@ def _write_arguments(writer: ReprWriter, address: int, kind: RemoteType) -> None
     writer.values(writer.own_words(address, 2)[1:])
 
 
-_PLAIN: Final[dict[str, Formatter]] = {
+_OTHERS: Final[Mapping[str, Formatter]] = {
+    **repr_containers.FORMATS,
     "BaseException": _write_arguments,
     "exceptions.BaseException": _write_arguments,
     "numpy.ndarray": repr_arrays.write_array,
-} | {
-    name: {**repr_values.FORMATS, **repr_containers.FORMATS}[name]
-    for name in (
-        *("int", "float", "complex", "str", "bytes", "bytearray"),
-        *("tuple", "list", "dict", "set", "frozenset"),
-    )
+}
+_PLAIN: Final = frozenset((*_OTHERS, "int", "long", "float", "complex", "str", "unicode", "bytes", "bytearray")) - {
+    "dict_keys",
+    "dict_values",
+    "dict_items",
+    "mappingproxy",
 }
 """What a class with a repr of its own may extend, its value to be shown beside its name."""
 _ENUM_METACLASSES: Final = ("EnumType", "EnumMeta")
@@ -55,7 +56,8 @@ def write_instance(writer: ReprWriter, address: int, kind: RemoteType) -> None:
     plain = next((ancestor for ancestor in writer.types.lineage(base) if ancestor.name in _PLAIN), None)
     if plain is not None:
         writer.add(f"<{kind.short_name} ")
-        _PLAIN[plain.name](writer, address, plain)
+        write_plain = _OTHERS.get(plain.name) or repr_values.formats_for(writer.layout)[plain.name]
+        write_plain(writer, address, plain)
         writer.add(">")
         return
     write_attributes(writer, address, kind)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
+from nbspy.cpython.layout import Layout
 from nbspy.cpython.objects import (
     DIGIT_BITS,
     TypeFlag,
@@ -198,3 +199,8 @@ FORMATS_OF_2: Final[Mapping[str, Formatter]] = {
     "xrange": write_xrange,
 }
 """The same for 2.7, whose names stand for other types."""
+
+
+def formats_for(layout: Layout) -> Mapping[str, Formatter]:
+    """Return the formats of plain values in this version."""
+    return FORMATS_OF_2 if layout.objects.text_is_bytes else FORMATS

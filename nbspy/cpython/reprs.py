@@ -16,19 +16,14 @@ from nbspy.cpython.remote_types import RemoteTypes
 from nbspy.cpython.repr_instances import write_attributes, write_instance
 from nbspy.cpython.repr_writer import Formatter, ReprWriter, TextFull
 
-_OBJECTS: Final[Mapping[str, Formatter]] = {
+FORMATS: Final[Mapping[str, Formatter]] = {
     **repr_containers.FORMATS,
     **repr_objects.FORMATS,
     **repr_arrays.FORMATS,
     "object": write_attributes,
-}
-FORMATS: Final[Mapping[str, Formatter]] = {**repr_values.FORMATS, **_OBJECTS}
-"""``tp_name`` of a type made in C -> what its ``tp_repr`` writes."""
-FORMATS_OF_2: Final[Mapping[str, Formatter]] = {
-    **repr_values.FORMATS_OF_2,
-    **_OBJECTS,
     "exceptions.BaseException": repr_objects.write_exception,
 }
+"""``tp_name`` of a type made in C -> what its ``tp_repr`` writes; plain values are in :mod:`repr_values`."""
 
 
 def repr_of(types: RemoteTypes, address: int, limit: int) -> str:
@@ -51,9 +46,9 @@ def write_value(writer: ReprWriter, address: int) -> None:
         # Also those whose metaclass has a repr of its own: types are shown by name.
         repr_objects.write_type(writer, address, kind)
         return
-    formats = FORMATS_OF_2 if types.layout.objects.text_is_bytes else FORMATS
+    plain = repr_values.formats_for(types.layout)
     for ancestor in types.lineage(types.static_ancestor(kind)):
-        write = formats.get(ancestor.name)
+        write = FORMATS.get(ancestor.name) or plain.get(ancestor.name)
         if write is not None and ancestor.repr_slot == kind.repr_slot:
             write(writer, address, kind)
             return

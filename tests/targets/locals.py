@@ -135,24 +135,24 @@ def integers():
 
 def texts():
     return [
-        u"",
-        u"plain",
-        u"it's",
-        u'say "yes"',
-        u"it's \"both\"",
-        u"back\\slash",
-        u"tab\tnewline\nreturn\r\x00\x1b\x7f\x80\x9f\xa0\xad",
-        u"caf\xe9",
-        u"\xff" * 10,
-        u"\u03a9mega \u4e2d\u6587 \u200b\u2028\u202e\ufeff\uffff",
-        u"\U0001d11e clef \U0001f600 \U000e0001",
-        u"x" * 1000,
-        u"'" + u"y" * 900,
+        "",
+        "plain",
+        "it's",
+        'say "yes"',
+        'it\'s "both"',
+        "back\\slash",
+        "tab\tnewline\nreturn\r\x00\x1b\x7f\x80\x9f\xa0\xad",
+        "caf\xe9",
+        "\xff" * 10,
+        "\u03a9mega \u4e2d\u6587 \u200b\u2028\u202e\ufeff\uffff",
+        "\U0001d11e clef \U0001f600 \U000e0001",
+        "x" * 1000,
+        "'" + "y" * 900,
     ]
 
 
 def byte_strings():
-    found = [b"", b"plain", b"it's", b'say "yes"', b"it's \"both\"", b"back\\slash", bytes(bytearray(range(256)))]
+    found = [b"", b"plain", b"it's", b'say "yes"', b'it\'s "both"', b"back\\slash", bytes(bytearray(range(256)))]
     return found + [b"z" * 1000]
 
 
@@ -233,7 +233,7 @@ def others():
         bytearray(b"it's"),
         slice(1, None, -2),
         Text("text"),
-        Text(u"it's"),
+        Text("it's"),
         Number(-7),
         Real(2.5),
         Items([1, 2]),
@@ -287,6 +287,48 @@ def described(value):
     return [id(value), list(map(ord, repr(value)))]
 
 
+def with_attributes(cls, *names):
+    """An instance whose attributes were set in this order."""
+    instance = cls()
+    for name in names:
+        setattr(instance, name, name.upper())
+    return instance
+
+
+def opaque():
+    """Objects whose repr only their code knows, and what is to be shown of them; ``@`` stands for the address."""
+    module = __name__
+    cycle = Plain()
+    cycle.me = cycle
+    listed = Items()
+    listed.append(OwnReprList([listed]))
+    shared = [with_attributes(Empty, *names) for names in (("a", "b", "c"), ("c", "a"), ("b", "c", "a"))]
+    found = [
+        (Empty(), "<%s.Empty at @>" % module),
+        (Plain(b=1, a="two"), "<Plain a='two', b=1>"),
+        (cycle, "<Plain me=<Plain ...>>"),
+        (Slotted(1, "two"), "<Slotted first=1, second='two'>"),
+        (SlottedBelow([1], None), "<SlottedBelow first=[1], second=None>"),
+        (OwnRepr(), "<OwnRepr held=[1, 2]>"),
+        (OwnReprText("it's"), '<OwnReprText "it\'s">'),
+        (OwnReprNumber(-7), "<OwnReprNumber -7>"),
+        (OwnReprList([1, [2]]), "<OwnReprList [1, [2]]>"),
+        (listed, "[<OwnReprList [[...]]>]"),
+        (OwnReprDict(a=1), "<OwnReprDict {'a': 1}>"),
+        (OwnReprError("text"), "<OwnReprError ('text',)>"),
+        (OwnReprPoint(1, 2), "<OwnReprPoint (1, 2)>"),
+        (OfMeta, "<class '%s.OfMeta'>" % module),
+        (object(), "<object at @>"),
+        (
+            iter([]),
+            "<list%siterator at @>" % ("_" if PY3 else ""),
+        ),
+    ]
+    if sys.version_info >= (3, 6):
+        found += zip(shared, ["<Empty a='A', b='B', c='C'>", "<Empty c='C', a='A'>", "<Empty b='B', c='C', a='A'>"])
+    return found
+
+
 KEPT = {
     "integers": integers(),
     "texts": texts(),
@@ -295,14 +337,15 @@ KEPT = {
     "cyclic": cyclic(),
     "others": others(),
 }
+OPAQUE = opaque()
 
 
-def holding(name):
-    """Stand in a function whose local ``values`` are a group of the above; say what they are; wait."""
-    values = KEPT[name]
-    say({"ready": True, "names": ["name", "values"], "values": [described(value) for value in values]})
+def tell():
+    """Say where all of the above lies, and what Python says of it."""
+    groups = {name: [described(value) for value in values] for name, values in KEPT.items()}
+    shown = [[id(value), text.replace("@", hex(id(value)).rstrip("L"))] for value, text in OPAQUE]
+    say({"ready": True, "groups": groups, "opaque": shown, "long": id(KEPT["containers"][-2])})
     sys.stdin.readline()
-    return values
 
 
 if PY3:
@@ -359,8 +402,8 @@ def changing():
 
 if __name__ == "__main__":
     if sys.argv[1] == "arguments":
-        arguments(1, "two", 3.0, None, only={"a": 1}, extra=[1])  # noqa: F821: made by exec, for 2.7's sake
+        arguments(1, "two", 3.0, None, only={"a": 1}, extra=[1])  # noqa: F821
     elif sys.argv[1] == "changing":
         changing()
     else:
-        holding(sys.argv[1])
+        tell()

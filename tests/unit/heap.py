@@ -24,6 +24,16 @@ class Heap:
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self.data = bytearray()
+        self._reprs = 0x7000
+        self.type_type = self.object_type = 0
+        self.type_type = self.type_object(b"type", TypeFlag.TYPE_SUBCLASS)
+        self.write(self.type_type + layout.objects.ob_type, self.type_type)
+        self.object_type = self.type_object(b"object", 0)
+        self.none = self.of_type(b"NoneType")
+        self.list_type = self.type_object(b"list", TypeFlag.LIST_SUBCLASS)
+        self.tuple_type = self.type_object(b"tuple", TypeFlag.TUPLE_SUBCLASS)
+        self.set_type = self.type_object(b"set", 0)
+        self.float_type = self.type_object(b"float", 0)
         self.str_type = self.type_object(b"str", TypeFlag.UNICODE_SUBCLASS)
         self.int_type = self.type_object(b"int", TypeFlag.LONG_SUBCLASS)
         self.bytes_type = self.type_object(b"bytes", TypeFlag.BYTES_SUBCLASS)
@@ -40,9 +50,20 @@ class Heap:
         self.data += data
         return address + before
 
-    def type_object(self, name: bytes, flags: int, *, dictoffset: int = 0, basicsize: int = 16, keys: int = 0) -> int:
+    def write(self, address: int, word: int) -> None:
+        struct.pack_into("<Q", self.data, address - _START, word)
+
+    def type_object(
+        self, name: bytes, flags: int, *, dictoffset: int = 0, basicsize: int = 16, keys: int = 0, base: int = 0
+    ) -> int:
+        """A type; each has a repr of its own, unless it is a class: that has the repr of its base."""
         fields = self.layout.objects
+        self._reprs += 16
+        slot = self.word(base + fields.type_repr) if flags & TypeFlag.HEAP_TYPE and base else self._reprs
         words = {
+            fields.ob_type: self.type_type,
+            fields.type_repr: slot,
+            fields.type_base: base or (self.object_type if self.type_type else 0),
             fields.type_name: self.add(name + b"\0"),
             fields.type_flags: flags,
             fields.type_basicsize: basicsize,
@@ -50,6 +71,52 @@ class Heap:
             fields.heap_type_cached_keys: keys,
         }
         return self.add(_packed(_TYPE_SIZE, words))
+
+    def word(self, address: int) -> int:
+        found: int = struct.unpack_from("<Q", self.data, address - _START)[0]
+        return found
+
+    def of_type(self, name: bytes) -> int:
+        """An object of a new type, without fields."""
+        return self.add(_packed(_HEADER_SIZE, {self.layout.objects.ob_type: self.type_object(name, 0)}))
+
+    def real(self, value: float) -> int:
+        fields = self.layout.objects
+        data = bytearray(_packed(_HEADER_SIZE, {fields.ob_type: self.float_type}))
+        struct.pack_into("<d", data, fields.float_value, value)
+        return self.add(bytes(data))
+
+    def sequence(self, items: Sequence[int], kind: int | None = None) -> int:
+        """A tuple."""
+        fields = self.layout.objects
+        header = _packed(fields.tuple_items, {fields.ob_type: kind or self.tuple_type, fields.tuple_size: len(items)})
+        return self.add(header + struct.pack(f"<{len(items)}Q", *items))
+
+    def listing(self, items: Sequence[int], kind: int | None = None) -> int:
+        """A list; with what :meth:`put` writes, also one that holds itself."""
+        fields = self.layout.objects
+        array = self.add(struct.pack(f"<{len(items)}Q", *items))
+        words = {fields.ob_type: kind or self.list_type, fields.list_size: len(items), fields.list_items: array}
+        return self.add(_packed(_HEADER_SIZE, words))
+
+    def put(self, listing: int, place: int, item: int) -> None:
+        """Replace an item of a list."""
+        self.write(self.word(listing + self.layout.objects.list_items) + 8 * place, item)
+
+    def hashed(self, items: Sequence[int]) -> int:
+        """A set, its items in this order, with a deleted one before each."""
+        fields = self.layout.objects
+        slots = max(8, 1 << (2 * len(items)).bit_length())
+        table = bytearray(16 * slots)
+        for place, item in enumerate(items):
+            struct.pack_into("<4Q", table, 32 * place, 0xDEAD, (1 << 64) - 1, item, 7)
+        words = {
+            fields.ob_type: self.set_type,
+            fields.set_used: len(items),
+            fields.set_mask: slots - 1,
+            fields.set_table: self.add(bytes(table)),
+        }
+        return self.add(_packed(_HEADER_SIZE, words))
 
     def text(self, text: str) -> int:
         fields = self.layout.objects
@@ -96,7 +163,14 @@ class Heap:
 
     def dictionary(self, entries: Sequence[tuple[int, int]], kind: KeysKind = KeysKind.UNICODE, values: int = 0) -> int:
         fields = self.layout.objects
-        words = {fields.ob_type: self.dict_type, fields.dict_keys: self.keys(entries, kind), fields.dict_values: values}
+        assert fields.dict_keys is not None
+        assert fields.dict_values is not None
+        words = {
+            fields.ob_type: self.dict_type,
+            fields.dict_used: sum(1 for key, value in entries if key and value),
+            fields.dict_keys: self.keys(entries, kind),
+            fields.dict_values: values,
+        }
         return self.add(_packed(_HEADER_SIZE, words))
 
     def attributes(self, values: dict[str, int]) -> int:
@@ -116,20 +190,36 @@ class Heap:
         kind = self.type_object(
             b"Plain", TypeFlag.MANAGED_DICT | TypeFlag.INLINE_VALUES, basicsize=basicsize, keys=keys
         )
-        array = bytes(fields.dict_values_items) + struct.pack(f"<{len(values)}Q", *values.values())
+        array, values_at = self._values(list(values.values()))
         before = 64
         words = {before + fields.ob_type: kind}
         behind = b""
         if materialised:
             words[before + fields.managed_dict_offset] = self.attributes(values)
         elif fields.instance_values is InstanceValues.POINTER_BEFORE_DICT:
-            words[before + fields.managed_dict_offset - 8] = self.add(array)
+            words[before + fields.managed_dict_offset - 8] = self.add(array, values_at)
         elif fields.instance_values is InstanceValues.TAGGED_DICT:
-            words[before + fields.managed_dict_offset] = self.add(array) - 1
+            words[before + fields.managed_dict_offset] = self.add(array, values_at) - 1
         else:
             assert fields.dict_values_valid is not None
             behind = array[: fields.dict_values_valid] + b"\1" + array[fields.dict_values_valid + 1 :]
         return self.add(_packed(before + basicsize, words) + behind, before)
+
+    def _values(self, values: list[int]) -> tuple[bytes, int]:
+        """``PyDictValues`` of these values, set in this order, and where in it the struct begins."""
+        fields = self.layout.objects
+        assert fields.dict_values_used is not None
+        pointers = struct.pack(f"<{len(values)}Q", *values)
+        order = bytes(range(len(values)))
+        if fields.dict_values_order is not None:
+            prefix = bytearray(32)
+            prefix[fields.dict_values_used] = len(values)
+            for place in order:
+                prefix[fields.dict_values_order - place] = place
+            return bytes(prefix) + pointers, len(prefix)
+        header = bytearray(fields.dict_values_items)
+        header[0] = header[fields.dict_values_used] = len(values)
+        return bytes(header) + pointers + order, 0
 
 
 def _packed(size: int, words: dict[int, int]) -> bytes:
