@@ -234,9 +234,13 @@ class Profile(WaysOut):
         """
         return list(self._functions)
 
-    def top(self, n: int = 20) -> list[FunctionTotals]:
-        """Return the ``n`` functions with most self time."""
-        return list(self._functions[:n])
+    def top(self, n: int = 20, *, idle: bool = False) -> list[FunctionTotals]:
+        """Return the ``n`` functions with most self time, in samples of active threads.
+
+        ``idle``: in all samples, also those of threads that wait. So it is where no thread was ever active.
+        """
+        busy = self if idle else self.select(states="active")
+        return list((busy if busy.thread_sample_count else self)._functions[:n])
 
     def thread_totals(self) -> list[ThreadTotals]:
         """Return one row for each thread that has samples, the most active first."""

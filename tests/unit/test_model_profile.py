@@ -225,3 +225,11 @@ def test_given_hostile_names_then_the_summary_shows_them_as_text() -> None:
     assert "<b>" not in html
     assert "\x1b" not in html + text
     assert "\\x1b[31m.py" in text
+
+
+def test_given_waiting_threads_then_top_is_of_the_active_ones_unless_asked_or_none_was() -> None:
+    waits, works = Run("main;wait", state=State(0), count=9), Run("main;work", thread=1, count=2)
+    profile = profile_of(waits, works, threads=("a", "b"))
+    assert profile.top(1)[0].name == "work"
+    assert profile.top(1, idle=True)[0].name == "wait"
+    assert profile_of(waits).top(1)[0].name == "wait"
