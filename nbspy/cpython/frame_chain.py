@@ -13,6 +13,7 @@ Hot path: :meth:`FrameChain.update` runs on every sample of a busy thread, while
 
 from __future__ import annotations
 
+import itertools
 import struct
 from bisect import bisect_right
 from typing import Any, Final, Protocol
@@ -34,6 +35,10 @@ _SLACK: Final = 1024
 """Copied above the leaf, because the next sample may be a few calls deeper; never into a page not read before."""
 _MAX_SLACK: Final = 8192
 """Copied above the leaf where deeper frames were seen before."""
+_SPARES: Final = 12
+"""Places of frame objects (<= 3.10) that are copied although no frame was there the last time."""
+_UNORDERED: Final = 16
+"""Frame objects above which the plan is made anew: those that came back to such places."""
 _ROOMY: Final = 1 << 16
 """Regions above this size are planned anew when most of their bytes are no longer frames."""
 
@@ -87,12 +92,14 @@ class FrameChain:
 
     __slots__ = (
         "_address",
+        "_are_objects",
         "_cframe",
         "_copied_to",
         "_deltas",
         "_ends",
         "_fields",
         "_first",
+        "_left",
         "_memory",
         "_next_cframe",
         "_offsets",
@@ -130,10 +137,13 @@ class FrameChain:
         """True where :attr:`ranges` has changed since the region was copied."""
         self._copied_to = 0
         """End of the highest range of the last plan."""
+        self._are_objects = layout.frame.lasti_unit is not None
+        self._left: dict[int, None] = {}
+        """Addresses of frame objects that have left the chain, the latest last."""
         self._positions: dict[int, int] = {}
         self._offsets: list[int] = []
-        """Where each frame begins in the region; ascending while ``_ordered``."""
-        self._ordered = True
+        """Where each frame begins in the region."""
+        self._ordered = 0
         # Where there is no _PyCFrame yet to read, the thread state itself stands in for it.
         self._cframe = self._next_cframe = thread.address
         self.ranges: list[tuple[int, int]] = self._head_ranges()
@@ -204,7 +214,8 @@ class FrameChain:
         head = self._first
         if self._leaf_words(region) != self._leaf_words(old):
             return False
-        if not offsets or (self._ordered and region[head : offsets[-1]] == old[head : offsets[-1]]):
+        ordered = self._ordered == len(offsets)
+        if not offsets or (ordered and region[head : offsets[-1]] == old[head : offsets[-1]]):
             callers: list[int] = []
         else:
             callers = offsets[:-1]
@@ -238,8 +249,9 @@ class FrameChain:
         self._positions.clear()
         self.region = b""
         self.changed_from = 0
-        self._ordered = True
+        self._ordered = 0
         self._copied_to = 0
+        self._left.clear()
         # A wild pointer must not be planned for ever.
         self._cframe = self._next_cframe = self._address
         self.ranges = self._head_ranges()
@@ -248,23 +260,40 @@ class FrameChain:
 
     def plan(self) -> None:
         """Choose the ranges for the next copy from the frames seen last."""
-        size = self._fields.size
         self._cframe = self._next_cframe
-        ranges = self._head_ranges()
+        frames = self._frame_ranges(_MERGE_GAP)
+        ends = sorted((address, address + size) for address, size in frames)
+        if any(end > start for (_, end), (start, _) in itertools.pairwise(ends)):
+            # Objects on the heap: what lies between two frames may be a third, from elsewhere in the chain.
+            frames = self._frame_ranges(0)
+        self.ranges = self._head_ranges() + frames + self._spare_ranges()
+        self._index_ranges()
+        self.region = b""
+        self.stale = False
+
+    def _frame_ranges(self, merge_gap: int) -> list[tuple[int, int]]:
+        """The ranges of the frames seen last, root first; those that are not further apart than the gap share one."""
+        size = self._fields.size
+        ranges = []
         low = high = 0
         for address in self.addresses:
-            if low and high <= address <= high + _MERGE_GAP:
+            if low and high <= address <= high + merge_gap:
                 high = address + size
                 continue
             if low:
                 ranges.append((low, high - low))
             low, high = address, address + size
         if low:
-            ranges.append((low, self._extent_above(high) - low))
-        self.ranges = ranges
-        self._index_ranges()
-        self.region = b""
-        self.stale = False
+            ranges.append((low, self._extent_above(high) - low if merge_gap else high - low))
+        return ranges
+
+    def _spare_ranges(self) -> list[tuple[int, int]]:
+        """Where frames that have ended lay: frame objects come back to the same places."""
+        for address in self.addresses:
+            self._left.pop(address, None)
+        for address in list(self._left)[:-_SPARES]:
+            del self._left[address]
+        return [(address, self._fields.size) for address in self._left]
 
     def _extent_above(self, high: int) -> int:
         """Return up to where to copy above the leaf: what is mapped for certain, and helps if calls get deeper."""
@@ -288,16 +317,19 @@ class FrameChain:
         self._deltas = [delta for _, _, delta in table]
         # The frames seen last are where they were, but may lie elsewhere in the next region.
         self._offsets = [self._offset_of(address) for address in self.addresses]
-        self._ordered = self._is_ascending()
+        self._ordered = self._count_ordered(0)
 
-    def _is_ascending(self) -> bool:
-        return (
-            all(
-                low > -1 and low + self._fields.size <= high
-                for low, high in zip(self._offsets, self._offsets[1:], strict=False)
-            )
-            and -1 not in self._offsets
-        )
+    def _count_ordered(self, base: int) -> int:
+        """Return how many frames, from the root, lie one behind the other in the region; of ``base`` it is known."""
+        size = self._fields.size
+        count = base
+        last = self._offsets[base - 1] if base else self._first - size
+        for offset in itertools.islice(self._offsets, base, None):
+            if offset < last + size:
+                break
+            last = offset
+            count += 1
+        return count
 
     def _offset_of(self, address: int) -> int:
         """Where the frame at ``address`` begins in a region; -1 where it is not in one."""
@@ -324,7 +356,7 @@ class FrameChain:
             return 0
         first = self._first
         offsets = self._offsets
-        count = len(offsets) - 1
+        count = self._ordered - 1
         step = 1
         while count > 0:
             end = offsets[count]
@@ -392,6 +424,8 @@ class FrameChain:
         positions = self._positions
         for gone in self.addresses[base:]:
             positions.pop(gone, None)
+            if self._are_objects:
+                self._left[gone] = None
         for new in (addresses, codes, instructions, offsets):
             new.reverse()
         self.addresses[base:] = addresses
@@ -404,11 +438,6 @@ class FrameChain:
         used = self._offsets[-1] - self._first if self._offsets else 0
         if self.unpredicted or len(region) > max(_ROOMY, 4 * used):
             self.stale = True
-        size = self._fields.size
-        last = self._offsets[base - 1] if base else self._first - size
-        for offset in offsets:
-            if offset < last + size:
-                self._ordered = False
-                self.stale = True
-                break
-            last = offset
+        self._ordered = self._count_ordered(base)
+        if len(self._offsets) - self._ordered > (_UNORDERED if self._are_objects else 0):
+            self.stale = True
