@@ -32,6 +32,7 @@ class RecordingFile:
         self._queue: SimpleQueue[bytes | None] = SimpleQueue()
         self._queued = 0
         self._written = 0
+        self._failed = False
         self._thread: threading.Thread | None = None
         self.problem = ""
         """Why there is no recording, or no more of it; "" while all is well. It is set once."""
@@ -83,13 +84,14 @@ class RecordingFile:
 
     def _append(self, records: bytes) -> None:
         """Write all of ``records`` or, where the disk does not take them, none of them."""
-        if self.problem:
+        if self._failed:
             return
         done = 0
         try:
             while done < len(records):
                 done += os.write(self._file, memoryview(records)[done:])
         except OSError as err:
+            self._failed = True
             self._give_up(err.strerror or str(err))
             with contextlib.suppress(OSError):
                 if done:
