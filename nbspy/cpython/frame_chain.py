@@ -14,13 +14,13 @@ Hot path: :meth:`FrameChain.update` runs on every sample of a busy thread, while
 from __future__ import annotations
 
 import itertools
-import struct
 from bisect import bisect_right
-from typing import Any, Final, Protocol
+from typing import Final
 
-from nbspy.cpython.layout import FrameLayout, Layout
+from nbspy.cpython.frame_struct import FrameStruct
+from nbspy.cpython.layout import Layout
 from nbspy.cpython.thread_state import ThreadState, word
-from nbspy.errors import CorruptTarget, MemoryFault, UnsupportedPython
+from nbspy.errors import CorruptTarget, MemoryFault
 from nbspy.target.memory import RemoteMemory
 
 MAX_FRAMES: Final = 100_000
@@ -41,47 +41,6 @@ _UNORDERED: Final = 16
 """Frame objects above which the plan is made anew: those that came back to such places."""
 _ROOMY: Final = 1 << 16
 """Regions above this size are planned anew when most of their bytes are no longer frames."""
-
-
-class FrameStruct(Protocol):
-    """Unpacks (executable, previous, instruction pointer, owner) from a frame."""
-
-    def unpack_from(self, buffer: bytes, /, offset: int = 0) -> tuple[Any, ...]: ...
-
-
-class FrameObjectStruct:
-    """The same from a ``PyFrameObject`` (<= 3.10).
-
-    What stands for the instruction pointer is the index of the instruction, in bytes, on top of the address of the code
-    object: as with a pointer, no two instructions share one. The owner, which it lacks, is 0.
-    """
-
-    def __init__(self, fields: FrameLayout, unit: int) -> None:
-        gaps = (fields.previous, fields.executable - fields.previous - 8, fields.instr_ptr - fields.executable - 8)
-        if min(gaps) < 0:
-            raise UnsupportedPython("the fields of a frame are in an order that nbspy does not know")
-        self._unpack = struct.Struct("<{}xQ{}xQ{}xi".format(*gaps)).unpack_from
-        self._unit = unit
-
-    def unpack_from(self, buffer: bytes, /, offset: int = 0) -> tuple[int, int, int, int]:
-        previous, code, lasti = self._unpack(buffer, offset)
-        return code, previous, code + lasti * self._unit, 0
-
-
-def frame_struct(fields: FrameLayout) -> FrameStruct:
-    """Return what unpacks a frame; raises UnsupportedPython where its fields are in an order that is not known."""
-    if fields.lasti_unit is not None:
-        return FrameObjectStruct(fields, fields.lasti_unit)
-    assert fields.owner is not None, "frames that are no objects have owners"
-    ordered = (fields.executable, fields.previous, fields.instr_ptr, fields.owner)
-    if list(ordered) != sorted(ordered):
-        raise UnsupportedPython("the fields of a frame are in an order that nbspy does not know")
-    text = "<"
-    position = 0
-    for offset, code, size in zip(ordered, "QQQB", (8, 8, 8, 1), strict=True):
-        text += f"{offset - position}x{code}"
-        position = offset + size
-    return struct.Struct(text)
 
 
 class FrameChain:

@@ -19,7 +19,8 @@ from typing import Final
 
 from nbspy.cpython.code_object import CodeCache, SourceNames
 from nbspy.cpython.copy_plan import CopyPlan
-from nbspy.cpython.frame_chain import FrameChain, frame_struct
+from nbspy.cpython.frame_chain import FrameChain
+from nbspy.cpython.frame_struct import frame_struct
 from nbspy.cpython.gil import GilWords
 from nbspy.cpython.gil_turns import GilTurns
 from nbspy.cpython.interner import ROOT, FrameKey, Interner

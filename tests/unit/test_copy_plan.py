@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import pytest
 
 from nbspy.cpython.copy_plan import CopyPlan
-from nbspy.cpython.frame_chain import FrameChain, frame_struct
+from nbspy.cpython.frame_chain import FrameChain
+from nbspy.cpython.frame_struct import frame_struct
 from nbspy.cpython.gil_turns import GilTurns
 from nbspy.cpython.layout import Layout
 from nbspy.cpython.thread_state import ThreadState, read_interpreters

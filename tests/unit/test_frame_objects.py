@@ -10,7 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from nbspy.cpython.frame_chain import FrameChain, frame_struct
+from nbspy.cpython.frame_chain import FrameChain
+from nbspy.cpython.frame_struct import frame_struct
 from nbspy.cpython.layout import Layout
 from nbspy.cpython.thread_state import ThreadState, word
 from nbspy.errors import CorruptTarget, MemoryFault, UnsupportedPython
