@@ -125,7 +125,8 @@ class Session:
         with self._sampler.changed:
             self._sampler.builder.add(record)
             self._final = None
-            if self._sampler.log.append_record(record) and self.recording is not None:
+            added = self._sampler.log.append_record(record)
+            if added and self.recording is not None and not self._sampler.finished:
                 recordings.append(self.recording, wire.encode(record))
 
     def __enter__(self) -> Self:

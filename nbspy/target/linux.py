@@ -79,12 +79,12 @@ class LinuxTarget:
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
+        if os.readlink("/proc/self") != str(os.getpid()):  # its pids are those of another namespace
+            raise permissions.missing(pid)
         try:
             self._folder = os.open(f"/proc/{pid}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except (FileNotFoundError, ProcessLookupError):
-            raise ProcessNotFound(
-                f"there is no process {pid}", "'nbspy processes' or %python_processes lists the Python processes"
-            ) from None
+            raise permissions.missing(pid) from None
         self._activity_files: dict[int, int] = {}
         self._activity_name = "syscall"
         self._foreign_namespace = False

@@ -231,6 +231,9 @@ def test_given_another_namespace_then_it_is_told(before: tuple[str, ...], cause:
         diagnosis = see("", outside.pid, *before)
         assert re.search(cause, diagnosis.cause), diagnosis
         assert not diagnosis.ok
+        command = [*before, sys.executable, "-m", "nbspy", "dump", "-p", str(outside.pid)]
+        dumped = subprocess.run(command, env=module_environment(), capture_output=True, text=True, check=False)
+        assert (dumped.returncode, dumped.stderr) == (1, f"nbspy: {diagnosis.cause}: {diagnosis.cure}\n")
     finally:
         outside.communicate()
 

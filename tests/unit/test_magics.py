@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,10 +13,11 @@ import pytest
 from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 
 import nbspy
-from nbspy import doctor
+from nbspy import doctor, recordings
 from nbspy.errors import ProcessNotFound, TargetEnded
 from nbspy.magics import commands
 from nbspy.options import DumpOptions
+from nbspy.recordings import Recording, State
 from nbspy.stack_trace import Dump, Frame, StackTrace
 from nbspy.target.permissions import Diagnosis
 from tests.unit.fake_session import FakeSession
@@ -221,6 +223,25 @@ def test_doctor_gives_the_diagnosis(notebook: Notebook, monkeypatch: pytest.Monk
     assert notebook.run("%nbspy doctor 4242").result is seen[4242]
     assert "no pid" in refusal(notebook.run("%nbspy doctor x"))
     assert "no command" in refusal(notebook.run("%nbspy doctor 1 2"))
+
+
+def test_recordings_gives_the_list(
+    notebook: Notebook, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recording = Recording(Path("/x/a.nbspy"), 7, "python <b>", 0.0, 10**9, 2048, State.WHOLE)
+    monkeypatch.setattr(recordings, "listing", lambda: [recording])
+    assert notebook.run("%nbspy recordings").result == [recording]
+    assert "a.nbspy" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("way", ["%%profile_remote 4242 --no-recording\nx = 1", "%profile_remote 4242 --no-recording"])
+def test_recording_can_be_turned_off(notebook: Notebook, way: str) -> None:
+    notebook.run(way)
+    assert notebook.sessions[0].options["recording"] is False
+    notebook.run("%nbspy stop")
+    notebook.run("%config NbspyMagics.recording = False")
+    notebook.run("%profile_remote 4343")
+    assert notebook.sessions[1].options["recording"] is False
 
 
 def test_status_lists_running_sessions(notebook: Notebook, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from nbspy.errors import NbspyError, PermissionRefused, TargetEnded, UnsupportedPlatform
+from nbspy.errors import NbspyError, PermissionRefused, ProcessNotFound, TargetEnded, UnsupportedPlatform
 from nbspy.target.permissions.diagnosis import Cause as Cause
 from nbspy.target.permissions.diagnosis import Check as Check
 from nbspy.target.permissions.diagnosis import Diagnosis as Diagnosis
@@ -30,6 +30,18 @@ def refusal(pid: int) -> NbspyError:
         return TargetEnded(gone.cause, gone.cure)
     cause = why_refused(evidence)
     return PermissionRefused(cause.cause, cause.cure)
+
+
+def missing(pid: int) -> NbspyError:
+    """Return the error for a process that ``/proc`` does not show: it is not there, or hidden from us."""
+    from nbspy.target.permissions.attempts import attempt
+    from nbspy.target.permissions.linux import gather, why_gone
+
+    attempts = attempt(pid, stop=False)
+    cause = why_gone(gather(pid, attempts))
+    if cause is None:
+        return ProcessNotFound(f"process {pid} has only just begun", "try again")
+    return ProcessNotFound(cause.cause, cause.cure)
 
 
 def diagnose(pid: int, *, stop: bool) -> Diagnosis:
