@@ -118,7 +118,8 @@ def _process_html(dump: Dump, options: DumpOptions, source_of: SourceOf | None) 
     process, python = map(escape, headlines(dump))
     head = "".join(f"<th {_LEFT}>{heading}</th>" for heading in ("thread", "id", "state", "stack"))
     rows = "\n".join(_row(group, options, source_of) for group in _same_stacks(dump.traces))
-    return f"<p><b>{process}</b><br>{python}</p>\n<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>"
+    table = f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>"
+    return f"<p><b>{process}</b><br>{python}</p>\n{table}"
 
 
 def _same_stacks(traces: Iterable[StackTrace]) -> list[list[StackTrace]]:
