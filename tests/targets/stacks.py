@@ -2,11 +2,10 @@
 
 Announces, for each parked thread, its ids, its name and its frames, leaf first, each as [name, file, line]. Commands on
 stdin: ``trace`` answers with the path of a file that faulthandler has written the stacks to; ``counter`` with a number
-that grows while the program makes progress; ``exit`` ends it; ``exec`` makes it another program.
+that grows while the program makes progress; ``exit`` ends it; ``exec`` makes it another program. For 2.7 and later;
+what takes a newer syntax is in ``stacks_newer.py``.
 """
 
-import contextlib
-import faulthandler
 import functools
 import json
 import os
@@ -16,10 +15,16 @@ import tempfile
 import threading
 import time
 
+try:
+    import faulthandler
+except ImportError:
+    faulthandler = None
+
 PARKED = threading.Semaphore(0)
 GATE = threading.Lock()
 GATE.acquire()
 COUNTER = [0]
+NATIVE_IDS = {}
 LATER = []
 """What a scenario wants called once the threads are parked: it returns further rows."""
 
@@ -66,42 +71,20 @@ def named():
     return rows + [("worker %d" % number, functools.partial(down, number)) for number in range(40)]
 
 
-def generators():
+def plain_generators():
     def inner():
         yield 1
         park()
         yield 2
 
-    def middle():
-        yield from inner()
-
     def outer():
-        for value in middle():
+        for value in inner():
             yield value
 
     def parked_in_generators():
         suspended = inner()
         next(suspended)  # a frame that is on no stack
         return list(outer())
-
-    async def leaf():
-        park()
-
-    async def branch():
-        return await leaf()
-
-    async def values():
-        yield 1
-        await branch()
-        yield 2
-
-    async def root():
-        async for _ in values():
-            pass
-
-    def parked_in_coroutines():
-        with contextlib.suppress(StopIteration):
-            root().send(None)
 
     def parked_by_throw():
         def catches():
@@ -114,11 +97,13 @@ def generators():
         next(generator)
         generator.throw(ValueError)
 
-    return [
-        ("generators", parked_in_generators),
-        ("coroutines", parked_in_coroutines),
-        ("throw", parked_by_throw),
-    ]
+    return [("generators", parked_in_generators), ("throw", parked_by_throw)]
+
+
+def generators():
+    from stacks_newer import generators
+
+    return generators(park)
 
 
 def small_frames():
@@ -149,12 +134,12 @@ def small_frames():
         park()
 
     def in_class_body():
-        class Body:
+        class Body(object):
             attribute = park()
 
         return Body
 
-    class WithInit:
+    class WithInit(object):
         def __init__(self):
             if self.stops:
                 park()
@@ -195,7 +180,7 @@ def small_frames():
             raise ValueError("first")
         except ValueError:
             try:
-                raise KeyError("second") from None
+                raise KeyError("second")
             except KeyError:
                 park()
 
@@ -211,10 +196,10 @@ def small_frames():
 def code_without_a_file():
     space = {"park": park}
     exec("def made():\n\n    park()\n\nmade2 = lambda: made()\n", space)
-    exec(
-        compile("def unicode_caf\xe9(x\u03a9=1):\n    return park()\n", "/nowhere/\u4e2d\u6587 \U0001f40d.py", "exec"),
-        space,
-    )
+    name, file = "unicode_caf\xe9", "/nowhere/\u4e2d\u6587 \U0001f40d.py"
+    if sys.version_info < (3,):
+        name, file = "plain", b"/nowhere/\xe4\xb8\xad\xe6\x96\x87.py"
+    exec(compile("def " + name + "(x=1):\n    return park()\n", file, "exec"), space)
     exec(compile("\n" * 70000 + "def far(): park()", "<far & 'quoted' \"file\">", "exec"), space)
     body = "def long():\n" + "".join("    x%d = %d\n" % (n, n) for n in range(5000)) + "    park()\n"
     exec(compile(body, "/nowhere/long.py", "exec"), space)
@@ -224,7 +209,7 @@ def code_without_a_file():
     def evaluated():
         eval("park()")
 
-    names = ["made2", "unicode_caf\xe9", "far", "long", "split"]
+    names = ["made2", name, "far", "long", "split"]
     return [(name, space[name]) for name in names] + [("evaluated", evaluated)]
 
 
@@ -248,7 +233,7 @@ def c_callbacks():
     def in_both():
         sorted([2, 1], key=lambda value: functools.reduce(lambda a, b: park(), [1, 2]))
 
-    class Text:
+    class Text(object):
         def __str__(self):
             return park() or ""
 
@@ -262,15 +247,16 @@ def c_callbacks():
         Text()
 
     def in_import():
-        import importlib.abc
-
-        class Finder(importlib.abc.MetaPathFinder):
+        class Finder(object):
             def find_spec(self, name, path=None, target=None):
                 if name == "nbspy_parks_here":
                     park()
 
         sys.meta_path.insert(0, Finder())
         __import__("nbspy_parks_here")
+
+    if sys.version_info < (3,):
+        del in_import  # it keeps the lock that every import needs
 
     return [(name, function) for name, function in sorted(locals().items()) if name.startswith("in_")]
 
@@ -289,7 +275,8 @@ def subinterpreters():
         "        return deep(level - 1)\n"
         "    frame, rows = sys._getframe(), []\n"
         "    while frame:\n"
-        "        rows.append([frame.f_code.co_qualname, frame.f_code.co_filename, frame.f_lineno])\n"
+        "        code = frame.f_code\n"
+        "        rows.append([getattr(code, 'co_qualname', code.co_name), code.co_filename, frame.f_lineno])\n"
         "        frame = frame.f_back\n"
         "    rows[0][2] += 4\n"
         "    os.write(%d, (json.dumps([threading.get_ident(), threading.get_native_id(), rows]) + '\\n').encode())\n"
@@ -300,7 +287,9 @@ def subinterpreters():
     with open(reader) as lines:
         for _ in range(2):  # one after the other: 3.12 and 3.13 may crash where two of them begin at once
             interpreter = interpreters.create()
-            threading.Thread(target=interpreters.run_string, args=(interpreter, code), daemon=True).start()
+            thread = threading.Thread(target=interpreters.run_string, args=(interpreter, code))
+            thread.daemon = True
+            thread.start()
             ident, native, frames = json.loads(lines.readline())
             found.append({"ident": ident, "native": native, "name": None, "frames": frames})
     LATER.append(lambda: found)
@@ -322,11 +311,12 @@ def busy():
             f2()
 
     def calculate():
-        import hashlib
+        import zlib
 
+        data = os.urandom(1 << 22)
         PARKED.release()
         while True:
-            hashlib.pbkdf2_hmac("sha256", b"password", b"salt", 400000)
+            zlib.compress(data, 9)
 
     functions = {"spin": spin, "calculate": calculate, "sleep": functools.partial(down, 3)}
     return [(name, functions[name]) for name in sys.argv[2:]]
@@ -344,12 +334,23 @@ def frames_of(frame):
     return rows
 
 
-def run(function):
+def native_id():
+    """What threading.get_native_id() gives from 3.8 on."""
+    if hasattr(threading, "get_native_id"):
+        return threading.get_native_id()
+    import ctypes
+
+    return ctypes.CDLL(None).syscall({"x86_64": 186, "aarch64": 178}[os.uname()[4]])
+
+
+def run(name, function):
+    NATIVE_IDS[name] = native_id()
     function()
 
 
 def start(name, function):
-    thread = threading.Thread(target=run, args=(function,), name=name, daemon=True)
+    thread = threading.Thread(target=run, args=(name, function), name=name)
+    thread.daemon = True
     thread.start()
     return thread
 
@@ -366,7 +367,13 @@ def is_still(thread):
 def trace():
     path = os.path.join(tempfile.gettempdir(), "nbspy-stacks-%d.txt" % os.getpid())
     with open(path, "w") as file:
-        faulthandler.dump_traceback(file, all_threads=True)
+        if faulthandler is not None:
+            faulthandler.dump_traceback(file, all_threads=True)
+        else:  # 2.7
+            for ident, frame in sys._current_frames().items():
+                file.write("Thread %d:\n" % ident)
+                for name, source, line in frames_of(frame):
+                    file.write('  File "%s", line %d in %s\n' % (source, line, name))
     return [path]
 
 
@@ -398,11 +405,12 @@ def main():
             while not is_still(thread):
                 pass
             frames = frames_of(sys._current_frames()[thread.ident])
-            parked.append({"ident": thread.ident, "native": thread.native_id, "name": thread.name, "frames": frames})
+            parked.append(
+                {"ident": thread.ident, "native": NATIVE_IDS[thread.name], "name": thread.name, "frames": frames}
+            )
     for rows in LATER:
         parked += rows()
-    ids = {thread.name: thread.native_id for thread in threads}
-    print(json.dumps({"ready": True, "threads": parked, "ids": ids, "main": threading.main_thread().native_id}))
+    print(json.dumps({"ready": True, "threads": parked, "ids": NATIVE_IDS, "main": native_id()}))
     sys.stdout.flush()
     obey()
 
