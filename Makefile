@@ -37,6 +37,7 @@ lint: python ## ruff and mypy --strict; eslint and tsc where node is there
 	$(VENV_PYTHON) -m ruff check .
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m mypy --strict
+	$(VENV_PYTHON) -m mypy --strict tests/typing_of_users.py
 	@if command -v npm >/dev/null 2>&1; then $(MAKE) --no-print-directory lint-js; \
 		else echo 'nbspy: NOT RUN: eslint and tsc. To get them: node 20 or newer with npm'; test -z "$$CI"; fi
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import warnings
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,8 @@ from nbspy.model.profile import Profile
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[Any]
 
+Say = Callable[[str], None]
+"""Writes one line for the person who sees it."""
 _IN: Final = "a recording or page of nbspy, or another profiler's file"
 _LIMIT: Final = options.Option(
     ("-n", "--limit"), f"functions to list (default: {SHOWN_FUNCTIONS})", options.parse_number, SHOWN_FUNCTIONS, "N"
@@ -38,11 +41,15 @@ _VIEW: Final = (
 )
 
 
-def add_commands(commands: Commands, say: Callable[[str], None]) -> None:
-    """Add the commands; ``say`` writes one line for the person who sees it."""
+def add_commands(commands: Commands, say: Say) -> None:
+    """Add the commands to the parser's."""
 
     def command(
-        name: str, run: Callable[[argparse.Namespace], str], help: str, taken: tuple[options.Option, ...], *paths: str
+        name: str,
+        run: Callable[[argparse.Namespace, Say], str],
+        help: str,
+        taken: tuple[options.Option, ...],
+        *paths: str,
     ) -> None:
         sub = commands.add_parser(name, help=help, description=help, allow_abbrev=False)
         for path in paths:
@@ -56,10 +63,20 @@ def add_commands(commands: Commands, say: Callable[[str], None]) -> None:
     command("view", _view, "write a profile as a page with the explorer in it, and open that", _VIEW, "FILE")
 
 
-def _run(run: Callable[[argparse.Namespace], str], arguments: argparse.Namespace, say: Callable[[str], None]) -> int:
-    if outcome := run(arguments):
+def _run(run: Callable[[argparse.Namespace, Say], str], arguments: argparse.Namespace, say: Say) -> int:
+    if outcome := run(arguments, say):
         say(outcome)
     return 0
+
+
+def _load(path: str | Path, say: Say) -> Profile:
+    """Return the profile in a file; what is wrong with the file is said in a line."""
+    with warnings.catch_warnings(record=True) as raised:
+        warnings.simplefilter("always")
+        profile = files.load(path)
+    for warning in raised:
+        say(f"{path}: {warning.message}")
+    return profile
 
 
 def chosen_exporter(name: str | None, output: str | None) -> Exporter | None:
@@ -72,13 +89,13 @@ def chosen_exporter(name: str | None, output: str | None) -> Exporter | None:
     return exporters.for_path(output) if output is not None and Path(output).suffix else None
 
 
-def _convert(arguments: argparse.Namespace) -> str:
+def _convert(arguments: argparse.Namespace, say: Say) -> str:
     source, output = Path(arguments.in_path), arguments.output
     exporter = chosen_exporter(arguments.format, output)
     if exporter is None:
         raise UsageError("no format is given", f"give --format, one of {', '.join(exporters.names())}, or --output")
     content = options.ContentOptions.from_values(arguments)
-    profile = files.load(source)
+    profile = _load(source, say)
     if output == "-":
         exporter.write(profile, sys.stdout.buffer, content)
         return ""
@@ -99,10 +116,11 @@ def _threads(profile: Profile) -> str:
     return "1 thread" if number == 1 else f"{number:,} threads"
 
 
-def _compare(arguments: argparse.Namespace) -> str:
+def _compare(arguments: argparse.Namespace, say: Say) -> str:
     if arguments.limit < 1:
         raise UsageError(f"--limit {arguments.limit:g} is out of range", "it must be at least 1")
-    comparison = files.load(arguments.before_path).compare(files.load(arguments.after_path))
+    before = _load(arguments.before_path, say)
+    comparison = before.compare(_load(arguments.after_path, say))
     console = Console(highlight=False)
     if console.is_terminal:
         console.print(comparison_renderable(comparison, int(arguments.limit)))
@@ -111,9 +129,9 @@ def _compare(arguments: argparse.Namespace) -> str:
     return ""
 
 
-def _view(arguments: argparse.Namespace) -> str:
+def _view(arguments: argparse.Namespace, say: Say) -> str:
     source = Path(arguments.file_path)
-    profile = files.load(source)
+    profile = _load(source, say)
     if arguments.output is not None:
         path = Path(arguments.output)
     else:

@@ -42,6 +42,15 @@ def test_given_a_dash_when_converted_then_it_goes_to_standard_output(shell: Shel
     assert "Thread.run (threading.py:1);work (data.py:1) 2" in out.splitlines()
 
 
+def test_given_a_recording_that_is_cut_then_it_is_converted_and_said(shell: Shell, tmp_path: Path) -> None:
+    source = tmp_path / "cut.nbspy"
+    source.write_bytes(SMALL.read_bytes()[:-5])
+    status, _, (warning, outcome) = shell("convert", source, "-f", "pstats")
+    assert status == 0
+    assert warning.startswith(f"nbspy: {source}: This recording is cut short")
+    assert outcome.endswith("cut.pstats")
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
