@@ -220,10 +220,13 @@ class LocalsReader:
         for _ in range(_LOOKS):
             for frame, links in zip(frames, self._read_links(frame.frame for frame in frames), strict=True):
                 frame.changed = frame.changed or links != frame.links
-        values = [value for frame in frames if frame.values for value in frame.values]
-        for value, pointer in zip(values, self._read_words([value.source for value in values]), strict=True):
+        values = [(frame, value) for frame in frames if frame.values for value in frame.values]
+        pointers = self._read_words([value.source for _, value in values])
+        for (frame, value), pointer in zip(values, pointers, strict=True):
             if pointer is None or pointer & self._layout.frame.executable_mask != value.address:
                 value.text = CHANGED
+                # Others may set what is in a cell. A variable of its own only the frame itself sets: it has run.
+                frame.changed = frame.changed or not value.variable.in_cell
 
     def _read_links(self, frames: Iterable[int]) -> list[tuple[int, ...] | None]:
         """Return code, link and instruction of each frame; None for one that cannot be read."""

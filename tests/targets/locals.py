@@ -390,7 +390,6 @@ def say_locals(frame):
 
 def changing():
     """Be busy with variables that change all the time."""
-    say({"ready": True})
     count, text, items = 0, "", []
     while True:
         count += 1
@@ -398,6 +397,8 @@ def changing():
         items = [count, text]
         if count % 1000 == 0:
             items.append({"count": count})
+        if count == 1000:
+            say({"ready": True})
 
 
 if __name__ == "__main__":

@@ -1,0 +1,140 @@
+"""Against ``py-spy dump --json`` on the same parked threads: equal, but for what :data:`DIFFERENCES` lists.
+
+Where the two differ, the target's own word is told in the reason; :mod:`test_stacks_live` and
+:mod:`test_locals_live` hold nbspy against it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nbspy import observe
+from nbspy.stack_trace import to_json
+
+from .interpreters import Interpreter, Target, start_target
+
+PY_SPY = shutil.which("py-spy", path=str(Path(sys.executable).parent)) or shutil.which("py-spy")
+
+pytestmark = pytest.mark.skipif(PY_SPY is None, reason="py-spy is not installed; to get it: pip install py-spy")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A field in which the two may differ, in what way, and why."""
+
+    field: str
+    versions: tuple[tuple[int, int], tuple[int, int]]
+    """The first and the last that it is about."""
+    allows: Callable[[Any, Any], bool]
+    """(py-spy's value, ours) -> whether this is it."""
+    reason: str
+
+
+ALWAYS = ((2, 7), (3, 99))
+DIFFERENCES = (
+    Difference("module", ALWAYS, lambda spy, ours: spy is None and bool(ours), "py-spy leaves it empty"),
+    Difference("process_info", ALWAYS, lambda spy, ours: spy is None, "py-spy fills it for subprocesses only"),
+    Difference(
+        "thread_name",
+        ALWAYS,
+        lambda spy, ours: spy is None and ours == "MainThread",
+        "where threading is not imported py-spy knows no name",
+    ),
+    Difference(
+        "is_shim_entry",
+        ((2, 7), (3, 11)),
+        lambda spy, ours: spy and not ours,
+        "py-spy marks the root; before 3.12 CPython has no shims",
+    ),
+    Difference(
+        "is_entry",
+        ((3, 12), (3, 99)),
+        lambda spy, ours: ours and not spy,
+        "from 3.12 on py-spy marks none; a frame above a shim is one that C entered the evaluation loop for",
+    ),
+)
+
+LOCALS_DIFFER = """
+py-spy: no free variables; cells not followed (the cell instead of its value), before 3.11 left out; keyword-only
+arguments, *args and **kwargs not marked as arguments; texts in double quotes, unescaped; functions without their name;
+floats without a fraction written as ints; an unbound name may appear. The target's own f_locals and repr agree with
+nbspy (test_locals_live).
+"""
+
+
+def py_spy(target: Target, *options: str) -> list[dict[str, Any]]:
+    command = [str(PY_SPY), "dump", "--json", *options, "--pid", str(target.pid)]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    if answer.returncode:
+        pytest.skip(f"py-spy cannot read this interpreter: {answer.stderr.strip()[-300:]}")
+    traces: list[dict[str, Any]] = json.loads(answer.stdout)
+    return traces
+
+
+def fields_of(traces: list[dict[str, Any]]) -> Iterator[tuple[str, str, Any]]:
+    """Yield (where, field, value) of everything but variables, which are compared apart."""
+    for trace in sorted(traces, key=lambda trace: trace["thread_id"]):
+        thread = f"thread {trace['thread_id']}"
+        for name, value in sorted(trace.items()):
+            if name != "frames":
+                yield thread, name, value
+        for position, frame in enumerate(trace["frames"]):
+            for name, value in sorted(frame.items()):
+                if name != "locals":
+                    yield f"{thread} frame {position}", name, value
+
+
+def is_known(version: tuple[int, int], field: str, spy: Any, ours: Any) -> bool:
+    return any(
+        known.field == field and known.versions[0] <= version <= known.versions[1] and known.allows(spy, ours)
+        for known in DIFFERENCES
+    )
+
+
+def compare(interpreter: Interpreter, target: Target) -> int:
+    spy, ours = list(fields_of(py_spy(target))), list(fields_of(to_json(observe.dump(target.pid))))
+    assert [key[:2] for key in spy] == [key[:2] for key in ours]
+    differing = [
+        (where, field, theirs, own)
+        for (where, field, theirs), (_, _, own) in zip(spy, ours, strict=True)
+        if theirs != own and not is_known(interpreter.version[:2], field, theirs, own)
+    ]
+    assert differing == []
+    return len(ours)
+
+
+@pytest.mark.oldest(3, 8)
+@pytest.mark.parametrize("scenario", ["named", "recursion", "generators", "c_callbacks", "code_without_a_file"])
+def test_given_parked_threads_then_both_say_the_same(interpreter: Interpreter, scenario: str) -> None:
+    with start_target(interpreter.path, "stacks.py", scenario) as target:
+        assert compare(interpreter, target) > 100
+
+
+def test_given_the_main_thread_alone_then_both_say_the_same(interpreter: Interpreter) -> None:
+    with start_target(interpreter.path, "locals.py", "tell") as target:
+        assert compare(interpreter, target) > 20
+
+
+@pytest.mark.oldest(3, 6)
+def test_given_local_variables_then_py_spys_are_among_ours_at_the_same_addresses(interpreter: Interpreter) -> None:
+    with start_target(interpreter.path, "locals.py", "arguments") as target:
+        (spy,), (ours,) = py_spy(target, "--locals"), observe.dump(target.pid, locals=1)
+    compared = 0
+    for theirs, frame in zip(spy["frames"], ours.frames, strict=True):
+        own = {one.name: one for one in frame.locals or ()}
+        for variable in theirs["locals"] or ():
+            if not variable["repr"].startswith("<cell"):
+                assert own[variable["name"]].addr == variable["addr"], LOCALS_DIFFER
+                assert own[variable["name"]].arg or not variable["arg"], LOCALS_DIFFER
+                compared += 1
+        assert {variable["name"] for variable in theirs["locals"] or ()} <= set(own), LOCALS_DIFFER
+    assert compared >= 8
