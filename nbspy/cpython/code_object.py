@@ -24,7 +24,6 @@ MAX_LINE_TABLE_BYTES: Final = 8 << 20
 NO_SYMBOL: Final = 2
 """``FrameFlag.NO_SYMBOL`` of the stream: the code object could not be read."""
 UNREADABLE_NAME: Final = "<unreadable code>"
-_BYTES_HEADER_SIZE: Final = 32
 _PROBED: Final = 4
 """So many code objects are looked at one by one, more in one vectored read."""
 
@@ -153,7 +152,7 @@ class CodeCache:
         pointers = [word(data, offset - start) if data else 0 for _, data in fresh for offset in self._identity_fields]
         # No more than the header: a short string may be the last thing that is mapped.
         string_size = string_header_size(self._layout)
-        sizes = (string_size, string_size, string_size, _BYTES_HEADER_SIZE)
+        sizes = (string_size, string_size, string_size, self._layout.objects.bytes_size + 8)
         headers = self._read_each([(pointer, sizes[i % 4]) for i, pointer in enumerate(pointers)])
         extents: list[StringExtent | tuple[int, int] | None] = []
         for i, (pointer, header) in enumerate(zip(pointers, headers, strict=True)):

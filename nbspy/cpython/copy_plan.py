@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
+from nbspy.cpython.attached import AttachedWords
 from nbspy.cpython.frame_chain import FrameChain
 from nbspy.cpython.gil import GilWords
 from nbspy.cpython.gil_turns import GilTurns
@@ -49,7 +50,13 @@ class CopyPlan(Generic[T]):
         *,
         tails: bool,
     ) -> None:
-        self.gil = GilWords(runtime, interpreters)
+        self._free_threaded = runtime.layout.free_threaded
+        self.gil: GilWords | AttachedWords
+        """Of a free-threaded build: who is attached. All that is said of holders here is then said of those."""
+        if runtime.layout.free_threaded:
+            self.gil = AttachedWords(runtime, interpreters)
+        else:
+            self.gil = GilWords(runtime, interpreters)
         self.turns = GilTurns(runtime, self.gil)
         self.last = b""
         """The copy that was followed last."""
@@ -99,6 +106,13 @@ class CopyPlan(Generic[T]):
         if data[: self._heads_start] != data[self._threads_end :]:
             return None
         return self.gil.holders(data)
+
+    def stood(self, data: bytes, stopped: tuple[int, ...]) -> bool:
+        """True where nobody but the thread states that were ``stopped`` held a GIL at either end of the copy."""
+        if not self._free_threaded:
+            return self.holders(data) == stopped
+        attached = {*self.gil.holders(data), *self.gil.holders(data, self._threads_end)}
+        return attached.issubset(stopped)
 
     def turn(self, data: bytes) -> bytes:
         """Return whose turn it was during the whole copy; b"" where that changed, or is not known."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nbspy.cpython.attached import AttachedWords
 from nbspy.cpython.gil import GilWords
 from nbspy.cpython.runtime import Runtime
 
@@ -21,7 +22,7 @@ _SWITCH_NUMBER = slice(24, 32)
 class GilTurns:
     """The words of all GILs of a process, next to those of :class:`~nbspy.cpython.gil.GilWords` in a copy."""
 
-    def __init__(self, runtime: Runtime, gil: GilWords) -> None:
+    def __init__(self, runtime: Runtime, gil: GilWords | AttachedWords) -> None:
         layout = runtime.layout
         self.ranges: Sequence[tuple[int, int]] = ()
         """What to copy beyond the ranges of GilWords."""

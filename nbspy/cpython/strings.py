@@ -82,7 +82,7 @@ def string_extent(layout: Layout, address: int, header: bytes, max_chars: int) -
 
 
 def bytes_extent(layout: Layout, address: int, header: bytes, max_bytes: int) -> tuple[int, int]:
-    """Return (address, size) of the data of the bytes object at ``address``, given its first 32 bytes.
+    """Return (address, size) of the data of the bytes object at ``address``, given its bytes up to the size.
 
     Raises CorruptTarget where it is longer than ``max_bytes``: half a table is of no use.
     """

@@ -17,8 +17,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from nbspy.cpython.attached import AttachedWords
 from nbspy.cpython.code_object import CodeCache, SourceNames
-from nbspy.cpython.copy_plan import CopyPlan
+from nbspy.cpython.copy_plan import CopyPlan, Span
 from nbspy.cpython.frame_chain import FrameChain
 from nbspy.cpython.frame_struct import frame_struct
 from nbspy.cpython.gil import GilWords
@@ -97,6 +98,8 @@ class Unwinder:
         self._target = target
         self._runtime = runtime
         self._interner = interner
+        self._free_threaded = runtime.layout.free_threaded
+        """All that is said of threads that hold a GIL is then said of attached ones: each may change its frames."""
         self._unpack = frame_struct(runtime.layout.frame)
         fields = runtime.layout.thread_state
         # Before 3.11 the system's id is not in the thread state; Python's own is set at the same time.
@@ -116,7 +119,7 @@ class Unwinder:
         self._samples = 0
         self._generations = b""
         self._holders: tuple[int, ...] = ()
-        self._gil: GilWords | None = None
+        self._gil: GilWords | AttachedWords | None = None
         self._listed = False
         """True while the list of threads is believed to be the target's."""
         self.interpreters: list[Interpreter] = []
@@ -264,7 +267,7 @@ class Unwinder:
     def _copy_standing(self, plan: CopyPlan[TrackedThread], holders: tuple[int, ...], patient: bool) -> bool:
         """Copy and follow while the holders stand; False where they are no longer the holders."""
         data = plan.copy()
-        if plan.holders(data) != holders or not self._covers(plan, data):
+        if not plan.stood(data, holders) or not self._covers(plan, data):
             return False
         if not (plan.same_lists(data) and self._follow(plan, data)):
             self._listed = False
@@ -272,7 +275,13 @@ class Unwinder:
                 return False
             plan = self._ready_plan()
             data = plan.copy()
-            if plan.holders(data) != holders or not self._follow(plan, data):
+            if not plan.stood(data, holders) or not self._follow(plan, data):
+                return False
+        if self._free_threaded:
+            # Others may have attached, called and detached while they were copied: no words tell of that.
+            free = [span for span in plan.spans if span.thread.state.address not in holders]
+            moved = [span for span in free if span.thread in self._changed]
+            if moved and not (self._is_whole(plan, moved, data) and self._stands_still(plan, moved, data)):
                 return False
         self._refresh_codes(plan.generations(data))
         self._believe(plan, data, holders)
@@ -287,12 +296,25 @@ class Unwinder:
         if not (plan.same_lists(data) and self._follow(plan, data)):
             self._listed = False
             return False
-        tails = self._stopper is None
         changed = [span for span in plan.spans if span.thread in self._changed]
-        for span in changed:
-            if span.thread.chain.unpredicted or (tails and not plan.tail_agrees(data, span)):
-                return False
+        if not self._is_whole(plan, changed, data):
+            return False
         self._refresh_codes(plan.generations(data))
+        if not self._stands_still(plan, changed, data):
+            return False
+        self._believe(plan, data, holders)
+        return True
+
+    def _is_whole(self, plan: CopyPlan[TrackedThread], changed: list[Span[TrackedThread]], data: bytes) -> bool:
+        """True where ``data`` has all frames of these threads, and, as far as the plan tells, none came or went."""
+        tails = self._stopper is None
+        return not any(
+            span.thread.chain.unpredicted or (tails and not plan.tail_agrees(data, span)) for span in changed
+        )
+
+    def _stands_still(self, plan: CopyPlan[TrackedThread], changed: list[Span[TrackedThread]], data: bytes) -> bool:
+        """True where further looks show the same stacks of these threads as ``data``."""
+        tails = self._stopper is None
         for _ in range(LOOKS - 1):
             again = plan.copy()
             if again == data:
@@ -302,7 +324,6 @@ class Unwinder:
                     return False
                 if tails and not plan.tail_agrees(again, span):
                     return False
-        self._believe(plan, data, holders)
         return True
 
     def _covers(self, plan: CopyPlan[TrackedThread], data: bytes) -> bool:
@@ -394,7 +415,7 @@ class Unwinder:
         requested = self._runtime.layout.thread_state.gil_requested
         for thread in self.threads:
             if thread.state.address in self._holders:
-                thread.bits = _HOLDS
+                thread.bits = _ACTIVE if self._free_threaded else _HOLDS
             elif requested is not None and thread.chain.region[requested : requested + 4] != _NO:
                 # 3.15 says it itself, at the instant of the copy.
                 thread.bits = _WAITS
