@@ -65,6 +65,7 @@ class RemoteTypes:
             max(fields.type_name, fields.type_repr, fields.type_flags, fields.type_base, fields.type_dictoffset) + 8
         )
         self._types: dict[int, RemoteType] = {}
+        self._static: dict[int, RemoteType] = {}
         self._authors: dict[int, tuple[str, str] | None] = {}
 
     def of(self, address: int) -> RemoteType:
@@ -111,9 +112,12 @@ class RemoteTypes:
 
     def static_ancestor(self, kind: RemoteType) -> RemoteType:
         """Return the nearest type, ``kind`` included, that no ``class`` statement made."""
-        found = next((ancestor for ancestor in self.lineage(kind) if not ancestor.is_class), None)
+        found = self._static.get(kind.address)
         if found is None:
-            raise CorruptTarget("a class extends no type")
+            found = next((ancestor for ancestor in self.lineage(kind) if not ancestor.is_class), None)
+            if found is None:
+                raise CorruptTarget("a class extends no type")
+            self._static[kind.address] = found
         return found
 
     def mro(self, kind: RemoteType) -> list[RemoteType]:

@@ -8,7 +8,7 @@ tuples and paths, its answer is built here; any other class is shown as ``<Class
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
+from itertools import chain, islice
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Final
 
@@ -65,15 +65,16 @@ def write_instance(writer: ReprWriter, address: int, kind: RemoteType) -> None:
 
 def write_attributes(writer: ReprWriter, address: int, kind: RemoteType) -> None:
     """Write ``<Class field=value, ...>``, or ``<module.Class at 0x...>`` where no field can be read."""
-    fields = list(_fields(writer, address, kind)) if kind.is_class else []
-    if not fields:
+    fields = _fields(writer, address, kind) if kind.is_class else iter(())
+    first_field = next(fields, None)
+    if first_field is None:
         writer.add(f"<{writer.types.full_name(kind)} at {address:#x}>")
         return
     with writer.entered(address, f"<{kind.short_name} ...>") as first:
         if not first:
             return
         writer.add(f"<{kind.short_name} ")
-        for position, (name, value) in enumerate(fields):
+        for position, (name, value) in enumerate(chain((first_field,), fields)):
             writer.add(f", {name}=" if position else f"{name}=")
             writer.value(value)
         writer.add(">")
