@@ -10,7 +10,7 @@ from typing import Final
 
 from nbspy.cpython.runtime import Runtime, locate
 from nbspy.cpython.thread_state import TooManyThreads, read_interpreters
-from nbspy.errors import CorruptTarget, MemoryFault, NotPython, UnsupportedPython
+from nbspy.errors import CorruptTarget, MemoryFault, NotPython
 from nbspy.target import open_target
 from nbspy.target.process import Target
 
@@ -37,11 +37,6 @@ def _started_runtime(target: Target) -> Runtime:
     deadline = time.monotonic_ns() + START_PATIENCE_NS
     while True:
         runtime = locate(target)
-        if runtime.layout.free_threaded:
-            raise UnsupportedPython(
-                f"process {target.pid} runs a free-threaded Python {runtime.version_text}",
-                "this nbspy reads builds with a GIL",
-            )
         problem = "its interpreter has no threads"
         try:
             if any(interpreter.threads for interpreter in read_interpreters(target.memory, runtime)):

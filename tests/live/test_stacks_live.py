@@ -140,7 +140,8 @@ def test_thread_that_spins_holds_the_gil_and_sleepers_are_idle(interpreter: Inte
                 for thread in threads:
                     statuses.setdefault(thread.state.native_thread_id, []).append(status(thread.bits))
 
-    assert statuses[ids["spin"]].count("active+gil") > SAMPLES * 0.8
+    busy = "active" if interpreter.free_threaded else "active+gil"
+    assert statuses[ids["spin"]].count(busy) > SAMPLES * 0.8
     assert set(statuses[ids["sleep"]]) == {"idle"}
     assert set(statuses[target.info["main"]]) == {"idle"}
 
@@ -163,7 +164,7 @@ def test_thread_that_calculates_without_the_gil_is_active_without_it(interpreter
 def test_at_most_one_thread_of_an_interpreter_owns_the_gil(interpreter: Interpreter) -> None:
     with start_target(interpreter.path, "stacks.py", "busy", "spin", "calculate", "sleep") as target:
         owners = [sum(trace.owns_gil for trace in dump(target.pid)) for _ in range(20)]
-        assert max(owners) == 1
+        assert max(owners) == (0 if interpreter.free_threaded else 1)
 
 
 def test_dump_of_a_process_that_stands_still_by_signal_works(interpreter: Interpreter) -> None:
