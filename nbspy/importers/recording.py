@@ -60,7 +60,7 @@ def read_recording(data: bytes) -> Profile:
     if problem:
         problem += "; what comes before that is here."
         builder.add(wire.Notice(0, 0, problem))
-        warnings.warn(problem, stacklevel=2)
+        warnings.warn(problem, stacklevel=4)  # the line that called nbspy.load
     return builder.snapshot()
 
 
