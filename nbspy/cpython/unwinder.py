@@ -240,25 +240,27 @@ class Unwinder:
     def _observe_stopped(self, plan: CopyPlan[TrackedThread], holders: tuple[int, ...], patient: bool) -> bool:
         stopper = self._stopper
         assert stopper is not None
-        stopped: list[int] = []
+        threads = list(dict.fromkeys(self._host_id(holder) for holder in holders))
+        if 0 in threads:
+            # The system's id of a holder is not known.
+            return self._observe_running(plan, held=True)
+        outcomes: list[StopOutcome] = []
         started = time.perf_counter_ns()
         try:
-            for holder in holders:
-                thread = self._host_id(holder)
-                outcome = stopper.stop(thread) if thread else StopOutcome.TOO_SLOW
-                if outcome is StopOutcome.GONE:
-                    return False
-                if outcome is not StopOutcome.STOPPED:
-                    break
-                stopped.append(thread)
-            else:
+            outcomes = [stopper.stop(threads[0])] if len(threads) == 1 else stopper.stop_all(threads)
+            if StopOutcome.GONE in outcomes:
+                return False
+            if outcomes.count(StopOutcome.STOPPED) == len(threads):
                 return self._copy_standing(plan, holders, patient)
         finally:
+            stopped = [
+                thread for thread, outcome in zip(threads, outcomes, strict=False) if outcome is StopOutcome.STOPPED
+            ]
             for thread in stopped:
                 stopper.resume(thread)
             if stopped:
                 self.stop_times_ns.append(time.perf_counter_ns() - started)
-        if outcome is StopOutcome.REFUSED:
+        if StopOutcome.REFUSED in outcomes:
             self._give_up_stopping(stopper.refusal())
             return False
         # It holds the GIL and does not stop: it hangs in the kernel, or may not be traced. Several looks must do.

@@ -14,6 +14,7 @@ import errno
 import os
 import signal
 import time
+from collections.abc import Sequence
 
 from nbspy.plain_text import printable
 from nbspy.target.permissions.proc import Proc
@@ -63,12 +64,25 @@ class LinuxThreadStopper:
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
 
     def stop(self, thread: int) -> StopOutcome:
+        outcome = self._ask(thread)
+        return self._wait(thread) if outcome is None else outcome
+
+    def stop_all(self, threads: Sequence[int]) -> list[StopOutcome]:
+        # All are asked first: those that stand leave their processors to those that must run to stop.
+        outcomes = [self._ask(thread) for thread in threads]
+        return [
+            self._wait(thread) if outcome is None else outcome
+            for thread, outcome in zip(threads, outcomes, strict=True)
+        ]
+
+    def _ask(self, thread: int) -> StopOutcome | None:
+        """Ask a thread to stop; None where it will."""
         if thread in self._late:
             return self._stop_late(thread)
         if self._ptrace(_SEIZE, thread, None, None) != 0:
             return self._seize_failed(thread)
         self._ptrace(_INTERRUPT, thread, None, None)
-        return self._wait(thread)
+        return None
 
     def _stop_late(self, thread: int) -> StopOutcome:
         """It was asked already; perhaps it stands by now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
@@ -54,6 +55,10 @@ class ThreadStopper(Protocol):
 
     def stop(self, thread: int) -> StopOutcome:
         """Stop the thread with this OS id; only after STOPPED it must be let go with :meth:`resume`."""
+        ...
+
+    def stop_all(self, threads: Sequence[int]) -> list[StopOutcome]:
+        """Stop several threads, in about the time that the slowest takes; each one that STOPPED must be let go."""
         ...
 
     def resume(self, thread: int) -> None:

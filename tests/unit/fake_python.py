@@ -363,7 +363,7 @@ class FakePython:
 
     def generator(self) -> int:
         """Make room for a frame on the heap, inside of a larger object; return the frame's address."""
-        return self.allocate(bytes(0x400)) + 0x80
+        return self.allocate(bytes(0x1000)) + 0x80
 
     def write_frame(
         self,
@@ -408,6 +408,9 @@ class FakeStopper:
             self.stopped.add(thread)
             self.stops += 1
         return outcome
+
+    def stop_all(self, threads: Sequence[int]) -> list[StopOutcome]:
+        return [self.stop(thread) for thread in threads]
 
     def resume(self, thread: int) -> None:
         self.stopped.remove(thread)
