@@ -29,6 +29,8 @@ _STATUS_COLORS: Final = {"active+gil": "#1a9850", "active": "#4393c3", "idle": "
 """Readable on a light and on a dark page."""
 _STATUS_MARKS: Final = {"active+gil": "●", "active": "◐", "idle": "○"}
 _NAMES_SHOWN: Final = 3
+_THREADS_WITH_VARIABLES: Final = 50
+"""Of those with the same stack: a table is to be looked at, and a notebook to be saved."""
 _LEFT: Final = 'align="left" style="text-align: left; vertical-align: top"'
 # Of the two only one is left by the sanitisers and style sheets of notebooks, and not always the same.
 
@@ -156,7 +158,7 @@ def _folded(items: Sequence[str], what: str) -> str:
 
 
 def _badge(status: str) -> str:
-    return f'<span style="color: {_STATUS_COLORS[status]}"><b>{_STATUS_MARKS[status]} {status}</b></span>'
+    return f'<span style="color: {_STATUS_COLORS[status]}"><b>{_STATUS_MARKS[status]}&nbsp;{status}</b></span>'
 
 
 def _stack_html(group: list[StackTrace], options: DumpOptions, source_of: SourceOf | None) -> str:
@@ -175,20 +177,22 @@ def _frame_html(group: list[StackTrace], position: int, options: DumpOptions, so
     source = _source(trace.pid, frame, source_of)
     if source:
         text += f"<br>&emsp;<small><code>{escape(source)}</code></small>"
-    tables = [_variables_html(one, one.frames[position].locals or (), named=len(group) > 1) for one in group]
-    if not any(tables):
+    tables = [(one, _variables_html(one.frames[position].locals or ())) for one in group[:_THREADS_WITH_VARIABLES]]
+    if not any(table for _, table in tables):
         return f"<div>{text}</div>"
-    return f"<details><summary>{text}</summary>{''.join(tables)}</details>"
+    if len(group) == 1:
+        return f"<details><summary>{text}</summary>{tables[0][1]}</details>"
+    threads = [f"<details><summary>{_thread_name(one)}</summary>{table}</details>" for one, table in tables]
+    if len(group) > len(tables):
+        threads.append(f"<div>… and those of {len(group) - len(tables)} more threads</div>")
+    return f"<details><summary>{text}</summary>{''.join(threads)}</details>"
 
 
-def _variables_html(trace: StackTrace, variables: Sequence[LocalVariable], *, named: bool) -> str:
-    if not variables:
-        return ""
-    caption = f"<caption>{_thread_name(trace)}</caption>" if named else ""
+def _variables_html(variables: Sequence[LocalVariable]) -> str:
     rows = "".join(
         f"<tr><td {_LEFT}><code>{escape(_shown(variable.name))}</code>{' (argument)' if variable.arg else ''}</td>"
         f"<td {_LEFT}><code>{escape(_shown(variable.repr or ''))}</code></td></tr>"
         for _, group in _grouped(variables)
         for variable in group
     )
-    return f"<table>{caption}<tbody>{rows}</tbody></table>"
+    return f"<table><tbody>{rows}</tbody></table>" if rows else ""
