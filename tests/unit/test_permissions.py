@@ -21,6 +21,7 @@ if sys.platform != "linux":
 
 from nbspy.target import linux as linux_target
 from nbspy.target.permissions.attempts import Attempts, attempt
+from nbspy.target.permissions.evidence import Evidence
 from nbspy.target.permissions.linux import conclude, gather, why_refused
 from nbspy.target.permissions.proc import Container, Proc, capability_names
 
@@ -139,7 +140,7 @@ def test_sudo_is_suggested_only_where_it_can_work(
     machine.process(PID, parent=1, uid="1001" if scene == "user" else "1000", gid="6" if scene == "group" else "5")
     attempts = REFUSED
     if scene in ("caps", "yama1", "yama2", "seccomp", "unknown"):
-        monkeypatch.setattr("nbspy.target.permissions.linux._dumpable", lambda evidence: True)
+        monkeypatch.setattr(Evidence, "dumpable", True)
     if scene == "caps":
         machine.process(PID, parent=1, uid="1000", caps="2000")
     if scene.startswith("yama"):

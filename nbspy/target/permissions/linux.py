@@ -10,21 +10,14 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from nbspy.plain_text import printable
 from nbspy.target.permissions.attempts import Attempts, attempt
 from nbspy.target.permissions.diagnosis import Cause, Check, Diagnosis, Who
-from nbspy.target.permissions.proc import (
-    SYS_PTRACE,
-    Container,
-    MachineFacts,
-    Proc,
-    ProcessFacts,
-    capability_names,
-)
+from nbspy.target.permissions.evidence import Evidence as Evidence
+from nbspy.target.permissions.evidence import gather as gather
+from nbspy.target.permissions.proc import Container, capability_names
 
 INITIAL_USER_NAMESPACE: Final = "user:[4026531837]"
 """``PROC_USER_INIT_INO`` in include/linux/proc_ns.h."""
@@ -35,48 +28,6 @@ _SCOPES: Final = {
     2: "2: only with CAP_SYS_PTRACE",
     3: "3: none at all",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """All that a cause is concluded from."""
-
-    pid: int
-    target: ProcessFacts
-    target_command: str
-    reader: ProcessFacts
-    machine: MachineFacts
-    attempts: Attempts
-    ancestor: bool
-    """True where the reader is among the target's ancestors."""
-    tracer_command: str
-
-    @property
-    def may_trace_all(self) -> bool:
-        return bool(self.reader.effective & SYS_PTRACE)
-
-    @property
-    def sudo_can_work(self) -> bool:
-        """A container has no sudo worth naming, and "no new privileges" makes it fail wherever it is."""
-        plain = self.machine.container is Container.NONE and not self.machine.hub
-        return plain and not self.reader.no_new_privileges and self.reader.uids[:1] != (0,)
-
-
-def gather(pid: int, attempts: Attempts, *, root: Path = Path("/")) -> Evidence:
-    """Collect the evidence about process ``pid``; ``root`` is where ``/proc`` is looked for."""
-    proc = Proc(root)
-    target = proc.process(pid)
-    reader = proc.process("self")
-    return Evidence(
-        pid=pid,
-        target=target,
-        target_command=proc.command_line(pid),
-        reader=reader,
-        machine=proc.machine(os.environ),
-        attempts=attempts,
-        ancestor=reader.pid in proc.ancestors(pid),
-        tracer_command=proc.command_line(target.tracer) if target.tracer else "",
-    )
 
 
 def diagnose(pid: int, *, stop: bool) -> Diagnosis:
@@ -158,7 +109,7 @@ def _user_namespace(e: Evidence) -> Cause | None:
     if ours in ("", INITIAL_USER_NAMESPACE) or ours == theirs:
         return None
     unmapped = e.target.uids[:1] == (e.machine.overflow_uid,) and e.reader.uids[:1] != (e.machine.overflow_uid,)
-    if not (theirs or unmapped or e.may_trace_all or (_same_user(e) and _dumpable(e))):
+    if not (theirs or unmapped or e.may_trace_all or (e.same_user and e.dumpable)):
         return None
     return Cause(
         f"process {e.pid} belongs to another user namespace than this one, and nothing granted here reaches it",
@@ -167,18 +118,10 @@ def _user_namespace(e: Evidence) -> Cause | None:
     )
 
 
-def _same_user(e: Evidence) -> bool:
-    return set(e.target.uids) == set(e.reader.uids[:1])
-
-
-def _dumpable(e: Evidence) -> bool:
-    return e.target.files_owner is None or (e.target.files_owner,) == e.target.uids[1:2]
-
-
 def _other_user(e: Evidence) -> Cause | None:
     if e.may_trace_all or not e.target.uids or not e.reader.uids:
         return None
-    if not _same_user(e):
+    if not e.same_user:
         theirs = "/".join(map(str, dict.fromkeys(e.target.uids)))
         we = f"{e.reader.uids[0]}" + (", root without CAP_SYS_PTRACE" if e.reader.uids[0] == 0 else "")
         return Cause(
@@ -186,7 +129,7 @@ def _other_user(e: Evidence) -> Cause | None:
             f"run nbspy as that user{_or_more_rights(e)}",
             Who.ADMIN if e.machine.hub or e.reader.no_new_privileges else Who.YOU,
         )
-    if set(e.target.gids) != set(e.reader.gids[:1]):
+    if not e.same_group:
         theirs = "/".join(map(str, dict.fromkeys(e.target.gids)))
         return Cause(
             f"process {e.pid} runs with another group (gid {theirs}, yours is {e.reader.gids[0]})",
@@ -210,7 +153,7 @@ def _or_more_rights(e: Evidence) -> str:
 
 
 def _not_dumpable(e: Evidence) -> Cause | None:
-    if e.may_trace_all or e.target.files_owner is None or _dumpable(e):
+    if e.may_trace_all or e.target.files_owner is None or e.dumpable:
         return None
     return Cause(
         f"process {e.pid} is ours but protected: it is not dumpable, because it changed its user, its program file may "
@@ -353,12 +296,12 @@ def _process_checks(e: Evidence, *, gone: bool) -> tuple[Check, ...]:
         Check(
             "its user",
             f"uid {_ids(e.target.uids)} gid {_ids(e.target.gids)}; ours: {_ids(e.reader.uids)}, {_ids(e.reader.gids)}",
-            e.may_trace_all or (_same_user(e) and set(e.target.gids) == set(e.reader.gids[:1])),
+            e.may_trace_all or (e.same_user and e.same_group),
         ),
     ]
     if e.target.uids[1:2] not in ((), (0,)):
-        found = "yes" if _dumpable(e) else "no: its files in /proc are root's"
-        checks.append(Check("dumpable", found, e.may_trace_all or _dumpable(e)))
+        found = "yes" if e.dumpable else "no: its files in /proc are root's"
+        checks.append(Check("dumpable", found, e.may_trace_all or e.dumpable))
     raised = capability_names(e.target.permitted & ~e.reader.permitted)
     checks.append(
         Check("its capabilities", f"{len(raised)} that we have not" if raised else "none above ours", not raised)
