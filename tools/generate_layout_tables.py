@@ -240,7 +240,7 @@ def _frame_constants(structs: Structs, version: tuple[int, int]) -> dict[str, An
 
 
 def _code_constants(structs: Structs, version: tuple[int, int]) -> dict[str, Any]:
-    found: dict[str, Any] = {"line_format": LINE_FORMAT.get(version, rows.LineFormat.LOCATIONS)}
+    found: dict[str, Any] = {"line_format": LINE_FORMAT.get(version, rows.LineFormat.LOCATIONS), "tlbc": None}
     if structs.offset(("PyCodeObject.co_code_adaptive",)) is None:
         found["code_adaptive"] = 0
     return found

@@ -14,6 +14,7 @@ from nbspy.cpython.interner import FrameKey, Interner
 from nbspy.cpython.layout import Layout
 from nbspy.cpython.line_table import LineTable
 from nbspy.cpython.strings import StringExtent, bytes_extent, string_extent, string_header_size
+from nbspy.cpython.thread_bytecode import instruction_offset
 from nbspy.cpython.thread_state import word
 from nbspy.errors import CorruptTarget, MemoryFault
 from nbspy.target.memory import PreparedRead, RemoteMemory
@@ -55,11 +56,9 @@ class CodeObject:
     probe: PreparedRead | None = None
     """Reads ``copied`` again."""
 
-    def line(self, instruction: int) -> int:
-        """Return the line of the instruction at this address; 0 where it has none."""
-        if self.line_table is None:
-            return 0
-        return self.line_table.line_at(instruction - self.first_instruction)
+    def line(self, offset: int) -> int:
+        """Return the line of the instruction so many bytes behind the first one; 0 where it has none."""
+        return 0 if self.line_table is None else self.line_table.line_at(offset)
 
 
 class CodeCache:
@@ -226,12 +225,17 @@ class CodeCache:
             code.frame_ids[instruction] = number
         return number
 
+    def _offset(self, code: CodeObject, instruction: int) -> int:
+        if self._layout.code.tlbc is None:
+            return instruction - code.first_instruction
+        return instruction_offset(self._memory, self._layout, code.address, instruction)
+
     def frame_key(self, code: CodeObject, instruction: int) -> FrameKey:
         """Return the frame that runs ``instruction`` in ``code``."""
         short_file, module = self._names(code.filename) if code.filename else ("", "")
         try:
-            line = code.line(instruction)
-        except CorruptTarget:
+            line = code.line(self._offset(code, instruction))
+        except (CorruptTarget, MemoryFault):
             line = 0
         return FrameKey(
             name=code.name or UNREADABLE_NAME,

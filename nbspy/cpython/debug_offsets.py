@@ -266,6 +266,7 @@ def _code(offsets: _Offsets, extra: DebugOffsetsSupplement) -> CodeLayout:
         cellvars=None,
         freevars=None,
         code_adaptive=offsets["code_object.co_code_adaptive"],
+        tlbc=offsets.get("code_object.co_tlbc") if offsets[".free_threaded"] else None,
     )
 
 

@@ -159,6 +159,8 @@ class CodeLayout:
     freevars: int | None
     code_adaptive: int
     """The first instruction: what instruction pointers are relative to. 0 where ``lasti`` is counted from 0."""
+    tlbc: int | None
+    """Free-threaded 3.14+: ``co_tlbc``, the copies of the instructions that threads have of their own."""
 
 
 class InstanceValues(enum.Enum):

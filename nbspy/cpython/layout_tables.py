@@ -94,6 +94,7 @@ TABLES: Final[dict[tuple[int, int], Layout]] = OLDER_TABLES | {
             cellvars=None,
             freevars=None,
             code_adaptive=184,
+            tlbc=None,
         ),
         objects=ObjectLayout(
             text_is_bytes=False,
@@ -227,6 +228,7 @@ TABLES: Final[dict[tuple[int, int], Layout]] = OLDER_TABLES | {
             cellvars=None,
             freevars=None,
             code_adaptive=192,
+            tlbc=None,
         ),
         objects=ObjectLayout(
             text_is_bytes=False,

@@ -84,6 +84,7 @@ OLDER_TABLES: Final[dict[tuple[int, int], Layout]] = {
             cellvars=72,
             freevars=64,
             code_adaptive=0,
+            tlbc=None,
         ),
         objects=ObjectLayout(
             text_is_bytes=True,
@@ -208,6 +209,7 @@ OLDER_TABLES: Final[dict[tuple[int, int], Layout]] = {
             cellvars=80,
             freevars=72,
             code_adaptive=0,
+            tlbc=None,
         ),
         objects=ObjectLayout(
             text_is_bytes=False,
@@ -332,6 +334,7 @@ OLDER_TABLES: Final[dict[tuple[int, int], Layout]] = {
             cellvars=80,
             freevars=72,
             code_adaptive=0,
+            tlbc=None,
         ),
         objects=ObjectLayout(
             text_is_bytes=False,
@@ -456,6 +459,7 @@ OLDER_TABLES: Final[dict[tuple[int, int], Layout]] = {
             cellvars=88,
             freevars=80,
             code_adaptive=0,
+            tlbc=None,
         ),
         objects=ObjectLayout(
             text_is_bytes=False,
@@ -580,6 +584,7 @@ OLDER_TABLES: Final[dict[tuple[int, int], Layout]] = {
             cellvars=88,
             freevars=80,
             code_adaptive=0,
+            tlbc=None,
         ),
         objects=ObjectLayout(
             text_is_bytes=False,
@@ -704,6 +709,7 @@ OLDER_TABLES: Final[dict[tuple[int, int], Layout]] = {
             cellvars=88,
             freevars=80,
             code_adaptive=0,
+            tlbc=None,
         ),
         objects=ObjectLayout(
             text_is_bytes=False,
