@@ -27,6 +27,7 @@ from nbspy.cpython.gil_turns import GilTurns
 from nbspy.cpython.interner import ROOT, FrameKey, Interner
 from nbspy.cpython.pthreads import PthreadIds
 from nbspy.cpython.runtime import Runtime
+from nbspy.cpython.stack_root import StackRoot
 from nbspy.cpython.thread_state import Interpreter, ThreadState, read_interpreters, word
 from nbspy.errors import CorruptTarget, MemoryFault
 from nbspy.target.process import Activity, StopOutcome, Target
@@ -75,6 +76,7 @@ class TrackedThread:
     """Address of the next thread state in the interpreter's list."""
     own_id: bytes = b""
     """``state.native_thread_id`` as it stands in the thread state; before 3.11 ``state.thread_id``."""
+    root: StackRoot = field(default_factory=StackRoot)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +287,8 @@ class Unwinder:
             moved = [span for span in free if span.thread in self._changed]
             if moved and not (self._is_whole(plan, moved, data) and self._stands_still(plan, moved, data)):
                 return False
+        if not self._begin_credibly(holders):
+            return False
         self._refresh_codes(plan.generations(data))
         self._believe(plan, data, holders)
         return True
@@ -300,6 +304,8 @@ class Unwinder:
             return False
         changed = [span for span in plan.spans if span.thread in self._changed]
         if not self._is_whole(plan, changed, data):
+            return False
+        if not self._begin_credibly(holders):
             return False
         self._refresh_codes(plan.generations(data))
         if not self._stands_still(plan, changed, data):
@@ -327,6 +333,14 @@ class Unwinder:
                 if tails and not plan.tail_agrees(again, span):
                     return False
         return True
+
+    def _begin_credibly(self, holders: tuple[int, ...]) -> bool:
+        """False where a stack begins elsewhere than it did, and may be one that never was."""
+        credible = True
+        for thread in self._changed:
+            if not thread.root.is_credible(thread.chain, on_the_move=thread.state.address in holders):
+                credible = False
+        return credible
 
     def _covers(self, plan: CopyPlan[TrackedThread], data: bytes) -> bool:
         """True where no thread that ``plan`` leaves out has had its turn since all were last seen."""
@@ -496,6 +510,7 @@ class Unwinder:
         try:
             # A look at a running thread may be torn: it only tells where to look, and which code there is.
             chain.update(b"".join(memory.read_many(chain.ranges)))
+            thread.root.expect(chain)
             self._codes.refresh({code for code in chain.codes if code} - self._codes.codes.keys())
         except (MemoryFault, CorruptTarget):
             chain.reset()
