@@ -452,6 +452,95 @@ def test_nonblocking_sample_when_each_copy_is_torn_is_discarded_and_counted(layo
 
 @every_layout
 @both_modes
+def test_frame_that_leads_nowhere_for_an_instant_is_not_taken_for_the_stack(layout: Layout, blocking: bool) -> None:
+    """While a generator is resumed or yields, or C calls Python, the leaf pointer is ahead of the links, or behind."""
+    scene = Scene(layout, blocking=blocking)
+    mover = scene.threads[0]
+    scene.python.hold(mover)
+    generator = scene.python.generator()
+    for _ in range(2):
+        assert scene.unwinder.sample()
+    looks = 0
+
+    def pass_the_instant() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 3 and mover.frames[-1].address == generator:
+            scene.python.write_frame(generator, previous=mover.frames[-2].address)
+
+    for _ in range(3):
+        looks = 0
+        mover.resume(generator, scene.codes["g"], instruction=1)
+        scene.python.write_frame(generator, previous=0)
+        scene.python.memory.before_read = pass_the_instant
+
+        assert scene.unwinder.sample()
+        assert scene.seen() == ["abcg", "ad", "efgh"]
+        assert looks >= 3
+        scene.python.memory.before_read = None
+        mover.ret()
+        assert scene.unwinder.sample()
+        assert scene.seen() == ["abc", "ad", "efgh"]
+
+
+@every_layout
+@both_modes
+def test_stack_that_begins_elsewhere_is_believed_once_the_thread_has_moved(layout: Layout, blocking: bool) -> None:
+    scene = Scene(layout, blocking=blocking)
+    mover = scene.threads[0]
+    scene.python.hold(mover)
+    assert scene.unwinder.sample()
+    for _ in range(3):
+        mover.ret()
+    mover.resume(scene.python.generator(), scene.codes["g"], instruction=1)
+
+    assert not scene.unwinder.sample()
+    assert not scene.unwinder.sample()
+    mover.step(2)
+    assert scene.unwinder.sample()
+    assert scene.seen() == ["g", "ad", "efgh"]
+    assert scene.unwinder.discarded == 2
+
+
+@every_layout
+@both_modes
+def test_stack_that_begins_elsewhere_is_believed_after_a_while(
+    layout: Layout, blocking: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = Scene(layout, blocking=blocking)
+    mover = scene.threads[0]
+    scene.python.hold(mover)
+    assert scene.unwinder.sample()
+    for _ in range(3):
+        mover.ret()
+    assert not scene.unwinder.sample()
+
+    monkeypatch.setattr("nbspy.cpython.stack_root.DOUBT_NS", -1)
+
+    assert scene.unwinder.sample()
+    assert scene.seen() == ["", "ad", "efgh"]
+
+
+@every_layout
+@both_modes
+def test_stack_that_begins_elsewhere_is_believed_of_a_thread_that_does_not_hold_the_gil(
+    layout: Layout, blocking: bool
+) -> None:
+    scene = Scene(layout, blocking=blocking)
+    scene.python.hold(scene.threads[1])
+    assert scene.unwinder.sample()
+    for _ in range(3):
+        scene.threads[0].ret()
+    # It had the GIL for that.
+    scene.python.hold(scene.threads[0])
+    scene.python.hold(scene.threads[1])
+
+    assert scene.unwinder.sample()
+    assert scene.seen() == ["", "ad", "efgh"]
+
+
+@every_layout
+@both_modes
 def test_memory_that_goes_away_is_recovered_from(layout: Layout, blocking: bool) -> None:
     scene = Scene(layout, blocking=blocking)
     mover = scene.threads[0]
