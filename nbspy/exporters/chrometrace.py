@@ -27,24 +27,26 @@ _GIL_THREAD: Final = 0
 def write_chrometrace(profile: Profile, stream: BinaryIO, options: ContentOptions) -> None:
     """Write ``profile`` to ``stream``, one event a line."""
     stream.write(b'{"displayTimeUnit":"ms","otherData":{"exporter":"nbspy"},"traceEvents":[')
-    separator = b"\n"
+    separator = "\n"
     for event in _events(profile, options):
-        stream.write(separator + json.dumps(event, separators=(",", ":")).encode())
-        separator = b",\n"
+        stream.write((separator + event).encode())
+        separator = ",\n"
     stream.write(b"\n]}\n")
 
 
-def _events(profile: Profile, options: ContentOptions) -> Iterator[dict[str, Any]]:
+def _events(profile: Profile, options: ContentOptions) -> Iterator[str]:
+    """Yield each event as JSON."""
     for process in profile.processes:
-        yield _metadata(process, _GIL_THREAD, "process_name", name=process.command_line or f"process {process.pid}")
-        yield _metadata(process, _GIL_THREAD, "thread_name", name="GIL")
-        yield _metadata(process, _GIL_THREAD, "thread_sort_index", sort_index=-1)
+        name = process.command_line or f"process {process.pid}"
+        yield _json(_metadata(process, _GIL_THREAD, "process_name", name=name))
+        yield _json(_metadata(process, _GIL_THREAD, "thread_name", name="GIL"))
+        yield _json(_metadata(process, _GIL_THREAD, "thread_sort_index", sort_index=-1))
     for thread in profile.threads:
-        yield _metadata(thread.process, thread_number(thread), "thread_name", name=thread.shown_name)
+        yield _json(_metadata(thread.process, thread_number(thread), "thread_name", name=thread.shown_name))
     for of in thread_intervals(profile.select(states="gil")):
+        event = _Complete(of.thread.shown_name, "gil", of.thread.process.pid, _GIL_THREAD)
         for start_ns, end_ns in of.stretches(lambda state: bool(state & State.GIL)):
-            where = {"pid": of.thread.process.pid, "tid": _GIL_THREAD}
-            yield _complete(of.thread.shown_name, "gil", start_ns, end_ns) | where
+            yield event.at(start_ns, end_ns)
     part = chosen(profile, options)
     for of in thread_intervals(part):
         yield from _calls(part, of, options)
@@ -55,20 +57,34 @@ def thread_number(thread: ThreadInfo) -> int:
     return thread.os_thread_id if thread.os_thread_id is not None else (1 << 30) + thread.id
 
 
-def _calls(profile: Profile, of: ThreadIntervals, options: ContentOptions) -> Iterator[dict[str, Any]]:
-    where = {"pid": of.thread.process.pid, "tid": thread_number(of.thread)}
+def _calls(profile: Profile, of: ThreadIntervals, options: ContentOptions) -> Iterator[str]:
     same_as = by_function(profile.tables.frames, len(profile.tables.frames))
+    events: dict[int, _Complete] = {}
     for span in call_spans(profile, of, same_as):
-        frame = profile.frame(span.frame)
-        arguments: dict[str, Any] = {"file": frame.file if options.full_filenames else frame.short_file}
-        if frame.first_line and not options.nolineno:
-            arguments["line"] = frame.first_line
-        yield _complete(frame.name, "python", span.start_ns, span.end_ns) | where | {"args": arguments}
+        event = events.get(span.frame)
+        if event is None:
+            frame = profile.frame(span.frame)
+            arguments: dict[str, Any] = {"file": frame.file if options.full_filenames else frame.short_file}
+            if frame.first_line and not options.nolineno:
+                arguments["line"] = frame.first_line
+            place = of.thread.process.pid, thread_number(of.thread)
+            event = events[span.frame] = _Complete(frame.name, "python", *place, args=arguments)
+        yield event.at(span.start_ns, span.end_ns)
 
 
-def _complete(name: str, category: str, start_ns: int, end_ns: int) -> dict[str, Any]:
-    times = {"ts": start_ns // 1000, "dur": (end_ns - start_ns) // 1000}
-    return {"name": name or "(no name)", "cat": category, "ph": "X", **times}
+class _Complete:
+    """Events that differ in their times only: a profile may have millions, so the rest is encoded once."""
+
+    def __init__(self, name: str, category: str, pid: int, tid: int, **more: object) -> None:
+        event = {"name": name or "(no name)", "cat": category, "ph": "X", "pid": pid, "tid": tid, **more}
+        self._beginning = _json(event)[:-1]
+
+    def at(self, start_ns: int, end_ns: int) -> str:
+        return f'{self._beginning},"ts":{start_ns // 1000},"dur":{(end_ns - start_ns) // 1000}}}'
+
+
+def _json(event: dict[str, Any]) -> str:
+    return json.dumps(event, separators=(",", ":"))
 
 
 def _metadata(process: ProcessInfo, thread: int, kind: str, **arguments: object) -> dict[str, Any]:

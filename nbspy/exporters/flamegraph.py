@@ -28,6 +28,8 @@ BOTTOM: Final = 34
 LEAST_SHARE: Final = 1 / 10_000
 """Frames with less of the whole are left out: a tenth of a pixel, and one pixel where their parent is zoomed to."""
 MAX_DEPTH: Final = 400
+MAX_FRAMES: Final = 20_000
+"""Of more, the widest are drawn: a browser stays quick."""
 _CHARACTER: Final = 7.3
 _NOT_XML: Final = re.compile("[\ufffe\uffff\U000e0001-\U000e007f]")
 _STYLE: Final = """
@@ -54,6 +56,8 @@ def write_flamegraph(profile: Profile, stream: BinaryIO, options: ContentOptions
     """Write ``profile`` to ``stream``."""
     tree = text_tree(chosen(profile, options).stacks(), options)
     boxes = list(_boxes(tree))
+    if len(boxes) > MAX_FRAMES:  # a parent is as wide as its child, and comes first where they are equal
+        boxes = sorted(boxes, key=lambda box: (-box.width, box.depth))[:MAX_FRAMES]
     left_out = len(tree) - len(boxes)
     height = TOP + BOTTOM + ROW * (1 + max(box.depth for box in boxes))
     notes = f"{left_out:,} frames too narrow or too deep to be seen are left out" if left_out else ""

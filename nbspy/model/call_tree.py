@@ -110,14 +110,21 @@ def _used(nodes: NodeColumns, leaf_samples: Sequence[int], first: bytearray) -> 
 
 def merged_tree(nodes: NodeColumns, samples: list[int], weight_ns: list[int], rules: Rules) -> CallTree:
     """Return the merged tree of the leaf totals ``samples`` and ``weight_ns`` (one element a node)."""
+    return merged_tree_and_rows(nodes, samples, weight_ns, rules)[0]
+
+
+def merged_tree_and_rows(
+    nodes: NodeColumns, samples: list[int], weight_ns: list[int], rules: Rules
+) -> tuple[CallTree, array[int]]:
+    """Return the merged tree, and for each node the row that it is part of."""
     parent, frame = array("I", [0]), array("I", [NO_FRAME])
     row_of, rows = _map_nodes(nodes, samples, rules, parent, frame)
     self_samples, self_ns = [0] * rows, [0] * rows
     for node, row in enumerate(row_of):
         self_samples[row] += samples[node]
         self_ns[row] += weight_ns[node]
-    total_samples, total_ns = _totals(parent, self_samples), _totals(parent, self_ns)
-    return CallTree(parent, frame, self_samples, self_ns, total_samples, total_ns)
+    total_samples, total_ns = totals_of(parent, self_samples), totals_of(parent, self_ns)
+    return CallTree(parent, frame, self_samples, self_ns, total_samples, total_ns), row_of
 
 
 def _map_nodes(
@@ -145,7 +152,8 @@ def _map_nodes(
     return row_of, len(frame)
 
 
-def _totals(parent: array[int], own: list[int]) -> list[int]:
+def totals_of(parent: array[int], own: list[int]) -> list[int]:
+    """Return for each row its own and all below it; a parent's row comes before its children's."""
     totals = list(own)
     for row in range(len(totals) - 1, 0, -1):
         totals[parent[row]] += totals[row]
@@ -197,8 +205,8 @@ class _CallOrder:
 
     def tree(self) -> CallTree:
         own = self.self_samples, self.self_ns
-        totals = _totals(self.parent, own[0]), _totals(self.parent, own[1])
-        return CallTree(self.parent, self.frame, *own, *totals, self.start_ns, self.thread)
+        sums = totals_of(self.parent, own[0]), totals_of(self.parent, own[1])
+        return CallTree(self.parent, self.frame, *own, *sums, self.start_ns, self.thread)
 
 
 def call_order_tree(nodes: NodeColumns, runs: RunColumns, rules: Rules, gap_ns: int) -> CallTree:

@@ -14,16 +14,18 @@ from __future__ import annotations
 
 import math
 from array import array
+from bisect import bisect_right
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from nbspy.errors import UsageError
-from nbspy.model.call_tree import Rules, merged_tree, node_totals
-from nbspy.model.functions import function_totals
+from nbspy.model.call_tree import CallTree, Rules, merged_tree_and_rows, node_totals, totals_of
 from nbspy.model.profile import Profile
-from nbspy.model.selection import between
+from nbspy.model.selection import between, chosen_rows
+from nbspy.model.tables import RunColumns
 from nbspy.model.thread_changes import ThreadChange, thread_changes
 from nbspy.model.transforms import is_cell_file
 
@@ -171,36 +173,41 @@ class _Shares:
     """The functions of one profile: shares, and their noise from slice to slice."""
 
     def __init__(self, profile: Profile) -> None:
-        self._profile = profile
-        runs = profile.runs
+        runs, nodes = profile.runs, profile.tables.nodes
         self._samples = sum(runs.count)
-        same_as, keys = _same_functions(profile)
-        rules = Rules(same_as)
-        self._sums: list[dict[FunctionKey, tuple[int, int]]] = []
-        self._wholes: list[int] = []
-        self.where: dict[FunctionKey, tuple[str, int]] = {}
-        # Without times (a stream that is cut at its first samples), samples stand for it.
-        self._by_time = by_time = any(runs.weight_us)
-        for start_ns, end_ns in _slices(profile):
-            part = between(runs, start_ns, end_ns)
-            tree = merged_tree(profile.tables.nodes, *node_totals(part, len(profile.tables.nodes)), rules)
-            sums: dict[FunctionKey, tuple[int, int]] = {}
-            for frame_id, row in zip(tree.frame, range(len(tree)), strict=True):
-                if row:
-                    self.where.setdefault(keys[frame_id], _shown_place(profile, frame_id))
-            for one in function_totals(tree, profile.frame):
-                key = _key(one.name, one.file, one.short_file, profile)
-                sums[key] = (one.self_ns, one.total_ns) if by_time else (one.self_samples, one.total_samples)
-            self._sums.append(sums)
-            self._wholes.append(tree.total_ns[0] if by_time else tree.total_samples[0])
         self.whole_ns = sum(runs.weight_us) * 1000
+        # Without times (a stream that is cut at its first samples), samples stand for it.
+        self._by_time = any(runs.weight_us)
+        same_as, keys = _same_functions(profile)
+        tree, row_of = merged_tree_and_rows(nodes, *node_totals(runs, len(nodes)), Rules(same_as))
+        functions = [keys[frame] for frame in tree.frame[1:]]
+        self.where: dict[FunctionKey, tuple[str, int]] = {}
+        for frame_id, key in zip(tree.frame[1:], functions, strict=True):
+            if key not in self.where:
+                self.where[key] = _shown_place(profile, frame_id)
+        outermost, slices = _outermost(tree), _slices(profile)
+        self._own: defaultdict[FunctionKey, list[int]] = defaultdict(lambda: [0] * len(slices))
+        self._total: defaultdict[FunctionKey, list[int]] = defaultdict(lambda: [0] * len(slices))
+        self._wholes: list[int] = []
+        for index, part in enumerate(slices):
+            own = [0] * len(tree)
+            for node, amount in zip(part.node, part.weight_us if self._by_time else part.count, strict=True):
+                own[row_of[node]] += amount
+            totals = totals_of(tree.parent, own)
+            self._wholes.append(totals[0])
+            for key, is_outermost, self_amount, total in zip(
+                functions, outermost[1:], own[1:], totals[1:], strict=True
+            ):
+                if total:
+                    self._own[key][index] += self_amount
+                    self._total[key][index] += total * is_outermost
 
     def share(self, key: FunctionKey) -> FunctionShare:
         """Return a function's share; where it was not seen, the share is 0 and the noise what one sample is."""
-        own = [sums.get(key, (0, 0))[0] for sums in self._sums]
-        total = [sums.get(key, (0, 0))[1] for sums in self._sums]
+        nothing = [0] * len(self._wholes)
+        own, total = self._own.get(key, nothing), self._total.get(key, nothing)
         whole = sum(self._wholes) or 1
-        times_ns = (sum(own), sum(total)) if self._by_time else (0, 0)
+        times_ns = (1000 * sum(own), 1000 * sum(total)) if self._by_time else (0, 0)
         return FunctionShare(sum(own) / whole, sum(total) / whole, self._noise(own), self._noise(total), *times_ns)
 
     def _noise(self, parts: Sequence[int]) -> float:
@@ -214,14 +221,36 @@ class _Shares:
         return max(among_slices, at_best)
 
 
-def _slices(profile: Profile) -> list[tuple[int, int]]:
-    """Return the borders of up to 20 equal slices of the time in which the profile has samples."""
+def _outermost(tree: CallTree) -> bytearray:
+    """Return for each row 1 where no row above it on its path is of the same function."""
+    outermost = bytearray(len(tree))
+    on_path: Counter[int] = Counter()
+    path: list[int] = []
+    for depth, row in tree.walk():
+        if not depth:
+            continue
+        on_path.subtract(path[depth - 1 :])
+        function = tree.frame[row]
+        path[depth - 1 :] = [function]
+        outermost[row] = not on_path[function]
+        on_path[function] += 1
+    return outermost
+
+
+def _slices(profile: Profile) -> list[RunColumns]:
+    """Return the runs of up to 20 equal slices of the time in which the profile has samples."""
     runs = profile.runs
     start_ns = min(runs.start_ns)
     end_ns = 1 + max(start + us * 1000 for start, us in zip(runs.start_ns, runs.weight_us, strict=True))
     count = max(1, min(MAX_SLICES, sum(runs.count) // _SAMPLES_IN_SLICE, end_ns - start_ns))
     borders = [start_ns + (end_ns - start_ns) * i // count for i in range(count + 1)]
-    return list(pairwise(borders))
+    # Most runs lie in one slice: only those that reach into it are divided for it.
+    reaching = [bytearray(len(runs)) for _ in range(count)]
+    for row, (start, us) in enumerate(zip(runs.start_ns, runs.weight_us, strict=True)):
+        first, last = bisect_right(borders, start) - 1, bisect_right(borders, start + us * 1000) - 1
+        for index in range(first, min(last, count - 1) + 1):
+            reaching[index][row] = 1
+    return [between(chosen_rows(runs, rows), *border) for rows, border in zip(reaching, pairwise(borders), strict=True)]
 
 
 def _same_functions(profile: Profile) -> tuple[array[int], list[FunctionKey]]:

@@ -62,8 +62,11 @@ def filtered(runs: RunColumns, threads: bytes | None, states: bytes | None) -> R
     if threads is not None:
         of_threads = bytes([threads[thread] for thread in runs.thread])
         wanted = bytes(map(int.__and__, wanted, of_threads)) if wanted is not None else of_threads
-    if wanted is None:
-        return runs
+    return runs if wanted is None else chosen_rows(runs, wanted)
+
+
+def chosen_rows(runs: RunColumns, wanted: bytes | bytearray) -> RunColumns:
+    """Return the runs whose row in ``wanted`` is not 0."""
     return RunColumns(
         array("Q", compress(runs.start_ns, wanted)),
         array("I", compress(runs.thread, wanted)),
