@@ -80,6 +80,7 @@ class Sampler:
         self._thread_samples = 0
         self._failures = 0
         self._notice = ""
+        self._recording_ended = False
         self._attach_ns = 0
         self._program = target.program()
         self._origin_ns = time.monotonic_ns()
@@ -210,6 +211,11 @@ class Sampler:
         if self._unwinder.notice != self._notice:
             self._notice = self._unwinder.notice
             self._writer.put(wire.Notice(self._writer.next_sequence(), self._now(), self._notice))
+        problem = self._writer.recording_problem
+        if problem and not self._recording_ended:
+            self._recording_ended = True
+            text = f"Nothing more is recorded to disk: {problem}. The sampling goes on."
+            self._writer.put(wire.Notice(self._writer.next_sequence(), self._now(), text))
 
     def _put_threads(self) -> None:
         """Write a row for every thread that is new or newly named, in the order of their ids.
