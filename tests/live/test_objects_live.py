@@ -14,7 +14,8 @@ from nbspy.target.memory import RemoteMemory
 
 from .interpreters import Interpreter, Target, start_target
 
-pytestmark = pytest.mark.oldest(3, 11)
+since_3_6 = pytest.mark.oldest(3, 6)
+"""The objects of 2.7 are read, but the program that makes them is in a newer syntax."""
 
 
 @contextmanager
@@ -29,6 +30,7 @@ def opened(
             process.close()
 
 
+@since_3_6
 def test_readers_when_the_target_holds_objects_of_many_shapes_see_what_python_sees(interpreter: Interpreter) -> None:
     with opened(interpreter, "many_objects.py") as (target, memory, layout):
         info = target.info
@@ -45,6 +47,7 @@ def test_readers_when_the_target_holds_objects_of_many_shapes_see_what_python_se
             assert objects.type_name(memory, layout, address).rpartition(".")[2] == name
 
 
+@since_3_6
 def test_instance_attribute_when_instances_keep_them_in_many_ways_finds_each(interpreter: Interpreter) -> None:
     with opened(interpreter, "many_objects.py") as (target, memory, layout):
         for address, held, missing in target.info["instances"]:
@@ -54,6 +57,7 @@ def test_instance_attribute_when_instances_keep_them_in_many_ways_finds_each(int
                 assert attributes.instance_attribute(memory, layout, address, name) is None, name
 
 
+@since_3_6
 def test_module_attribute_finds_what_sys_modules_leads_to(interpreter: Interpreter) -> None:
     with opened(interpreter, "many_objects.py") as (target, memory, layout):
         modules = target.info["modules"]
@@ -64,6 +68,7 @@ def test_module_attribute_finds_what_sys_modules_leads_to(interpreter: Interpret
         assert attributes.module_attribute(memory, layout, modules, "nothing", "path") is None
 
 
+@since_3_6
 def test_readers_when_there_is_more_than_was_asked_for_stop_there(interpreter: Interpreter) -> None:
     with opened(interpreter, "many_objects.py") as (target, memory, layout):
         assert objects.read_str(memory, layout, target.info["long_string"], max_chars=10) == "y" * 10 + "…"
@@ -74,6 +79,7 @@ def test_readers_when_there_is_more_than_was_asked_for_stop_there(interpreter: I
             objects.read_int(memory, layout, target.info["integers"][12][0], max_digits=2)
 
 
+@since_3_6
 def test_readers_when_the_object_is_another_or_none_refuse_it(interpreter: Interpreter) -> None:
     with opened(interpreter, "many_objects.py") as (target, memory, layout):
         text, number = target.info["strings"][1][0], target.info["integers"][4][0]

@@ -1,4 +1,7 @@
-"""Start threads of many names, announce them, rename some when told to ("rename"), wait for the end of stdin."""
+"""Start threads of many names, announce them, rename some when told to ("rename"), wait for the end of stdin.
+
+For 2.7 and later.
+"""
 
 import json
 import sys
@@ -13,6 +16,11 @@ def work():
     stop.wait()
 
 
+def text(utf8):
+    """A name: text, which in 2.7 is bytes."""
+    return utf8 if str is bytes else utf8.decode("utf-8")
+
+
 class Slotted(threading.Thread):
     __slots__ = ("extra",)
 
@@ -22,15 +30,15 @@ class Laden(threading.Thread):
 
     def __init__(self, *args, **kwargs):
         for number in range(100):
-            setattr(self, f"before_{number}", number)
-        super().__init__(*args, **kwargs)
+            setattr(self, "before_%d" % number, number)
+        threading.Thread.__init__(self, *args, **kwargs)
 
 
 class Opened(threading.Thread):
     """Its ``__dict__`` has been looked at."""
 
     def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
+        threading.Thread.__init__(self, *args, **kwargs)
         self.__dict__["more"] = 1
 
 
@@ -41,14 +49,14 @@ def names():
 threads = [
     threading.Thread(target=work),
     threading.Thread(target=work, name=""),
-    threading.Thread(target=work, name="caf\xe9"),
-    threading.Thread(target=work, name="\u4e2d\u6587 \u03a9"),
-    threading.Thread(target=work, name="\U0001d11e & <b>markup</b>\n\x00"),
+    threading.Thread(target=work, name=text(b"caf\xc3\xa9")),
+    threading.Thread(target=work, name=text(b"\xe4\xb8\xad\xe6\x96\x87 \xce\xa9")),
+    threading.Thread(target=work, name=text(b"\xf0\x9d\x84\x9e & <b>markup</b>\n\x00")),
     Slotted(target=work, name="slotted"),
     Laden(target=work, name="laden"),
     Opened(target=work, name="opened"),
-    *(threading.Thread(target=work, name=f"worker {number}") for number in range(200)),
 ]
+threads += [threading.Thread(target=work, name="worker %d" % number) for number in range(200)]
 for thread in threads:
     thread.daemon = True
     thread.start()
@@ -58,8 +66,8 @@ print(json.dumps({"ready": True, "modules": id(sys.modules), "names": list(names
 sys.stdout.flush()
 for _ in iter(sys.stdin.readline, ""):
     for number, thread in enumerate(threads):
-        thread.name = f"renamed {number}"
-    threading.current_thread().name = "\U0001f40d main"
+        thread.name = "renamed %d" % number
+    threading.current_thread().name = text(b"\xf0\x9f\x90\x8d main")
     print(json.dumps(list(names().items())))
     sys.stdout.flush()
 stop.set()
