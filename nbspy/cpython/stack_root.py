@@ -6,7 +6,8 @@ before it is left, and a new ``_PyCFrame`` is the current one before it has a fr
 is seen like that, in up to one sample of a hundred where generators are all it does: as a stack that never was.
 
 Such a stack begins elsewhere than the thread's others. So a new beginning is believed only once the thread has moved
-and still begins there, or has stood for longer than it takes to get a processor.
+and still begins there, or has stood for longer than it takes to get a processor; and one with a generator, which
+something must have resumed, only after that time.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import time
 from typing import Final
 
 from nbspy.cpython.frame_chain import FrameChain
+from nbspy.cpython.layout import FrameLayout
 
 DOUBT_NS: Final = 100_000_000
 """A thread may stand between any two instructions for as long as others have the processor."""
@@ -39,7 +41,7 @@ class StackRoot:
         self._root = _root_of(chain)
         self._doubted = _UNKNOWN
 
-    def is_credible(self, chain: FrameChain, *, on_the_move: bool) -> bool:
+    def is_credible(self, chain: FrameChain, fields: FrameLayout, *, on_the_move: bool) -> bool:
         """False where ``chain`` begins elsewhere than before, and another look is wanted.
 
         ``on_the_move``: the thread holds the GIL, and may have been caught between two instructions. Others stand in a
@@ -57,10 +59,17 @@ class StackRoot:
         if root != self._doubted:
             self._doubted, self._sight, self._since_ns = root, sight, now
             return False
-        if sight != self._sight or now - self._since_ns > DOUBT_NS:
+        has_moved = sight != self._sight and not _begins_with_generator(chain, fields)
+        if has_moved or now - self._since_ns > DOUBT_NS:
             self.expect(chain)
             return True
         return False
+
+
+def _begins_with_generator(chain: FrameChain, fields: FrameLayout) -> bool:
+    if fields.owner is None or not chain.addresses:
+        return False
+    return chain.byte_at(0, fields.owner) == fields.owner_generator
 
 
 def _root_of(chain: FrameChain) -> int:

@@ -338,7 +338,8 @@ class Unwinder:
         """False where a stack begins elsewhere than it did, and may be one that never was."""
         credible = True
         for thread in self._changed:
-            if not thread.root.is_credible(thread.chain, on_the_move=thread.state.address in holders):
+            on_the_move = thread.state.address in holders
+            if not thread.root.is_credible(thread.chain, self._runtime.layout.frame, on_the_move=on_the_move):
                 credible = False
         return credible
 

@@ -492,7 +492,8 @@ def test_stack_that_begins_elsewhere_is_believed_once_the_thread_has_moved(layou
     assert scene.unwinder.sample()
     for _ in range(3):
         mover.ret()
-    mover.resume(scene.python.generator(), scene.codes["g"], instruction=1)
+    mover.new_chunk()
+    scene.call(mover, "g")
 
     assert not scene.unwinder.sample()
     assert not scene.unwinder.sample()
@@ -500,6 +501,23 @@ def test_stack_that_begins_elsewhere_is_believed_once_the_thread_has_moved(layou
     assert scene.unwinder.sample()
     assert scene.seen() == ["g", "ad", "efgh"]
     assert scene.unwinder.discarded == 2
+
+
+@every_layout
+@both_modes
+def test_stack_that_begins_with_a_generator_is_not_believed_because_it_moves(layout: Layout, blocking: bool) -> None:
+    scene = Scene(layout, blocking=blocking)
+    mover = scene.threads[0]
+    scene.python.hold(mover)
+    assert scene.unwinder.sample()
+    generator = scene.python.generator()
+    for unit in range(5):
+        mover.resume(generator, scene.codes["g"], instruction=unit)
+        scene.python.write_frame(generator, previous=0)
+        assert not scene.unwinder.sample()
+        mover.ret()
+    assert scene.unwinder.sample()
+    assert scene.seen() == ["abc", "ad", "efgh"]
 
 
 @every_layout
