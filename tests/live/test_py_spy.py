@@ -7,9 +7,11 @@ Where the two differ, the target's own word is told in the reason; :mod:`test_st
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +73,21 @@ nbspy (test_locals_live).
 """
 
 
+def wait_until_parked(target: Target) -> None:
+    """Return when every thread sleeps: one that was just announced or stopped has first to come to rest."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        states = [
+            path.read_text().rpartition(")")[2].split()[0] for path in Path(f"/proc/{target.pid}/task").glob("*/stat")
+        ]
+        if set(states) == {"S"}:
+            return
+        os.sched_yield()
+    raise AssertionError("the target's threads do not come to rest")
+
+
 def py_spy(target: Target, *options: str) -> list[dict[str, Any]]:
+    wait_until_parked(target)
     command = [str(PY_SPY), "dump", "--json", *options, "--pid", str(target.pid)]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     if answer.returncode:
@@ -101,7 +117,9 @@ def is_known(version: tuple[int, int], field: str, spy: Any, ours: Any) -> bool:
 
 
 def compare(interpreter: Interpreter, target: Target) -> int:
-    spy, ours = list(fields_of(py_spy(target))), list(fields_of(to_json(observe.dump(target.pid))))
+    spy = list(fields_of(py_spy(target)))
+    wait_until_parked(target)
+    ours = list(fields_of(to_json(observe.dump(target.pid))))
     assert [key[:2] for key in spy] == [key[:2] for key in ours]
     differing = [
         (where, field, theirs, own)
