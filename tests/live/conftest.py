@@ -20,18 +20,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give ``interpreter`` every supported CPython of this machine; a test without any is skipped by name.
 
-    The mark ``oldest(major, minor)`` leaves out those that lack what the test is about.
+    The marks ``oldest(major, minor)`` and ``newest(major, minor)`` leave out those that lack what the test is about.
     """
     if "interpreter" not in metafunc.fixturenames:
         return
-    mark = metafunc.definition.get_closest_marker("oldest")
-    oldest = (2, 7) if mark is None else mark.args
-    found = find_interpreters(oldest=oldest) if sys.platform == "linux" else []
+    oldest, newest = version_mark(metafunc, "oldest", (2, 7)), version_mark(metafunc, "newest", (3, 15))
+    found = find_interpreters(oldest, newest) if sys.platform == "linux" else []
     if not found:
-        reason = f"no CPython from {oldest[0]}.{oldest[1]} found on PATH, under pyenv or in NBSPY_TEST_PYTHONS"
+        versions = f"{oldest[0]}.{oldest[1]} to {newest[0]}.{newest[1]}"
+        reason = f"no CPython {versions} found on PATH, under pyenv or in NBSPY_TEST_PYTHONS"
         metafunc.parametrize("interpreter", [pytest.param(None, marks=pytest.mark.skip(reason=reason))])
         return
     metafunc.parametrize("interpreter", found, ids=[interpreter.id for interpreter in found], scope="session")
+
+
+def version_mark(metafunc: pytest.Metafunc, name: str, default: tuple[int, int]) -> tuple[int, int]:
+    mark = metafunc.definition.get_closest_marker(name)
+    return default if mark is None else (mark.args[0], mark.args[1])
 
 
 @pytest.fixture(scope="session")
