@@ -14,6 +14,7 @@ from nbspy.cpython.unwinder import TrackedThread, Unwinder
 from nbspy.observe import dump
 from nbspy.sampling.attach import attached
 from nbspy.stack_trace import StackTrace
+from nbspy.wire import State
 
 from .interpreters import Interpreter, Target, start_target
 
@@ -165,6 +166,26 @@ def test_at_most_one_thread_of_an_interpreter_owns_the_gil(interpreter: Interpre
     with start_target(interpreter.path, "stacks.py", "busy", "spin", "calculate", "sleep") as target:
         owners = [sum(trace.owns_gil for trace in dump(target.pid)) for _ in range(20)]
         assert max(owners) == (0 if interpreter.free_threaded else 1)
+
+
+@both_modes
+def test_of_two_threads_that_spin_one_waits_for_the_gil_that_the_other_holds(
+    interpreter: Interpreter, nonblocking: bool
+) -> None:
+    wanted = {State.ACTIVE} if interpreter.free_threaded else {State.ACTIVE | State.GIL, State.GIL_WAIT}
+    seen = 0
+    with start_target(interpreter.path, "stacks.py", "busy", "spin", "rival", "sleep") as target:
+        rivals = [target.info["ids"][name] for name in ("spin", "rival")]
+        with unwinder_on(target, nonblocking=nonblocking) as unwinder:
+            # On a busy machine the one that waits may long have been woken, and wait for a processor.
+            for _ in range(200):
+                for threads in believed_samples(unwinder, 10):
+                    bits = {thread.state.native_thread_id: State(thread.bits) for thread in threads}
+                    seen += {bits[rival] for rival in rivals} == wanted
+                if seen >= 10:
+                    assert bits[target.info["ids"]["sleep"]] == State(0)
+                    return
+    raise AssertionError(f"{wanted} seen {seen} times")
 
 
 def test_dump_of_a_process_that_stands_still_by_signal_works(interpreter: Interpreter) -> None:

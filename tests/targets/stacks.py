@@ -318,7 +318,7 @@ def busy():
         while True:
             zlib.compress(data, 9)
 
-    functions = {"spin": spin, "calculate": calculate, "sleep": functools.partial(down, 3)}
+    functions = {"spin": spin, "rival": spin, "calculate": calculate, "sleep": functools.partial(down, 3)}
     return [(name, functions[name]) for name in sys.argv[2:]]
 
 
