@@ -30,6 +30,8 @@ SCENARIOS = {
 }
 """Scenario -> the first version that has what it is about."""
 SAMPLES = 50
+MANY = 20_000
+"""Samples in which a busy thread has moved, also where many others want the processor."""
 
 both_modes = pytest.mark.parametrize("nonblocking", [False, True], ids=["blocking", "nonblocking"])
 
@@ -120,9 +122,12 @@ def test_stacks_of_a_running_thread_are_those_that_faulthandler_sees(
         spinning = target.info["ids"]["spin"]
         seen: list[tuple[str, ...]] = []
         with unwinder_on(target, nonblocking=nonblocking) as unwinder:
-            for threads in believed_samples(unwinder, SAMPLES):
+            for threads in believed_samples(unwinder, MANY):
                 [thread] = [thread for thread in threads if thread.state.native_thread_id == spinning]
                 seen.append(tuple(frame.key.name for frame in unwinder.frames(thread)))
+                # While others have the processor the thread stands where it stands, for some hundred samples.
+                if len(seen) >= SAMPLES and known & set(seen):
+                    break
 
     # faulthandler runs when the busy thread lets it: at calls and jumps, which are not all the places there are.
     assert known & set(seen)
