@@ -193,11 +193,17 @@ class FrameChain:
         return pointer, 0 if inner is None else word(region, self._thread.size + inner)
 
     def byte_at(self, index: int, field: int) -> int:
-        """Return a byte-sized field of the frame at ``index``, from the last region or the target."""
+        """Return a byte-sized field of the frame at ``index``, from the last region or the target.
+
+        A frame that was beyond the region may be gone by now: 0 then.
+        """
         offset = self._offsets[index]
         if offset >= 0 and self.region:
             return self.region[offset + field]
-        return self._memory.read(self.addresses[index] + field, 1)[0]
+        try:
+            return self._memory.read(self.addresses[index] + field, 1)[0]
+        except MemoryFault:
+            return 0
 
     def reset(self) -> None:
         """Forget everything but the thread."""
