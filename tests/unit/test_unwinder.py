@@ -581,6 +581,21 @@ def test_memory_that_goes_away_is_recovered_from(layout: Layout, blocking: bool)
 
 
 @every_layout
+def test_frames_are_told_also_after_they_are_gone(layout: Layout) -> None:
+    scene = Scene(layout)
+    mover = scene.threads[0]
+    scene.python.hold(mover)
+    assert scene.unwinder.sample()
+    mover.new_chunk()
+    scene.call(mover, "defg")
+    assert scene.unwinder.sample()
+    for _ in range(4):
+        mover.ret()
+
+    assert scene.seen()[0] == "abcdefg"
+
+
+@every_layout
 @both_modes
 def test_corrupt_chain_is_discarded_and_the_next_good_one_is_right(layout: Layout, blocking: bool) -> None:
     scene = Scene(layout, blocking=blocking)
