@@ -90,7 +90,7 @@ def test_given_a_live_stream_then_the_counts_grow_and_the_state_follows(page: Pa
 
 
 def test_given_the_simple_stream_then_the_text_says_its_shares(replay: Replay) -> None:
-    wait_for_text(replay.root.locator(".nbspy-mirror"), "^(?!.*poll)")
+    wait_for_text(replay.root.locator(".nbspy-mirror"), "^(?!.*poll).*decode")
     assert mirror(replay) == {"main": "100 %", "load": "60 %", "step": "40 %", "decode": "60 %"}
     row = replay.root.locator("tr[data-thread='0']")
     wait_for_text(row, "worker4242.*running · step.*100.%.*60.%")
