@@ -70,6 +70,8 @@ class CodeCache:
         self._interner = interner
         self._names = names
         self.codes: dict[int, CodeObject] = {}
+        self.loads = 0
+        """Grows when code objects are read that were not known, or not like that."""
         fields = layout.code
         self._identity_fields = (
             fields.filename,
@@ -147,6 +149,7 @@ class CodeCache:
 
     def _load(self, fresh: list[tuple[int, bytes]]) -> None:
         """Copy what the new code objects point to: two vectored reads for all of them."""
+        self.loads += 1
         start = self._identity_start
         pointers = [word(data, offset - start) if data else 0 for _, data in fresh for offset in self._identity_fields]
         # No more than the header: a short string may be the last thing that is mapped.
