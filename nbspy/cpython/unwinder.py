@@ -164,6 +164,7 @@ class Unwinder:
         for attempt in range(ATTEMPTS):
             if attempt:
                 self.retried += 1
+            loads = self._codes.loads
             try:
                 if self._observe(patient=attempt < _PATIENT_ATTEMPTS):
                     self._settle()
@@ -173,6 +174,9 @@ class Unwinder:
                 self._forget_chains()
             except CorruptTarget:
                 self._listed = False
+            if self._codes.loads != loads:
+                # What a copy that is not believed pointed to need not be a code object, or not yet.
+                self._generations = b""
             if not self._listed and not self._refresh_threads():
                 break
         self.discarded += 1
@@ -482,6 +486,7 @@ class Unwinder:
             self._changed.pop(thread, None)
         self._target.forget_threads({gone.host_id for gone in known.values()} - {kept.host_id for kept in threads})
         self.threads = threads
+        self._generations = b""
         self.threads_version += 1
         self._plans.clear()
         self._turn = b""
