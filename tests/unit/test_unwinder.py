@@ -422,6 +422,37 @@ def test_code_object_that_left_the_stack_and_was_freed_lends_no_name_to_the_next
 
 
 @every_layout
+@pytest.mark.parametrize("torn", [1, 2, 3])
+def test_code_object_that_a_torn_copy_pointed_to_before_it_was_made_has_its_name(layout: Layout, torn: int) -> None:
+    scene = Scene(layout, blocking=False)
+    mover = scene.threads[0]
+    scene.python.hold(mover)
+    assert scene.unwinder.sample()
+    later = scene.python.code("later")
+    made = scene.python.memory.read(later, layout.code.code_adaptive)
+    scene.python.memory.write(later, bytes(len(made)))
+    leaf = mover.leaf
+    looks = 0
+
+    def tear() -> None:
+        nonlocal looks
+        looks += 1
+        # One copy sees an address that is no code object yet; the next see another frame.
+        scene.python.write_frame(leaf, code=later if looks == torn else scene.codes["c"])
+
+    scene.python.memory.before_read = tear
+    assert scene.unwinder.sample()
+    assert scene.seen()[0] == "abc"
+    scene.python.memory.before_read = None
+
+    scene.python.memory.write(later, made)
+    mover.call(later)
+
+    assert scene.unwinder.sample()
+    assert scene.seen()[0] == "abclater"
+
+
+@every_layout
 def test_nonblocking_sample_when_each_copy_is_torn_is_discarded_and_counted(layout: Layout) -> None:
     scene = Scene(layout, blocking=False)
     mover = scene.threads[0]
