@@ -70,7 +70,7 @@ class LinuxPreparedRead:
         for local, remote, count, size in self._calls:
             got = readv(pid, local, 1, remote, count, 0)
             if got != size:
-                self._memory.raise_for(self._ranges, done + max(got, 0))
+                self._memory.raise_for(self._ranges, done, got)
             done += size
 
 
@@ -89,8 +89,9 @@ class LinuxMemory:
         buffer = ctypes.create_string_buffer(size)
         local = _IoVec(ctypes.addressof(buffer), size)
         remote = _IoVec(address, size)
-        if self.readv(self.pid, ctypes.byref(local), 1, ctypes.byref(remote), 1, 0) != size:
-            self.raise_for([(address, size)], 0)
+        got = self.readv(self.pid, ctypes.byref(local), 1, ctypes.byref(remote), 1, 0)
+        if got != size:
+            self.raise_for([(address, size)], 0, got)
         return buffer.raw
 
     def read_many(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
@@ -110,9 +111,11 @@ class LinuxMemory:
     def prepare(self, ranges: Sequence[tuple[int, int]]) -> LinuxPreparedRead:
         return LinuxPreparedRead(self, ranges)
 
-    def raise_for(self, ranges: Sequence[tuple[int, int]], done: int) -> None:
-        """Raise what the last failed call means; ``done`` bytes of ``ranges`` were read before it failed."""
-        code = ctypes.get_errno()
+    def raise_for(self, ranges: Sequence[tuple[int, int]], done: int, got: int) -> None:
+        """Raise what a call means that returned ``got``; ``done`` bytes of ``ranges`` were read before it."""
+        # A call that read a part has met a fault, and leaves errno as another call of this thread has set it.
+        code = ctypes.get_errno() if got < 0 else errno.EFAULT
+        done += max(got, 0)
         if code == errno.EPERM:
             raise permissions.refusal(self.pid)
         if code == errno.ESRCH:

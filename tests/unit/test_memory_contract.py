@@ -118,6 +118,17 @@ def test_given_a_range_across_the_end_then_the_fault_names_it(subject: Subject) 
         assert (caught.value.address, caught.value.size) == across
 
 
+@pytest.mark.parametrize("left_over", [errno.ESRCH, errno.EPERM, errno.ENOSYS])
+def test_given_a_part_that_can_be_read_then_what_another_call_left_in_errno_means_nothing(
+    subject: Subject, left_over: int
+) -> None:
+    ranges = [(subject.address, 8), (subject.address + SIZE, 8)]
+    for read in (lambda: subject.memory.read_many(ranges), lambda: subject.memory.prepare(ranges).read()):
+        ctypes.set_errno(left_over)
+        with pytest.raises(MemoryFault):
+            read()
+
+
 def test_given_a_negative_size_then_it_is_a_fault(subject: Subject) -> None:
     with pytest.raises(MemoryFault):
         subject.memory.read(subject.address, -1)
