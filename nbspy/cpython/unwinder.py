@@ -161,6 +161,9 @@ class Unwinder:
             self.discarded += 1
             return False
         self._ask_activity()
+        if not self._listed and not self._refresh_threads():
+            self.discarded += 1
+            return False
         for attempt in range(ATTEMPTS):
             if attempt:
                 self.retried += 1
@@ -195,6 +198,9 @@ class Unwinder:
                 doing, thread.waits_for = activity(thread.host_id)
                 thread.running = doing is Activity.RUNNING
                 thread.quiet = not thread.running
+                if doing is Activity.GONE and self._pthreads is not None and thread.state.native_thread_id:
+                    # Another may have taken its place (see _are_the_same).
+                    self._listed = False
 
     def frames(self, thread: TrackedThread) -> list[ObservedFrame]:
         """Return the frames that the last sample saw of ``thread``, leaf first."""
@@ -255,6 +261,7 @@ class Unwinder:
         try:
             outcomes = [stopper.stop(threads[0])] if len(threads) == 1 else stopper.stop_all(threads)
             if StopOutcome.GONE in outcomes:
+                self._listed = False
                 return False
             if outcomes.count(StopOutcome.STOPPED) == len(threads):
                 return self._copy_standing(plan, holders, patient)
@@ -291,7 +298,7 @@ class Unwinder:
             moved = [span for span in free if span.thread in self._changed]
             if moved and not (self._is_whole(plan, moved, data) and self._stands_still(plan, moved, data)):
                 return False
-        if not self._begin_credibly(holders):
+        if not self._begin_credibly(holders) or not self._are_the_same():
             return False
         self._refresh_codes(plan.generations(data))
         self._believe(plan, data, holders)
@@ -312,7 +319,7 @@ class Unwinder:
         if not self._begin_credibly(holders):
             return False
         self._refresh_codes(plan.generations(data))
-        if not self._stands_still(plan, changed, data):
+        if not self._stands_still(plan, changed, data) or not self._are_the_same():
             return False
         self._believe(plan, data, holders)
         return True
@@ -350,6 +357,19 @@ class Unwinder:
     def _covers(self, plan: CopyPlan[TrackedThread], data: bytes) -> bool:
         """True where no thread that ``plan`` leaves out has had its turn since all were last seen."""
         return len(plan.spans) == len(self.threads) or plan.turn(data) == self._turn
+
+    def _are_the_same(self) -> bool:
+        """True where the threads that moved are still those that were listed.
+
+        Before 3.11 nothing in memory tells a thread from one that took its place: the system knows that it has ended.
+        """
+        if self._pthreads is None:
+            return True
+        for thread in self._changed:
+            if thread.state.native_thread_id and self._target.activity(thread.host_id)[0] is Activity.GONE:
+                self._listed = False
+                return False
+        return True
 
     def _believe(self, plan: CopyPlan[TrackedThread], data: bytes, holders: tuple[int, ...]) -> None:
         self._holders = holders

@@ -160,6 +160,10 @@ class Target:
         self.send(line)
         return self.read_json()
 
+    def has_spoken(self) -> bool:
+        """True where there is something to read."""
+        return bool(self._pending) or bool(select.select([self.process.stdout], [], [], 0)[0])
+
     def _read_some(self, deadline: float) -> bytes:
         assert self.process.stdout is not None
         readable, _, _ = select.select([self.process.stdout], [], [], max(0.0, deadline - time.monotonic()))

@@ -193,6 +193,33 @@ def test_of_two_threads_that_spin_one_waits_for_the_gil_that_the_other_holds(
     raise AssertionError(f"{wanted} seen {seen} times")
 
 
+@both_modes
+def test_threads_that_follow_each_other_in_the_same_place_are_told_apart(
+    interpreter: Interpreter, nonblocking: bool
+) -> None:
+    seen: dict[str, set[int]] = {}
+    with (
+        start_target(interpreter.path, "thread_reuse.py", "40") as target,
+        unwinder_on(target, nonblocking=nonblocking) as unwinder,
+    ):
+        target.send("begin")
+        working = True
+        while working:
+            working = not target.has_spoken()
+            if not unwinder.sample():
+                continue
+            for thread in unwinder.threads:
+                for name in {frame.key.name for frame in unwinder.frames(thread)}:
+                    if name.startswith("work_"):
+                        seen.setdefault(name, set()).add(thread.state.native_thread_id)
+        ids = target.read_json()
+
+    assert len(ids) == 40
+    assert len(seen) > 20
+    wrong = {name: natives for name, natives in seen.items() if natives != {ids[name]}}
+    assert not wrong
+
+
 def test_dump_of_a_process_that_stands_still_by_signal_works(interpreter: Interpreter) -> None:
     with start_target(interpreter.path, "stacks.py", "busy", "spin", "sleep") as target:
         target.process.send_signal(signal.SIGSTOP)
