@@ -21,8 +21,6 @@ from nbspy.session import Session
 
 from .interpreters import TARGETS, Interpreter, Target, start_target
 
-pytestmark = pytest.mark.oldest(3, 11)
-
 ENOUGH = 20
 """Samples after which a session has seen something of everything."""
 
