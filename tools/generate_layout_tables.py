@@ -144,8 +144,9 @@ LAYOUT_FIELDS: dict[str, dict[str, Names]] = {
 }
 """Row class field -> C field. A name without a member is the struct's size."""
 
-TAGGED_EXECUTABLE: dict[tuple[int, int], int] = {(3, 14): 3, (3, 15): 3}
-"""Low bits of a frame's ``executable`` that are no address (``Py_TAG_BITS`` in ``pycore_stackref.h``)."""
+FIRST_TAGGED = (3, 14)
+TAG_BITS = 3
+"""Low bits of a frame's ``executable`` that are no address, since then (``Py_TAG_BITS`` in ``pycore_stackref.h``)."""
 
 LASTI_UNIT: dict[tuple[int, int], int] = {(3, 10): 2}
 """Bytes that ``f_lasti`` counts in; 1 in older versions."""
@@ -232,7 +233,7 @@ def _thread_state(structs: Structs, fields: dict[str, int | None]) -> dict[str, 
 def _frame_constants(structs: Structs, version: tuple[int, int]) -> dict[str, Any]:
     owners = (structs.enumerator(name) for name in CODELESS_OWNERS)
     return {
-        "executable_mask": 2**64 - 1 - TAGGED_EXECUTABLE.get(version, 0),
+        "executable_mask": 2**64 - 1 - (TAG_BITS if version >= FIRST_TAGGED else 0),
         "lasti_unit": LASTI_UNIT.get(version, 1) if structs.offset(("PyFrameObject.f_lasti",)) is not None else None,
         "owners_without_code": frozenset(owner for owner in owners if owner is not None),
         "owner_generator": structs.enumerator("FRAME_OWNED_BY_GENERATOR"),

@@ -66,6 +66,7 @@ class FrameChain:
         "_positions",
         "_starts",
         "_thread",
+        "_tolerated",
         "_unpack",
         "addresses",
         "changed_from",
@@ -97,6 +98,7 @@ class FrameChain:
         self._copied_to = 0
         """End of the highest range of the last plan."""
         self._are_objects = layout.frame.lasti_unit is not None
+        self._tolerated = _UNORDERED if self._are_objects else 0
         self._left: dict[int, None] = {}
         """Addresses of frame objects that have left the chain, the latest last."""
         self._positions: dict[int, int] = {}
@@ -282,19 +284,17 @@ class FrameChain:
         self._deltas = [delta for _, _, delta in table]
         # The frames seen last are where they were, but may lie elsewhere in the next region.
         self._offsets = [self._offset_of(address) for address in self.addresses]
-        self._ordered = self._count_ordered(0)
+        self._ordered = self._count_ordered()
 
-    def _count_ordered(self, base: int) -> int:
-        """Return how many frames, from the root, lie one behind the other in the region; of ``base`` it is known."""
+    def _count_ordered(self) -> int:
+        """Return how many frames, from the root, lie one behind the other in the region."""
         size = self._fields.size
-        count = base
-        last = self._offsets[base - 1] if base else self._first - size
-        for offset in itertools.islice(self._offsets, base, None):
+        last = self._first - size
+        for count, offset in enumerate(self._offsets):
             if offset < last + size:
-                break
+                return count
             last = offset
-            count += 1
-        return count
+        return len(self._offsets)
 
     def _offset_of(self, address: int) -> int:
         """Where the frame at ``address`` begins in a region; -1 where it is not in one."""
@@ -387,10 +387,11 @@ class FrameChain:
         region: bytes,
     ) -> None:
         positions = self._positions
-        for gone in self.addresses[base:]:
+        left = self.addresses[base:]
+        for gone in left:
             positions.pop(gone, None)
-            if self._are_objects:
-                self._left[gone] = None
+        if self._are_objects:
+            self._left.update(dict.fromkeys(left))
         for new in (addresses, codes, instructions, offsets):
             new.reverse()
         self.addresses[base:] = addresses
@@ -403,6 +404,15 @@ class FrameChain:
         used = self._offsets[-1] - self._first if self._offsets else 0
         if self.unpredicted or len(region) > max(_ROOMY, 4 * used):
             self.stale = True
-        self._ordered = self._count_ordered(base)
-        if len(self._offsets) - self._ordered > (_UNORDERED if self._are_objects else 0):
+        # Hot: as _count_ordered.
+        size = self._fields.size
+        last = self._offsets[base - 1] if base else self._first - size
+        ordered = base
+        for offset in offsets:
+            if offset < last + size:
+                break
+            last = offset
+            ordered += 1
+        self._ordered = ordered
+        if base + len(offsets) - ordered > self._tolerated:
             self.stale = True
