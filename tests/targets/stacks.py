@@ -15,6 +15,9 @@ import tempfile
 import threading
 import time
 
+if not hasattr(threading, "get_native_id"):
+    import ctypes  # here, since a thread that parks in an import keeps the lock that every other import needs
+
 try:
     import faulthandler
 except ImportError:
@@ -338,8 +341,6 @@ def native_id():
     """What threading.get_native_id() gives from 3.8 on."""
     if hasattr(threading, "get_native_id"):
         return threading.get_native_id()
-    import ctypes
-
     return ctypes.CDLL(None).syscall({"x86_64": 186, "aarch64": 178}[os.uname()[4]])
 
 
