@@ -65,9 +65,11 @@ class State(enum.IntFlag):
     GIL_WAIT = 4
     """Waits for the GIL."""
     GC = 8
-    """A garbage collection runs in its interpreter, on this thread."""
+    """A garbage collection of its interpreter runs on this thread."""
     EXCEPTION = 16
     """Handles an exception."""
+    FINALIZING = 32
+    """Python ends: its process, its interpreter, or the thread itself."""
 
 
 class FrameFlag(enum.IntFlag):

@@ -13,7 +13,7 @@ const MAX_RECORD_BYTES = 64 << 20;
 const MAX_PENDING_BYTES = 64 << 20;
 
 /** State bits of a thread at a sample; 0 is idle. */
-export const State = { ACTIVE: 1, GIL: 2, GIL_WAIT: 4, GC: 8, EXCEPTION: 16 } as const;
+export const State = { ACTIVE: 1, GIL: 2, GIL_WAIT: 4, GC: 8, EXCEPTION: 16, FINALIZING: 32 } as const;
 
 export class StreamError extends Error {}
 

@@ -11,7 +11,8 @@
 | pid         | int64       |                                                                                     |
 | thread      | categorical | the thread's name, or words with its id                                             |
 | thread_id   | int64       | the operating system's id; Python's where that is not known                         |
-| state       | categorical | ``active+gil``, ``active``, ``gil-wait`` or ``idle``, and `` gc`` behind it           |
+| state       | categorical | ``active+gil``, ``active``, ``gil-wait`` or ``idle``, and behind it `` gc``,          |
+|             |             | `` exception``, `` finalizing``                                                     |
 | active, gil | bool        | whether it ran, or held the GIL                                                     |
 | stack_id    | uint32      | 0 is the empty stack                                                                |
 

@@ -15,7 +15,8 @@ Every line has ``type``. In order:
 
 Ids count from 0, those of stacks from 1: stack 0 is the empty one, and not written. A run is ``count`` samples one
 after the other with the same stack and state; ``weight_ns`` is the time from its first to the first after it.
-``state`` is a list of ``active``, ``gil`` (holds it), ``gil-wait``, ``gc``, ``exception``; idle is none of them.
+``state`` is a list of ``active``, ``gil`` (holds it), ``gil-wait``, ``gc``, ``exception`` (handles one),
+``finalizing`` (Python ends); idle is none of them.
 Times count from the start of the recording. A missing member means "not known", which is not 0. Readers pass over
 types and members that they do not know.
 """
@@ -38,6 +39,7 @@ _STATES: Final = {
     State.GIL_WAIT: "gil-wait",
     State.GC: "gc",
     State.EXCEPTION: "exception",
+    State.FINALIZING: "finalizing",
 }
 
 

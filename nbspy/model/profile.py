@@ -140,7 +140,8 @@ class Profile(WaysOut):
 
         ``time``: (start, end) in ns; a sample at ``end`` is outside. ``threads``: rows of :attr:`threads`, OS
         thread ids, or names. ``states``: one or more of ``idle``, ``active``, ``gil``, ``gil-wait``, ``gc``,
-        ``exception``; a sample in any of them counts. Raises :class:`UsageError` for what there is none of.
+        ``exception``, ``finalizing``; a sample in any of them counts. Raises :class:`UsageError` for what there
+        is none of.
         """
         runs, (start, end) = self.runs, self.span_ns
         if time is not None:

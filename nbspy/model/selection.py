@@ -19,6 +19,7 @@ _STATES: Final = {
     "gil-wait": lambda state: bool(state & State.GIL_WAIT),
     "gc": lambda state: bool(state & State.GC),
     "exception": lambda state: bool(state & State.EXCEPTION),
+    "finalizing": lambda state: bool(state & State.FINALIZING),
 }
 ACTIVE_STATES: Final = bytes(bool(state & _RUNNING) for state in range(256))
 """1 for each state in which a thread is active: it runs, or it holds the GIL."""

@@ -152,12 +152,16 @@ class FrameInfo:
     flags: int
 
 
+_BESIDE: Final = ((State.GC, "gc"), (State.EXCEPTION, "exception"), (State.FINALIZING, "finalizing"))
+
+
 def state_word(state: int) -> str:
-    """Return the word for state bits: ``active+gil``, ``active``, ``gil-wait`` or ``idle``, and ``gc`` beside it."""
+    """Return the words for state bits: ``active+gil``, ``active``, ``gil-wait`` or ``idle``, and behind it those of
+    ``gc``, ``exception`` and ``finalizing`` that apply, with spaces between."""
     if state & State.GIL:
         word = "active+gil"
     elif state & State.ACTIVE:
         word = "active"
     else:
         word = "gil-wait" if state & State.GIL_WAIT else "idle"
-    return f"{word} gc" if state & State.GC else word
+    return " ".join([word, *(beside for bit, beside in _BESIDE if state & bit)])

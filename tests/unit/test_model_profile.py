@@ -13,6 +13,7 @@ from nbspy.errors import UsageError
 from nbspy.model.call_tree import CallTree
 from nbspy.model.profile import Profile
 from nbspy.model.summary import functions_table
+from nbspy.model.tables import state_word
 from nbspy.wire import State
 from tests.unit.streams import INTERVAL_NS, Run, StreamWriter, profile_of
 from tests.unit.test_model_builder import runs
@@ -233,3 +234,20 @@ def test_given_waiting_threads_then_top_is_of_the_active_ones_unless_asked_or_no
     assert profile.top(1)[0].name == "work"
     assert profile.top(1, idle=True)[0].name == "wait"
     assert profile_of(waits).top(1)[0].name == "wait"
+
+
+@pytest.mark.parametrize(
+    ("state", "selected_by", "word"),
+    [
+        (State.ACTIVE | State.GIL | State.GC, "gc", "active+gil gc"),
+        (State.ACTIVE | State.EXCEPTION, "exception", "active exception"),
+        (State.FINALIZING, "finalizing", "idle finalizing"),
+        (State.GIL_WAIT | State.EXCEPTION | State.FINALIZING, "gil-wait", "gil-wait exception finalizing"),
+    ],
+)
+def test_given_a_state_beside_the_main_one_then_it_is_selected_and_told(
+    state: State, selected_by: str, word: str
+) -> None:
+    profile = profile_of(Run("a", count=2, state=state), Run("b", thread=1, count=3), threads=("x", "y"))
+    assert profile.select(states=selected_by).thread_sample_count == 2
+    assert state_word(state) == word
