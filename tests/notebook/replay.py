@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 STATIC = Path(__file__).resolve().parents[2] / "nbspy" / "static"
 
-_HTML = """<!doctype html><meta charset="utf-8"><body data-jp-theme-light="%(light)s"
+_HTML = """<!doctype html><meta charset="utf-8">%(policy)s<body data-jp-theme-light="%(light)s"
  style="margin:12px;background:%(background)s"><div id="output" style="width:%(width)s"></div></body>"""
 
 # What anywidget gives a widget: a model with traits, events and messages. Messages to the kernel are kept.
-_HOST = """async ({code, traits}) => {
+_HOST = """async ({code, traits, asData}) => {
   const listeners = new Map();
   const model = {
     traits, sent: [], saved: 0,
@@ -29,7 +29,8 @@ _HOST = """async ({code, traits}) => {
     emit: (name, ...args) => { for (const one of listeners.get(name) ?? []) one(...args); },
     count: () => [...listeners.values()].reduce((sum, list) => sum + list.length, 0),
   };
-  const url = URL.createObjectURL(new Blob([code], {type: 'text/javascript'}));
+  const url = asData ? `data:text/javascript;charset=utf-8,${encodeURIComponent(code)}`
+    : URL.createObjectURL(new Blob([code], {type: 'text/javascript'}));
   const widget = (await import(url)).default;
   window.host = {
     model, widget, cleanups: [],
@@ -47,13 +48,19 @@ _HOST = """async ({code, traits}) => {
 class Replay:
     """A page with one explorer, and the kernel's side of its messages."""
 
-    def __init__(self, page: Page, *, dark: bool = False, width: str = "auto", height: int = 420) -> None:
+    def __init__(
+        self, page: Page, *, dark: bool = False, width: str = "auto", height: int = 420, policy: str = ""
+    ) -> None:
+        """``policy``: the host's content policy; where it forbids blob: addresses, the host imports from data:."""
         self.page = page
         self.sent = 0
         background = "#111" if dark else "#fff"
-        page.set_content(_HTML % {"light": str(not dark).lower(), "background": background, "width": width})
+        meta = f'<meta http-equiv="Content-Security-Policy" content="{policy}">' if policy else ""
+        words = {"light": str(not dark).lower(), "background": background, "width": width, "policy": meta}
+        page.set_content(_HTML % words)
         code = (STATIC / "widget.js").read_text(encoding="utf-8")
-        page.evaluate(_HOST, {"code": code, "traits": {"height": height, "theme": "auto"}})
+        as_data = bool(policy) and "blob:" not in policy
+        page.evaluate(_HOST, {"code": code, "traits": {"height": height, "theme": "auto"}, "asData": as_data})
         self.root = page.locator(".nbspy-explorer")
 
     def send(self, piece: bytes, *, ended: bool = False) -> None:

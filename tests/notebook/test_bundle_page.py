@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import Error
 
 from tests.notebook.replay import STATIC, Replay
 from tests.notebook.synthetic import GIL, IDLE, RUNNING, Function, StreamBuilder, TrainingLoop, hostile_names
@@ -410,3 +411,21 @@ def test_given_a_page_with_damaged_data_then_it_says_so(page: Page) -> None:
     root = page.locator(".nbspy-explorer[data-state=error]")
     root.wait_for()
     wait_for_text(root.locator(".nbspy-message"), "cannot be read further")
+
+
+@pytest.mark.parametrize("policy", ["script-src blob:", "script-src data: 'unsafe-inline'"])
+def test_given_a_host_that_allows_only_some_scripts_then_the_packed_widget_starts(
+    browser: Browser, policy: str
+) -> None:
+    page = browser.new_page()
+    replay = Replay(page, policy=policy)
+    replay.send_all(simple_stream())
+    wait_for(replay.root, "data-samples", "200")
+    page.close()
+
+
+def test_given_a_host_that_allows_the_widget_no_script_then_it_is_said_what_is_missing(browser: Browser) -> None:
+    page = browser.new_page()
+    with pytest.raises(Error, match="content policy lets no script start: it would have to allow blob: or inline"):
+        Replay(page, policy="script-src data:")
+    page.close()
