@@ -56,9 +56,9 @@ notebooks: python ## execute the notebooks against a demo target, into build/not
 	@"$(PYTHON)" tools/make_venv.py notebook
 	@$(VENV_PYTHON) tools/run_notebooks.py
 
-bench: python ## the figures, side by side with py-spy
-	@"$(PYTHON)" tools/make_venv.py test
-	@$(VENV_PYTHON) -m bench
+bench: python ## the figures beside those of the peers; ARGS="--quick" for 4 minutes, ARGS="--help" for more
+	@"$(PYTHON)" tools/make_venv.py bench
+	@$(VENV_PYTHON) -m bench $(ARGS)
 
 clean: ## remove what the other targets leave, .venv too
 	rm -rf .venv build demo dist js/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,11 +1,14 @@
 """A target that calls as fast as it can, and where the calling line determines the callee.
 
 Whoever samples it can be told how many of the stacks cannot have existed. Announces a JSON line with ``callees``:
-``{"function:line": callee}``. The variant is an argument: calls, recursion, generators, exceptions or threads.
+``{"function:line": callee}``, the lines of each ``functions``, and which of them are ``roots``: called by what is not
+among them. The variant is an argument: calls, recursion, generators, exceptions, threads, asyncio, or all (the first
+four in turn, in two threads).
 """
 
 import json
 import os
+import re
 import sys
 import threading
 
@@ -53,37 +56,94 @@ def make_exceptions():
     return lines
 
 
+def make_asyncio():
+    lines = ["def leaf_0():", "    return None", ""]
+    for i in range(WIDTH):
+        lines += [f"async def inner_{i}():", "    leaf_0()", "    await sleep(0)", "    leaf_0()", ""]
+        lines += [f"async def outer_{i}():", f"    await inner_{i}()", "    leaf_0()", ""]
+    lines += ["async def task():", "    while True:"]
+    lines += [f"        await outer_{i}()" for i in range(WIDTH)]
+    lines += ["", "async def several():", "    await gather(task(), task())", ""]
+    lines += ["def churn():", "    run(several())"]
+    return lines
+
+
+def make_all():
+    lines = []
+    for make in (make_calls, make_recursion, make_generators, make_exceptions):
+        lines += [line.replace("while True", "for _ in range(20)").replace("churn", make.__name__) for line in make()]
+        lines.append("")
+    lines += ["def churn():", "    while True:"]
+    lines += [f"        {make}()" for make in ("make_calls", "make_recursion", "make_generators", "make_exceptions")]
+    return lines
+
+
+CALLED = re.compile(r"\b((?:leaf|branch|down|inner|outer|fails|tries|make)_\w+)\(")
+OUTSIDE = re.compile(r"\b(sleep|gather|run)\(")
+
+
 def callees_of(lines):
-    """Map "function:line" to the one function that is called there."""
+    """Map "function:line" to the one function that is called there; "" for one that is not of this program."""
     found = {}
-    function = ""
-    for number, line in enumerate(lines, 1):
-        if line.startswith("def "):
-            function = line[4 : line.index("(")]
-            continue
-        for word in line.replace("(", " (").split():
-            if word.startswith(("leaf_", "branch_", "down_", "inner_", "outer_", "fails_", "tries_")):
-                found[f"{function}:{number}"] = word
+    for name, numbers in functions_of(lines).items():
+        for number in numbers[1:]:
+            called = CALLED.search(lines[number - 1])
+            if called:
+                found[f"{name}:{number}"] = called.group(1)
+            elif OUTSIDE.search(lines[number - 1]):
+                found[f"{name}:{number}"] = ""
     return found
+
+
+def functions_of(lines):
+    """Map each function to the numbers of its lines; the first is that of its def."""
+    found = {}
+    name = ""
+    for number, line in enumerate(lines, 1):
+        if "def " in line:
+            name = line[line.index("def ") + 4 : line.index("(")]
+        if name and line:
+            found.setdefault(name, []).append(number)
+    return found
+
+
+MAKERS = {
+    "calls": make_calls,
+    "recursion": make_recursion,
+    "generators": make_generators,
+    "exceptions": make_exceptions,
+    "threads": make_calls,
+    "asyncio": make_asyncio,
+    "all": make_all,
+}
+THREADS = {"threads": 4, "all": 2}
 
 
 def main():
     variant = sys.argv[1] if len(sys.argv) > 1 else "calls"
-    base = "calls" if variant == "threads" else variant
-    lines = {
-        "calls": make_calls,
-        "recursion": make_recursion,
-        "generators": make_generators,
-        "exceptions": make_exceptions,
-    }[base]()
+    lines = MAKERS[variant]()
     namespace = {}
+    if variant == "asyncio":
+        import asyncio
+
+        namespace = {"sleep": asyncio.sleep, "gather": asyncio.gather, "run": asyncio.run}
     exec(compile("\n".join(lines), "churn_code.py", "exec"), namespace)
-    if variant == "threads":
-        sys.setswitchinterval(0.0005)
-        for _ in range(3):
-            threading.Thread(target=namespace["churn"], daemon=True).start()
-    print(json.dumps({"ready": True, "pid": os.getpid(), "callees": callees_of(lines)}), flush=True)
-    namespace["churn"]()
+    # Threads that change often; and all under way before the first sample.
+    sys.setswitchinterval(0.0005)
+    barrier = threading.Barrier(THREADS.get(variant, 1))
+
+    def work():
+        barrier.wait()
+        namespace["churn"]()
+
+    for _ in range(THREADS.get(variant, 1) - 1):
+        threading.Thread(target=work, daemon=True).start()
+    announced = {"ready": True, "pid": os.getpid(), "threads": THREADS.get(variant, 1)}
+    announced["callees"] = callees_of(lines)
+    announced["functions"] = functions_of(lines)
+    announced["roots"] = ["churn", "task", "several"] if variant == "asyncio" else ["churn"]
+    print(json.dumps(announced), flush=True)
+    work()
 
 
 if __name__ == "__main__":

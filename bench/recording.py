@@ -1,0 +1,181 @@
+"""One recording by one contestant, and what the operating system says it cost.
+
+CPU time is read from the kernel (``/proc/PID/task/*/schedstat``, nanoseconds) again and again while the command runs.
+Only what it used while it certainly sampled counts: a command that ran for W seconds, S of them sampling, samples from
+W - S to S after its begin at the latest, however W - S is shared between its start and its end. So neither starting
+nor writing the output is part of the CPU time of a sample.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from bench.case import NotMeasured
+from bench.peers import Contestant, Sampled
+from bench.programs import die_with_parent, end_tree, is_stopped, tree
+
+POLL_S: Final = 0.05
+MARGIN_NS: Final = 50_000_000
+"""Left out at both ends of what is certainly sampling."""
+_FEWEST_LOOKS: Final = 6
+PATIENCE_S: Final = 60.0
+"""What a command may take beyond its duration."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    time_ns: int
+    all_ns: int
+    children_ns: int
+
+
+@dataclass(slots=True)
+class CpuLog:
+    """CPU time of a process tree over time. Threads that ended count with what they last had."""
+
+    looks: list[_Look] = field(default_factory=list)
+    peak_kb: int = 0
+    _own: dict[str, int] = field(default_factory=dict)
+    _children: dict[str, int] = field(default_factory=dict)
+
+    def look(self, pid: int) -> None:
+        for process in tree(pid):
+            self._look_at(process, self._own if process == pid else self._children)
+        children = sum(self._children.values())
+        self.looks.append(_Look(time.monotonic_ns(), sum(self._own.values()) + children, children))
+
+    def _look_at(self, process: int, by_thread: dict[str, int]) -> None:
+        folder = f"/proc/{process}/task"
+        try:
+            for thread in os.listdir(folder):
+                with open(f"{folder}/{thread}/schedstat") as file:
+                    by_thread[thread] = int(file.read().split()[0])
+            with open(f"/proc/{process}/status") as file:
+                for line in file:
+                    if line.startswith("VmHWM:"):
+                        self.peak_kb = max(self.peak_kb, int(line.split()[1]))
+        except (FileNotFoundError, ProcessLookupError):
+            return  # it ended while it was looked at
+
+    def within(self, begin_ns: int, end_ns: int) -> tuple[_Look, _Look]:
+        """Return the first and the last look between the two times."""
+        inside = [look for look in self.looks if begin_ns <= look.time_ns <= end_ns]
+        if len(inside) < _FEWEST_LOOKS:
+            raise NotMeasured("starting took so long that too little of the recording is certain: the machine is busy")
+        return inside[0], inside[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The part of a recording in which the command certainly sampled."""
+
+    begin_ns: int
+    """Monotonic time."""
+    end_ns: int
+    cpu_ns: int
+    """CPU time of all processes of the command."""
+    children_cpu_ns: int
+    """The part of its child processes: nbspy's sampler is one."""
+    samples: float
+    """Taken in this time, if they were spread evenly."""
+
+    def per_sample_us(self, cpu_ns: int) -> float:
+        if not self.samples:
+            raise NotMeasured("it took no samples")
+        return cpu_ns / self.samples / 1e3
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What one command recorded, and what that cost."""
+
+    sampled: Sampled
+    begun_ns: int
+    """Monotonic time when the command was started, and when it had ended."""
+    ended_ns: int
+    log: CpuLog
+
+    @property
+    def peak_mb(self) -> float:
+        """Most memory that one of its processes had resident."""
+        return self.log.peak_kb / 1024
+
+    @property
+    def beyond_ms(self) -> float:
+        """What the command took beyond the time that it sampled."""
+        return (self.ended_ns - self.begun_ns) / 1e6 - self.sampled.seconds * 1e3
+
+    def window(self) -> Window:
+        """Return the part in which it certainly sampled; raises NotMeasured where that is too short."""
+        sampling_ns = round(self.sampled.seconds * 1e9)
+        slack_ns = self.ended_ns - self.begun_ns - sampling_ns
+        first, last = self.log.within(self.begun_ns + slack_ns + MARGIN_NS, self.begun_ns + sampling_ns - MARGIN_NS)
+        length_s = (last.time_ns - first.time_ns) / 1e9
+        return Window(
+            first.time_ns,
+            last.time_ns,
+            last.all_ns - first.all_ns,
+            last.children_ns - first.children_ns,
+            self.sampled.samples / self.sampled.seconds * length_s,
+        )
+
+
+def record(
+    contestant: Contestant, pid: int, *, rate: float, seconds: int, threads: int = 1, folder: Path | None = None
+) -> Recording:
+    """Let ``contestant`` sample ``pid``; its output stays in ``folder``, if one is given.
+
+    Raises NotMeasured where it fails, or leaves the target stopped (which then runs on).
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        place = folder or Path(scratch)
+        output, begun_ns, ended_ns, log = _run(contestant, pid, contestant.command(pid, rate, seconds, place), seconds)
+        sampled = contestant.outcome(output, place, threads, seconds)
+    return Recording(sampled, begun_ns, ended_ns, log)
+
+
+def _run(contestant: Contestant, pid: int, command: Sequence[str], seconds: float) -> tuple[str, int, int, CpuLog]:
+    log = CpuLog()
+    ended = threading.Event()
+    ended_ns = 0
+
+    def wait() -> None:
+        nonlocal ended_ns
+        process.wait()
+        ended_ns = time.monotonic_ns()
+        ended.set()
+
+    with tempfile.TemporaryFile() as output:
+        begun_ns = time.monotonic_ns()
+        process = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent
+        )
+        watcher = threading.Thread(target=wait, daemon=True)
+        watcher.start()
+        try:
+            deadline = time.monotonic() + seconds + PATIENCE_S
+            while not ended.wait(POLL_S):
+                log.look(process.pid)
+                if time.monotonic() > deadline:
+                    raise NotMeasured(f"it did not end within {PATIENCE_S:g} s after its time")
+        finally:
+            if not ended.is_set():
+                end_tree(process.pid)
+            watcher.join()
+            left_stopped = is_stopped(pid)
+        output.seek(0)
+        text = output.read().decode("utf-8", "replace")
+    if left_stopped:
+        raise NotMeasured("it left the target stopped")
+    if process.returncode:
+        last = [line for line in text.splitlines() if line.strip()][-3:]
+        raise NotMeasured(f"it ended with {process.returncode}: {' '.join(last)}")
+    return text, begun_ns, ended_ns, log

@@ -1,0 +1,171 @@
+"""The benchmark's values: rows, turns, goals, windows."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from bench import page, registry, report, results
+from bench.case import NotMeasured, Row, Settings, Tally, take_turns
+from bench.distance import distance
+from bench.goals import GOALS, MILLION, Goal, verdicts
+from bench.windows import WINDOW_NS, inside, read_pairs, slowdown
+
+CPU = "CPU per sample: 10 frames, 1 thread"
+
+
+def test_each_turn_begins_with_another() -> None:
+    order: list[str] = []
+
+    take_turns(["a", "b", "c"], 2, order.append, lambda name, why: None)
+
+    assert order == ["a", "b", "c", "b", "c", "a"]
+
+
+def test_who_fails_is_told_once_and_the_others_go_on() -> None:
+    tally = Tally()
+
+    def measure(name: str) -> None:
+        if name == "bad":
+            raise NotMeasured("it crashed\nbadly")
+        tally.add("speed", name, "us", 1.0)
+
+    take_turns(["bad", "good"], 3, measure, lambda name, why: tally.fail("speed", name, "us", why))
+
+    assert tally.rows() == [
+        Row("speed", "good", "us", (1.0, 1.0, 1.0)),
+        Row("speed", "bad", "us", (), note="it crashed badly"),
+    ] or tally.rows() == [
+        Row("speed", "bad", "us", (), note="it crashed badly"),
+        Row("speed", "good", "us", (1.0, 1.0, 1.0)),
+    ]
+
+
+def test_defects_of_the_benchmark_are_no_failures_of_a_contestant() -> None:
+    def measure(name: str) -> None:
+        raise KeyError(name)
+
+    with pytest.raises(KeyError):
+        take_turns(["a"], 1, measure, lambda name, why: None)
+
+
+@pytest.mark.parametrize(("own", "reached"), [(10.0, True), (10.1, False)])
+def test_goal_is_a_share_of_anothers_figure(own: float, reached: bool) -> None:
+    goal = Goal(CPU, "nbspy", "<=", 1 / 10, times="py-spy")
+    rows = [Row(CPU, "nbspy", "us", (own,)), Row(CPU, "py-spy", "us", (90.0, 100.0, 170.0))]
+
+    [verdict] = verdicts(rows, rows[0], [goal])
+
+    assert verdict.reached is reached
+    assert goal.text() == "<= 1/10 of py-spy"
+    assert verdict.figure == ("1/10.0" if reached else "1/9.9")
+
+
+def test_goal_without_its_other_figure_is_open() -> None:
+    goal = Goal(CPU, "nbspy", "<=", 1 / 10, times="py-spy")
+    rows = [Row(CPU, "nbspy", "us", (1.0,)), Row(CPU, "py-spy", "us", (), note="it crashed")]
+
+    assert [verdict.reached for verdict in verdicts(rows, rows[0], [goal])] == [None]
+    assert verdicts(rows, rows[1], [goal]) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "trials", "reached"), [(0.0, MILLION, True), (0.0, 10_000, None), (1.0, 10_000, False), (0.0, None, None)]
+)
+def test_no_wrong_stack_counts_only_of_many(value: float, trials: int | None, reached: bool | None) -> None:
+    row = Row("impossible stacks per million: 3.13", "nbspy", "per million", (value,), trials=trials)
+
+    assert [verdict.reached for verdict in verdicts([row], row)] == [reached]
+
+
+def test_goals_name_figures_that_are_measured() -> None:
+    names = {goal.figures.partition(":")[0] for goal in GOALS}
+
+    assert names == {
+        "CPU per sample",
+        "share of 20 kHz taken, 1 thread",
+        "time stopped at 1 kHz, median",
+        "impossible stacks per million",
+        "discarded",
+        "target slower at 100 Hz*",
+        "target slower at 1 kHz*",
+        "attach to first sample",
+        "sampler memory after *",
+        "sampler memory, 100 minutes over 10",
+    }
+
+
+def test_every_group_offers_cases_that_filters_find() -> None:
+    everything = [case.name for case in registry.all_cases(Settings())]
+
+    assert len(set(everything)) == len(everything)
+    assert {name.partition(":")[0] for name in everything} >= {"cpu", "rate", "stop", "harm", "truth", "stream"}
+    assert [case.name for case in registry.all_cases(Settings(), ["stop: at 1 kHz"])] == ["stop: at 1 kHz"]
+    assert {case.name for case in registry.all_cases(Settings(quick=True))} < set(everything) | {
+        "memory: 10 minutes' worth"
+    }
+
+
+def test_quick_run_is_expected_to_take_less_than_four_minutes() -> None:
+    assert sum(case.seconds for case in registry.all_cases(Settings(repeat=1, quick=True))) < 240
+
+
+def test_windows_that_lie_wholly_inside_count(tmp_path: Path) -> None:
+    file = tmp_path / "work"
+    pairs = [(number * WINDOW_NS, 100 + number) for number in range(6)]
+    file.write_bytes(b"".join(struct.pack("<qq", *pair) for pair in pairs) + b"cut")
+
+    assert read_pairs(file) == pairs
+    assert list(inside(pairs, WINDOW_NS, 4 * WINDOW_NS)) == [101, 102, 103]
+
+
+def test_slowdown_compares_medians() -> None:
+    assert slowdown([90, 95, 95, 10], [100, 100, 180]) == pytest.approx(7.5)
+
+
+def test_distance_of_distributions() -> None:
+    assert distance({("f", 1): 1.0}, {("f", 1): 1.0}) == 0
+    assert distance({("f", 1): 1.0}, {("g", 1): 1.0}) == 1
+    assert distance({("f", 1): 0.5, ("g", 1): 0.5}, {("f", 1): 0.75, ("g", 1): 0.25}) == pytest.approx(0.25)
+
+
+ROWS = [
+    Row(CPU, "nbspy", "us", (10.0, 12.0, 20.0)),
+    Row(CPU, "py-spy", "us", (120.0,), against="nbspy"),
+    Row("discarded: 3.13", "</script><b>", "%", (), note="<i>crashed</i>"),
+]
+
+
+def test_results_come_back_and_gather(tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+
+    results.write(file, ROWS)
+    together = results.write(file, [Row(CPU, "nbspy", "us", (9.0,))])
+
+    assert together == results.read(file) == [ROWS[2], Row(CPU, "nbspy", "us", (9.0,))]
+
+
+def test_table_says_ratios_and_goals() -> None:
+    from rich.console import Console
+
+    console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(report.table(ROWS))
+    text = console.export_text()
+
+    assert "10.0 x" in text
+    assert "10.0 to 20.0" in text
+    assert "reached <= 1/4 of py-spy: 1/10.0" in text
+    assert "<i>crashed</i>" in text
+
+
+def test_page_needs_no_network_and_shows_names_as_text() -> None:
+    pytest.importorskip("plotly")
+    html = page.page(ROWS, ["on <this>"])
+
+    assert "<script src" not in html
+    assert "&lt;this&gt;" in html
+    assert "</script><b>" not in html
+    assert "&lt;i&gt;crashed" in html
+    assert list(page.grouped(ROWS)) == ["CPU per sample, us"]
