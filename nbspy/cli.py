@@ -148,6 +148,7 @@ def _record(arguments: argparse.Namespace) -> int:
         duration=sampling.duration,
         nonblocking=sampling.nonblocking,
         recording=sampling.recording,
+        subprocesses=sampling.subprocesses,
     )
     with session:
         _follow(session)

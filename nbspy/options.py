@@ -136,6 +136,11 @@ def add_to_parser(parser: argparse.ArgumentParser, options: Sequence[Option]) ->
         parser.add_argument(*option.flags, **option.arguments())
 
 
+def option_of(options: Sequence[Option], name: str) -> Option:
+    """Return the one of ``options`` whose long form is ``name``."""
+    return next(option for option in options if option.name == name)
+
+
 PID: Final = Option(
     ("-p", "--pid"), "the process to look at, decimal or 0x hexadecimal", parse_pid, metavar="PID", required=True
 )
@@ -147,6 +152,7 @@ SAMPLING: Final = (
     Option(("-d", "--duration"), "seconds to sample for (default: until stopped)", parse_number, None, "SECONDS"),
     Option(("--no-recording",), "keep no copy on disk of what is seen ('nbspy recordings' lists them)", turns_off=True),
     Option(("--nonblocking",), "never stop the target; samples that cannot be proven consistent are discarded"),
+    Option(("-s", "--subprocesses"), "the processes it has started or starts too, as far as they run Python"),
 )
 """How a target is sampled."""
 
@@ -178,8 +184,8 @@ DUMP: Final = (
     Option(("-F", "--function"), "the first line of each function, instead of the line that runs"),
     Option(("--nolineno",), "leave line numbers out"),
     Option(("--source",), "show the source line of each frame, where its file can be read"),
-    CONTENT[-1],
-    SAMPLING[-1],
+    option_of(CONTENT, "full_filenames"),
+    option_of(SAMPLING, "nonblocking"),
 )
 
 
@@ -206,6 +212,8 @@ class SamplingOptions(_FromMapping):
     nonblocking: bool = False
     recording: bool = True
     """Keep a copy on disk of what is seen."""
+    subprocesses: bool = False
+    """Also the processes that it has started, or starts while it is sampled."""
 
     def __post_init__(self) -> None:
         _check_number("--rate", self.rate, MIN_RATE, MAX_RATE, "samples per second")

@@ -62,6 +62,8 @@ def sampler_command(pid: int, options: SamplingOptions, requested_ns: int, recor
         arguments += ["--duration", repr(float(options.duration))]
     if options.nonblocking:
         arguments.append("--nonblocking")
+    if options.subprocesses:
+        arguments.append("--subprocesses")
     if recording is not None:
         arguments += ["--recording", str(recording), "--recording-bytes", str(MAX_FILE_BYTES)]
     arguments += ["--requested-ns", str(requested_ns), "--stop-on-stdin-eof"]

@@ -150,17 +150,19 @@ def attach(
     duration: float | None = None,
     nonblocking: bool = False,
     recording: bool = True,
+    subprocesses: bool = False,
     _command: Sequence[str] | None = None,
 ) -> Session:
     """Begin to sample process ``pid``, ``rate`` times a second, and return once the sampler reads it.
 
     ``duration``: seconds, None for until stopped. ``nonblocking``: never stop the target; what cannot be proven
     consistent is discarded. ``recording``: keep the stream in a file too, which outlives this process
-    (:mod:`nbspy.recordings`). Raises :class:`~nbspy.errors.NbspyError` of the kind that fits where the process
-    cannot be read; nothing is left behind then. (``_command`` is the sampler's command, for tests.)
+    (:mod:`nbspy.recordings`). ``subprocesses``: the processes that it has started too, and those that it starts while
+    it is sampled. Raises :class:`~nbspy.errors.NbspyError` of the kind that fits where the process cannot be read;
+    nothing is left behind then. (``_command`` is the sampler's command, for tests.)
     """
     requested_ns = time.monotonic_ns()
-    options = SamplingOptions(rate, duration, nonblocking, recording)
+    options = SamplingOptions(rate, duration, nonblocking, recording, subprocesses)
     check_pid(pid)
     own = pid == os.getpid()
     path, problem = _recording_path(pid) if recording and _command is None else (None, "")
@@ -199,10 +201,22 @@ def _recording_path(pid: int) -> tuple[Path | None, str]:
 
 
 def profile(
-    *, rate: float = 100, duration: float | None = None, nonblocking: bool = False, recording: bool = True
+    *,
+    rate: float = 100,
+    duration: float | None = None,
+    nonblocking: bool = False,
+    recording: bool = True,
+    subprocesses: bool = False,
 ) -> Session:
     """Sample this very process from outside.
 
     ``with nbspy.profile() as session: ...`` and then ``session.profile``. Options and errors as :func:`attach`.
     """
-    return attach(os.getpid(), rate=rate, duration=duration, nonblocking=nonblocking, recording=recording)
+    return attach(
+        os.getpid(),
+        rate=rate,
+        duration=duration,
+        nonblocking=nonblocking,
+        recording=recording,
+        subprocesses=subprocesses,
+    )

@@ -16,7 +16,8 @@ String 0 is "". Node 0 is the root of the call tree: it has no frame and is not 
 |      |          | line, first_line (i32; 0 = unknown), flags (u8, :class:`FrameFlag`)            |
 | 3    | nodes    | first_id, columns: parent (u32 node id), frame (u32 frame id)                 |
 | 4    | threads  | [[id, process, os_thread_id or nil, thread_id, name, interpreter], ...]       |
-| 5    | processes| [[id, pid, parent_pid, command_line], ...]                                    |
+| 5    | processes| [[id, pid, parent_pid, command_line, started_ns, ended_ns or nil,             |
+|      |          | python_version], ...]                                                         |
 | 6    | samples  | base_time_ns, columns: start_us (u32, from base_time_ns), thread (u32),       |
 |      |          | node (u32, the leaf), state (u8, :class:`State`), count (u32), weight_us (u32)|
 | 7    | status   | see :class:`Status`: cumulative counters                                      |
@@ -150,6 +151,11 @@ class ProcessRow(msgspec.Struct, array_like=True, frozen=True):
     pid: int
     parent_pid: int
     command_line: str
+    started_ns: int = 0
+    """When the sampler began to look at it."""
+    ended_ns: int | None = None
+    """When it was found to have ended, or to have become another program; that one is another process here."""
+    python_version: str = ""
 
 
 class Processes(Record, frozen=True, tag=5):

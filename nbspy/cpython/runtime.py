@@ -17,7 +17,7 @@ from nbspy.cpython import debug_offsets, layout_tables, older_runtime
 from nbspy.cpython.layout import Layout
 from nbspy.cpython.older_runtime import OlderStatics
 from nbspy.errors import CorruptTarget, MemoryFault, NotPython, UnsupportedPython
-from nbspy.target.binaries import BinaryFacts, inspect_elf, list_symbols
+from nbspy.target.binaries import BinaryFacts, inspect_file, list_symbols
 from nbspy.target.memory import RemoteMemory
 from nbspy.target.process import Mapping, Target
 
@@ -135,7 +135,7 @@ def _candidates(target: Target, mappings: list[Mapping]) -> Iterator[_Candidate]
     for path in (*libraries, *others):
         try:
             with target.open_binary(by_path[path][0]) as file:
-                facts = inspect_elf(file, _SECTIONS, _SYMBOLS)
+                facts = inspect_file(file, _SECTIONS, _SYMBOLS)
         except OSError:
             continue
         if facts is not None and (facts.sections or facts.symbols):

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _DUMP = tuple(option for option in DUMP if option.name != "json")
-_CONFIGURED = ("rate", "nonblocking", "recording")
+_CONFIGURED = ("rate", "nonblocking", "recording", "subprocesses")
 _PROFILED_CELLS = ("profile_remote", "profile_cell")
 
 
@@ -79,6 +79,7 @@ class NbspyMagics(Magics):
     rate = traitlets.Float(100.0, min=MIN_RATE, max=MAX_RATE, help="Samples per second.").tag(config=True)
     nonblocking = traitlets.Bool(False, help="Never stop the target.").tag(config=True)
     recording = traitlets.Bool(True, help="Keep a copy on disk of what is seen.").tag(config=True)
+    subprocesses = traitlets.Bool(False, help="Also the processes that the target starts.").tag(config=True)
     height = traitlets.Int(420, min=120, max=4000, help="Height of the explorer in pixels.").tag(config=True)
     theme = traitlets.Enum(
         ["auto", "light", "dark"], default_value="auto", help="Colours of the explorer; auto: the notebook's."
@@ -264,7 +265,11 @@ class NbspyMagics(Magics):
         own = pid == os.getpid()
         start = sessions.profile if own else functools.partial(sessions.attach, pid)
         session = start(
-            rate=options.rate, duration=options.duration, nonblocking=options.nonblocking, recording=options.recording
+            rate=options.rate,
+            duration=options.duration,
+            nonblocking=options.nonblocking,
+            recording=options.recording,
+            subprocesses=options.subprocesses,
         )
         self._sessions.append(session)
         if own:

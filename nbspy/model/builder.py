@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from operator import lt
 from typing import Any, Final
+
+import msgspec
 
 from nbspy import wire
 from nbspy.errors import StreamError
@@ -32,6 +35,8 @@ class Builder:
         self._runs = RunColumns()
         self._threads: list[ThreadInfo] = []
         self._processes: list[ProcessInfo] = []
+        self._stale = False
+        """True while threads hold what an older row said of their process."""
         self._labels: dict[str, str] = {}
         self._notices: list[wire.Notice] = []
         self._fold: dict[type, Callable[[Any], None]] = {
@@ -69,6 +74,9 @@ class Builder:
         """Return the profile so far; raises :class:`StreamError` before the hello."""
         if self.hello is None:
             raise StreamError("the stream ends before its hello record")
+        if self._stale:
+            self._threads = [replace(thread, process=self._processes[thread.process.id]) for thread in self._threads]
+            self._stale = False
         return Profile(
             hello=self.hello,
             status=self.status,
@@ -152,7 +160,8 @@ class Builder:
                 raise StreamError(f"process id {row.id} leaves a gap after {known}")
             known = max(known, row.id + 1)
         for row in record.rows:
-            self._processes[row.id : row.id + 1] = [ProcessInfo(row.id, row.pid, row.parent_pid, row.command_line)]
+            self._stale = self._stale or row.id < len(self._processes)
+            self._processes[row.id : row.id + 1] = [ProcessInfo(*msgspec.structs.astuple(row))]
 
     def _samples(self, record: wire.Samples) -> None:
         base_ns = record.base_time_ns

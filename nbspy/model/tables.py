@@ -106,6 +106,12 @@ class ProcessInfo:
     pid: int
     parent_pid: int
     command_line: str
+    started_ns: int = 0
+    """When sampling it began."""
+    ended_ns: int | None = None
+    """When it was found to have ended, or to have become another program; None while it was there."""
+    python_version: str = ""
+    """ "" where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,10 +121,11 @@ class RunColumns:
 
 
 class RunTracker:
-    """Turns observations into runs. ``tick`` counts the samples taken."""
+    """Turns observations of one process into runs. ``tick`` counts the samples taken."""
 
-    def __init__(self) -> None:
-        self.columns = RunColumns()
+    def __init__(self, columns: RunColumns | None = None) -> None:
+        """``columns`` take the runs; several trackers may share them."""
+        self.columns = RunColumns() if columns is None else columns
         self.tick = 0
         self._runs: dict[int, Run] = {}
         self._last_ns = 0

@@ -1,4 +1,4 @@
-"""The sampler: a clock times an unwinder, written to a stream.
+"""The sampler: a clock times the observation of one process, or of several, written to a stream.
 
 :class:`Sampler` owns the loop of the sampler process: wait for the next deadline, observe, collapse into runs, and a
 few times a second write what is new.
@@ -9,28 +9,29 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import Final
+
+import msgspec
 
 import nbspy
 from nbspy import wire
 from nbspy.cpython.interner import Interner
 from nbspy.cpython.runtime import Runtime
-from nbspy.cpython.thread_state import TooManyThreads
-from nbspy.cpython.unwinder import TrackedThread, Unwinder
-from nbspy.errors import NbspyError, PermissionRefused, TargetEnded
+from nbspy.errors import NbspyError, TargetEnded
 from nbspy.sampling.clock import Clock
-from nbspy.sampling.runs import RunTracker
+from nbspy.sampling.process_sampler import ProcessSampler, shown_command_line
+from nbspy.sampling.runs import RunColumns
 from nbspy.sampling.stop_histogram import DurationHistogram
 from nbspy.sampling.stream_writer import StreamWriter
-from nbspy.sampling.thread_labels import ThreadLabels
+from nbspy.sampling.subprocesses import Subprocesses
 from nbspy.target.process import Target
-from nbspy.target.source_files import SourceFiles
 
 FLUSH_NS: Final = 200_000_000
 """Five deltas a second: what a person sees as live, and what a notebook server passes on without dropping."""
 FIRST_FLUSH_NS: Final = 20_000_000
-_FAILURES_BEFORE_CHECK: Final = 3
-"""Samples in a row without a result, before the target itself is looked at again."""
+_NAMES_NS: Final = 2_000_000_000
+"""Command lines are read again this often: servers name their workers after they have begun."""
 
 Wait = Callable[[int], bool]
 """Sleep until this monotonic time in ns; True when the sampler is asked to stop."""
@@ -48,43 +49,48 @@ class SamplerOptions:
 
 
 class Sampler:
-    """Samples one attached target until it is stopped, the time is up or the target ends."""
+    """Samples an attached target, and with ``subprocesses`` those below it, until it is stopped, or the time is up,
+    or no process is left."""
 
     def __init__(
         self,
         target: Target,
-        runtime: Runtime,
+        runtime: Runtime | None,
         options: SamplerOptions,
         writer: StreamWriter,
         *,
         blocking: bool,
         command_line: str = "",
+        subprocesses: Subprocesses | None = None,
     ) -> None:
+        """``runtime`` may be None where there are ``subprocesses``: the target itself then runs no Python (yet)."""
         self._target = target
         self._runtime = runtime
         self._options = options
         self._writer = writer
+        self._blocking = blocking
         self._command_line = command_line
+        self._subprocesses = subprocesses
         self._interner = Interner()
-        self._unwinder = Unwinder(
-            target, runtime, SourceFiles(target.resolve_path).names, self._interner, blocking=blocking
-        )
-        self._labels = ThreadLabels(target, runtime)
-        self._runs = RunTracker()
+        self._columns = RunColumns()
         self._stops = DurationHistogram()
-        self._ids: dict[TrackedThread, int] = {}
-        self._untold: dict[TrackedThread, int] = {}
-        """Threads whose row is still to be written; they may have ended already."""
-        self._next_id = 0
-        self._threads_version = -1
-        self._thread_samples = 0
-        self._failures = 0
-        self._notice = ""
+        self._thread_ids = count()
+        self._process_count = 0
+        self._processes: tuple[ProcessSampler, ...] = ()
+        """Those that are sampled now."""
+        self._leaving: list[ProcessSampler] = []
+        """Those that have ended, and whose threads may still be untold."""
+        self._gone = _Counters()
+        self._process_rows: dict[int, wire.ProcessRow] = {}
+        """Rows that are still to be written."""
+        self._samples = 0
         self._recording_ended = False
         self._attach_ns = 0
-        self._program = target.program()
+        self._next_names_ns = 0
         self._origin_ns = time.monotonic_ns()
         self._clock = Clock(options.interval_ns)
+        if runtime is not None:
+            self._add(target, runtime, 0)
 
     def run(self, wait: Wait) -> None:
         """Sample until the end, and write the stream's end.
@@ -100,7 +106,9 @@ class Sampler:
         except NbspyError as err:
             self._end("error", err)
         finally:
-            self._unwinder.close()
+            for process in self._processes:
+                process.unwinder.close()
+                self._close(process)
 
     def _now(self) -> int:
         return time.monotonic_ns() - self._origin_ns
@@ -117,6 +125,8 @@ class Sampler:
                 return "duration"
             if wait(deadline) or self._writer.broken:
                 return "stopped"
+            if self._subprocesses is not None:
+                self._follow_subprocesses(self._subprocesses)
             self._sample()
             now = time.monotonic_ns()
             if now >= next_flush:
@@ -125,67 +135,94 @@ class Sampler:
             deadline = self._clock.next_deadline()
 
     def _sample(self) -> None:
-        time_ns = self._now()
-        unwinder = self._unwinder
-        if not unwinder.sample():
-            self._failures += 1
-            if self._failures >= _FAILURES_BEFORE_CHECK:
-                self._check_target()
-            return
-        self._failures = 0
-        if self._attach_ns == 0:
-            self._attach_ns = time.monotonic_ns() - self._options.requested_ns
-        if unwinder.threads_version != self._threads_version:
-            self._follow_threads(time_ns)
-        ids = self._ids
-        self._thread_samples += len(unwinder.threads)
-        self._runs.observe(time_ns, [(ids[thread], thread.node, thread.bits) for thread in unwinder.threads])
+        seen = False
+        for process in self._processes:
+            try:
+                seen = process.sample(self._now()) or seen
+            except NbspyError as err:
+                self._drop(process, err)
+        if seen:
+            self._samples += 1
+            if self._attach_ns == 0:
+                self._attach_ns = time.monotonic_ns() - self._options.requested_ns
 
-    def _follow_threads(self, time_ns: int) -> None:
-        """Give new threads an id, and end the runs of those that are gone."""
-        # A program may become itself again at the same addresses: its threads are others then.
-        self._check_program()
-        self._threads_version = self._unwinder.threads_version
-        present = self._unwinder.threads
-        for gone in self._ids.keys() - set(present):
-            self._runs.retire(self._ids.pop(gone), time_ns)
-        for thread in present:
-            if thread not in self._ids:
-                self._ids[thread] = self._untold[thread] = self._next_id
-                self._next_id += 1
-        self._labels.threads_changed()
+    # which processes
 
-    def _check_target(self) -> None:
-        """Find out why nothing can be read; raises TargetEnded or TooManyThreads where it is of no use to go on."""
-        if not self._target.exists():
-            raise TargetEnded(f"process {self._target.pid} has ended")
-        self._check_program()
-        if isinstance(self._unwinder.failure, TooManyThreads):
-            raise self._unwinder.failure
-        self._failures = 0
+    def _add(self, target: Target, runtime: Runtime, parent_pid: int) -> None:
+        """Begin to sample a process; raises what reading it may raise."""
+        row = wire.ProcessRow(
+            self._process_count,
+            target.pid,
+            parent_pid,
+            self._command_line if target is self._target else shown_command_line(target),
+            self._now(),
+            None,
+            runtime.version_text,
+        )
+        process = ProcessSampler(
+            target, runtime, self._interner, self._columns, self._thread_ids, row, blocking=self._blocking
+        )
+        self._process_count += 1
+        self._process_rows[row.id] = row
+        self._processes = (*self._processes, process)
 
-    def _check_program(self) -> None:
-        if self._target.program() != self._program:
-            raise TargetEnded(f"process {self._target.pid} became another program", "attach again to see the new one")
+    def _follow_subprocesses(self, subprocesses: Subprocesses) -> None:
+        for found in subprocesses.look(time.monotonic_ns()):
+            try:
+                self._add(found.target, found.runtime, found.parent_pid)
+            except NbspyError:
+                found.target.close()  # it has just ended, or became another program: the next look tells
+                subprocesses.release(found.target.pid)
+        if not self._processes and subprocesses.extinct():
+            raise TargetEnded(f"process {self._target.pid} and those below it have ended")
+
+    def _drop(self, process: ProcessSampler, err: NbspyError) -> None:
+        """Let go of a process that cannot be sampled any more; raises ``err`` where it is the only one asked for."""
+        if self._subprocesses is None:
+            raise err
+        now = self._now()
+        process.end(now)
+        self._take_stops(process)
+        self._processes = tuple(other for other in self._processes if other is not process)
+        self._leaving.append(process)
+        self._gone.add(process)
+        process.row = msgspec.structs.replace(process.row, ended_ns=now)
+        self._process_rows[process.row.id] = process.row
+        if not isinstance(err, TargetEnded):
+            self._put_text(f"process {process.pid} is no longer sampled: {err}")
+        self._close(process)
+        self._subprocesses.release(process.pid, again=isinstance(err, TargetEnded))
+
+    def _close(self, process: ProcessSampler) -> None:
+        if process.target is not self._target:  # that one is whose who opened it
+            process.target.close()
+
+    # what is written
 
     def _flush(self, *, last: bool = False) -> None:
         """Write what is new, unless the reader is far behind: then it waits, merged, for the next time or the last."""
-        self._stops.add(self._unwinder.stop_times_ns)
-        self._unwinder.stop_times_ns.clear()
-        self._runs.flush()
+        for process in self._processes:
+            self._take_stops(process)
+            process.runs.flush()
         writer = self._writer
         writer.flush()
         if writer.full and not last:
             return
-        self._put_notice()
+        self._put_notices()
+        self._put_processes()
         self._put_threads()
         writer.put_tables(self._interner.take_new())
-        writer.put_samples(self._runs.columns)
+        writer.put_samples(self._columns)
         writer.put(self._status())
         writer.flush()
 
+    def _take_stops(self, process: ProcessSampler) -> None:
+        self._stops.add(process.unwinder.stop_times_ns)
+        process.unwinder.stop_times_ns.clear()
+
     def _put_hello(self) -> None:
         writer = self._writer
+        runtime = self._runtime
         writer.put(
             wire.Hello(
                 writer.next_sequence(),
@@ -193,71 +230,70 @@ class Sampler:
                 nbspy_version=nbspy.__version__,
                 pid=self._target.pid,
                 command_line=self._command_line,
-                python_version=self._runtime.version_text,
-                free_threaded=self._runtime.layout.free_threaded,
+                python_version=runtime.version_text if runtime is not None else "",
+                free_threaded=runtime is not None and runtime.layout.free_threaded,
                 interval_ns=self._options.interval_ns,
                 clock_origin_ns=self._origin_ns,
                 started_unix_ns=time.time_ns(),
-                blocking=self._unwinder.blocking,
+                blocking=self._processes[0].unwinder.blocking if self._processes else self._blocking,
             )
         )
-        row = wire.ProcessRow(0, self._target.pid, 0, self._command_line)
-        writer.put(wire.Processes(writer.next_sequence(), [row]))
-        if self._runtime.warning:
-            writer.put(wire.Notice(writer.next_sequence(), 0, self._runtime.warning))
+        self._put_processes()
+        if runtime is not None and runtime.warning:
+            self._put_text(runtime.warning)
         writer.flush()
 
-    def _put_notice(self) -> None:
-        if self._unwinder.notice != self._notice:
-            self._notice = self._unwinder.notice
-            self._writer.put(wire.Notice(self._writer.next_sequence(), self._now(), self._notice))
+    def _put_text(self, text: str) -> None:
+        self._writer.put(wire.Notice(self._writer.next_sequence(), self._now(), text))
+
+    def _put_notices(self) -> None:
+        for process in self._processes:
+            if process.unwinder.notice != process.notice:
+                process.notice = process.unwinder.notice
+                self._put_text(f"process {process.pid}: {process.notice}" if self._subprocesses else process.notice)
+        if self._subprocesses is not None:
+            for text in self._subprocesses.take_notices():
+                self._put_text(text)
         problem = self._writer.recording_problem
         if problem and not self._recording_ended:
             self._recording_ended = True
-            text = f"Nothing more is recorded to disk: {problem}. The sampling goes on."
-            self._writer.put(wire.Notice(self._writer.next_sequence(), self._now(), text))
+            self._put_text(f"Nothing more is recorded to disk: {problem}. The sampling goes on.")
+
+    def _put_processes(self) -> None:
+        """Write a row for each process that is new, has ended or is newly named, in the order of their ids."""
+        now = self._now()
+        if self._subprocesses is not None and now >= self._next_names_ns:
+            self._next_names_ns = now + _NAMES_NS
+            for process in self._processes:
+                if text := process.new_command_line():
+                    process.row = msgspec.structs.replace(process.row, command_line=text)
+                    self._process_rows[process.row.id] = process.row
+        if self._process_rows:
+            rows = [self._process_rows[row_id] for row_id in sorted(self._process_rows)]
+            self._process_rows.clear()
+            self._writer.put(wire.Processes(self._writer.next_sequence(), rows))
 
     def _put_threads(self) -> None:
-        """Write a row for every thread that is new or newly named, in the order of their ids.
-
-        Also for those that have ended since: there are samples of them.
-        """
-        told = {**dict.fromkeys(self._untold, ""), **self._new_labels()}
-        ids = self._untold | self._ids
-        rows = [
-            wire.ThreadRow(
-                id=ids[thread],
-                process=0,
-                os_thread_id=thread.state.native_thread_id or None,
-                thread_id=thread.state.thread_id,
-                name=name,
-                interpreter=thread.interpreter.id,
-            )
-            for thread, name in told.items()
-        ]
-        self._untold.clear()
+        """Write a row for every thread that is new or newly named, in the order of their ids."""
+        now = self._now()
+        rows = [row for process in (*self._leaving, *self._processes) for row in process.thread_rows(now)]
+        self._leaving.clear()
         if rows:
             rows.sort(key=lambda row: row.id)
             self._writer.put(wire.Threads(self._writer.next_sequence(), rows))
 
-    def _new_labels(self) -> dict[TrackedThread, str]:
-        # A sample that was discarded may have seen threads that have no id yet.
-        present = [thread for thread in self._unwinder.threads if thread in self._ids]
-        try:
-            return dict(self._labels.changed(present, self._now()))
-        except (TargetEnded, PermissionRefused):
-            # What was sampled matters more than how its threads are called; the next sample meets the same error.
-            return {}
-
     def _status(self) -> wire.Status:
+        total = _Counters(self._gone.thread_samples, self._gone.retried, self._gone.discarded)
+        for process in self._processes:
+            total.add(process)
         return wire.Status(
             self._writer.next_sequence(),
             time_ns=self._now(),
-            samples=self._runs.tick,
-            thread_samples=self._thread_samples,
+            samples=self._samples,
+            thread_samples=total.thread_samples,
             late=self._clock.late,
-            retried=self._unwinder.retried,
-            discarded=self._unwinder.discarded,
+            retried=total.retried,
+            discarded=total.discarded,
             cpu_ns=time.process_time_ns(),
             attach_ns=self._attach_ns,
             stop_count=self._stops.count,
@@ -267,7 +303,8 @@ class Sampler:
         )
 
     def _end(self, reason: str, error: NbspyError | None = None) -> None:
-        self._runs.finish(self._now())
+        for process in self._processes:
+            process.runs.finish(self._now())
         self._flush(last=True)
         writer = self._writer
         writer.put(
@@ -281,3 +318,17 @@ class Sampler:
             )
         )
         writer.flush()
+
+
+@dataclass(slots=True)
+class _Counters:
+    """What samplers of processes have counted."""
+
+    thread_samples: int = 0
+    retried: int = 0
+    discarded: int = 0
+
+    def add(self, process: ProcessSampler) -> None:
+        self.thread_samples += process.thread_samples
+        self.retried += process.unwinder.retried
+        self.discarded += process.unwinder.discarded

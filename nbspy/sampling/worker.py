@@ -21,10 +21,11 @@ from typing import Final
 
 from nbspy import wire
 from nbspy.errors import NbspyError
-from nbspy.sampling.attach import attached, command_line
+from nbspy.sampling.process_sampler import shown_command_line
 from nbspy.sampling.recording import RecordingFile
 from nbspy.sampling.sampler import Sampler, SamplerOptions
 from nbspy.sampling.stream_writer import StreamWriter
+from nbspy.sampling.tree import attached_alone, attached_tree
 
 _PR_SET_TIMERSLACK: Final = 29
 _DRAIN_S: Final = 5.0
@@ -76,6 +77,7 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--rate", type=float, required=True, help="samples a second")
     parser.add_argument("--duration", type=float, default=None, help="seconds; default: until stopped")
     parser.add_argument("--nonblocking", action="store_true")
+    parser.add_argument("--subprocesses", action="store_true", help="sample what the process starts too")
     parser.add_argument("--requested-ns", type=int, default=None, help="monotonic clock when the attach was asked for")
     parser.add_argument("--recording", default=None, help="file to write the stream to as well; there must be none yet")
     parser.add_argument("--recording-bytes", type=int, default=0, help="how large that may become")
@@ -95,7 +97,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     writer = StreamWriter(output)
     recording = RecordingFile(options.recording, options.recording_bytes) if options.recording else None
     try:
-        with attached(options.pid) as (target, runtime):
+        with attached_tree(options.pid) if options.subprocesses else attached_alone(options.pid) as opened:
+            target, runtime, subprocesses = opened
             if recording is not None:
                 writer.record_to(recording)
             sampler = Sampler(
@@ -108,7 +111,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 ),
                 writer,
                 blocking=not options.nonblocking,
-                command_line=command_line(target),
+                command_line=shown_command_line(target),
+                subprocesses=subprocesses,
             )
             sampler.run(parent.wait_until)
     except NbspyError as err:

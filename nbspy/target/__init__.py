@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from nbspy.errors import ProcessNotFound, UnsupportedPlatform
-from nbspy.target.process import Target
+from nbspy.target.process import ProcessWatch, Target
 
 MAX_PID = 2**31 - 1
 
@@ -45,3 +45,14 @@ def allow_any_tracer() -> None:
         from nbspy.target.linux import allow_any_tracer as allow
 
         allow()
+
+
+def watch_processes() -> ProcessWatch:
+    """Return what tells which processes begin from now on."""
+    if sys.platform == "linux":
+        from nbspy.target.linux_processes import LinuxProcessWatch
+
+        return LinuxProcessWatch()
+    from nbspy.target.process_tree import PsutilProcessWatch
+
+    return PsutilProcessWatch()

@@ -136,3 +136,18 @@ class Target(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class ProcessWatch(Protocol):
+    """Tells which processes have begun. It is asked many times a second."""
+
+    def poll(self) -> dict[int, int] | None:
+        """Return the processes that are new since the last call, each with the one that started it.
+
+        None where there are none. The first call returns all.
+        """
+        ...
+
+    def is_alive(self, pid: int) -> bool:
+        """True while the process is there and no zombie."""
+        ...

@@ -112,3 +112,30 @@ def _python_process(process: object) -> PythonProcess | None:
         cpu_percent=100.0 * (times.user + times.system) / age,
         python_version=version[1] if version else None,
     )
+
+
+class PsutilProcessWatch:
+    """Implements :class:`~nbspy.target.process.ProcessWatch` wherever psutil runs."""
+
+    def __init__(self) -> None:
+        self._known: set[int] = set()
+
+    def poll(self) -> dict[int, int] | None:
+        import psutil
+
+        present = set(psutil.pids())
+        new = present - self._known
+        self._known = present
+        parents: dict[int, int] = {}
+        for pid in new:
+            with contextlib.suppress(psutil.Error):
+                parents[pid] = psutil.Process(pid).ppid()
+        return parents or None
+
+    def is_alive(self, pid: int) -> bool:
+        import psutil
+
+        try:
+            return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return False

@@ -76,7 +76,13 @@ def test_body_runs_while_target_is_sampled_and_session_ends_with_cell(notebook: 
     assert result.success
     assert notebook.namespace["seen"] == [4242]
     assert notebook.running == []
-    assert notebook.sessions[0].options == {"rate": 200.0, "duration": None, "nonblocking": False, "recording": True}
+    assert notebook.sessions[0].options == {
+        "rate": 200.0,
+        "duration": None,
+        "nonblocking": False,
+        "recording": True,
+        "subprocesses": False,
+    }
 
 
 def test_last_value_is_the_bodys_and_profile_is_in_its_variable(notebook: Notebook) -> None:
@@ -351,9 +357,16 @@ def test_help_is_printed_and_nothing_is_run(notebook: Notebook, capsys: pytest.C
 def test_config_sets_defaults(notebook: Notebook) -> None:
     notebook.run("%config NbspyMagics.rate = 250")
     notebook.run("%config NbspyMagics.nonblocking = True")
+    notebook.run("%config NbspyMagics.subprocesses = True")
     notebook.run("%%profile_remote 4242\nx = 1")
     notebook.run("%%profile_remote 4242 -r 50\nx = 1")
-    assert notebook.sessions[0].options == {"rate": 250.0, "duration": None, "nonblocking": True, "recording": True}
+    assert notebook.sessions[0].options == {
+        "rate": 250.0,
+        "duration": None,
+        "nonblocking": True,
+        "recording": True,
+        "subprocesses": True,
+    }
     assert notebook.sessions[1].options["rate"] == 50.0
 
 

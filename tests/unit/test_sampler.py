@@ -8,16 +8,18 @@ from typing import Final
 import pytest
 
 from nbspy import wire
-from nbspy.errors import PermissionRefused, TargetEnded
+from nbspy.cpython.runtime import Runtime
+from nbspy.errors import NotPython, PermissionRefused, ProcessNotFound, TargetEnded
 from nbspy.model.builder import profile_from_stream
 from nbspy.model.profile import Profile
 from nbspy.sampling import sampler as sampler_module
-from nbspy.sampling import stream_writer
+from nbspy.sampling import stream_writer, subprocesses
 from nbspy.sampling.sampler import Sampler, SamplerOptions
 from nbspy.sampling.stream_writer import StreamWriter
-from nbspy.target.process import StopOutcome
+from nbspy.sampling.subprocesses import Subprocesses
+from nbspy.target.process import StopOutcome, Target
 
-from .fake_python import LAYOUTS, FakePython, FakeTarget, FakeThread
+from .fake_python import LAYOUTS, FakePython, FakeStopper, FakeTarget, FakeThread
 
 NEVER_NS: Final = 1 << 60
 
@@ -328,3 +330,190 @@ def test_names_of_threads_are_told_late_and_under_the_same_id(scene: Scene, flus
     assert [thread.name for thread in profile.threads] == ["MainThread", "os-1002"]
     records = [wire.decode(body) for body in wire.FrameSplitter().feed(scene.stream)]
     assert sum(isinstance(record, wire.Threads) for record in records) == 1
+
+
+class Tree:
+    """A sampler on a target and the processes that a test lets begin below it."""
+
+    def __init__(self, *, root_runs_python: bool = True) -> None:
+        self.scene = Scene()
+        self.born: dict[int, Scene] = {}
+        self.now_known: set[int] = set()
+        self.alive = {self.scene.target.pid}
+        self.tree = Subprocesses(self.scene.target.pid, self, root_is_followed=root_runs_python, attach=self.attach)
+        self.scene.sampler = Sampler(
+            self.scene.target,
+            self.scene.python.runtime if root_runs_python else None,
+            SamplerOptions(interval_ns=1000, duration_ns=None, requested_ns=0),
+            self.scene.stream_writer,
+            blocking=True,
+            command_line="python app.py",
+            subprocesses=self.tree,
+        )
+
+    def poll(self) -> dict[int, int] | None:
+        new = self.born.keys() - self.now_known
+        self.now_known |= new
+        return dict.fromkeys(new, self.scene.target.pid) or None
+
+    def is_alive(self, pid: int) -> bool:
+        return pid in self.alive
+
+    def attach(self, pid: int) -> tuple[Target, Runtime]:
+        if pid == self.scene.target.pid and pid in self.alive:
+            raise NotPython(f"process {pid} is not a Python process")
+        if pid not in self.alive:
+            raise ProcessNotFound(f"there is no process {pid}")
+        target = self.born[pid].target
+        target.the_stopper = FakeStopper()
+        return target, self.born[pid].python.runtime
+
+    def bear(self, pid: int, stack: str = "c") -> None:
+        """Let a process begin, whose threads have a call more than the root's."""
+        child = self.born[pid] = Scene()
+        child.target.pid = pid
+        for thread in child.threads:
+            child.call(thread, stack)
+        self.alive.add(pid)
+
+    def kill(self, scene: Scene) -> None:
+        self.alive.discard(scene.target.pid)
+        scene.target.alive = False
+
+        def refuse() -> None:
+            raise TargetEnded(f"process {scene.target.pid} has ended")
+
+        scene.python.memory.before_read = refuse
+
+    def close(self) -> None:
+        for scene in (self.scene, *self.born.values()):
+            scene.close()
+
+
+@pytest.fixture
+def tree(monkeypatch: pytest.MonkeyPatch) -> Iterator[Tree]:
+    monkeypatch.setattr(subprocesses, "POLL_NS", 0)
+    monkeypatch.setattr(subprocesses, "SETTLE_NS", 0)
+    tree = Tree()
+    yield tree
+    tree.close()
+
+
+def stacks_of(profile: Profile, pid: int) -> Counter[str]:
+    """Return the samples of each stack of one process, its threads together."""
+    threads = [thread for thread in profile.threads if thread.process.pid == pid]
+    found = Counter[str]()
+    for stack in profile.select(threads=threads).stacks():
+        found["".join(frame.name[-1] for frame in stack.frames)] += stack.count
+    return found
+
+
+@pytest.mark.parametrize("flushing", ["no_flush", "flush_always"])
+def test_processes_that_begin_and_end_are_in_the_stream_with_their_threads(
+    tree: Tree, flushing: str, request: pytest.FixtureRequest
+) -> None:
+    request.getfixturevalue(flushing)
+
+    profile = tree.scene.run(
+        None, lambda: tree.bear(2001), None, lambda: tree.bear(2002, "d"), lambda: tree.kill(tree.born[2001]), None
+    )
+
+    root, first, second = profile.processes
+    assert [(process.id, process.pid, process.parent_pid) for process in profile.processes] == [
+        (0, 1001, 0),
+        (1, 2001, 1001),
+        (2, 2002, 1001),
+    ]
+    assert root.ended_ns is second.ended_ns is None
+    assert first.ended_ns is not None
+    assert first.started_ns <= first.ended_ns <= second.started_ns + 10**9
+    assert {process.python_version for process in profile.processes} == {"3.12.0"}
+    assert stacks_of(profile, 1001) == {"ab": 12}
+    assert stacks_of(profile, 2001) == {"abc": 6}
+    assert stacks_of(profile, 2002) == {"abd": 6}
+    assert {thread.process.ended_ns for thread in profile.threads if thread.process.pid == 2001} == {first.ended_ns}
+    assert profile.status is not None
+    assert profile.status.samples == 6
+    check_totals(profile)
+    assert tree.born[2001].target.the_stopper.closed
+    assert tree.born[2002].target.the_stopper.closed
+
+
+def test_target_that_ends_before_its_children_does_not_end_the_sampling(tree: Tree, no_flush: None) -> None:
+    profile = tree.scene.run(
+        lambda: tree.bear(2001),
+        lambda: tree.kill(tree.scene),
+        None,
+        None,
+        lambda: tree.kill(tree.born[2001]),
+        *[None] * 9,
+    )
+
+    assert stacks_of(profile, 1001) == {"ab": 2}
+    assert stacks_of(profile, 2001) == {"abc": 8}
+    assert profile.end is not None
+    assert (profile.end.reason, profile.end.message) == (
+        "target-ended",
+        "process 1001 and those below it have ended",
+    )
+    check_totals(profile)
+
+
+def test_process_that_becomes_another_program_is_another_process(tree: Tree, flush_always: None) -> None:
+    def become_another() -> None:
+        scene = tree.born[2001]
+        scene.target.the_program = "another"
+        scene.python.add_thread()
+
+    profile = tree.scene.run(lambda: tree.bear(2001), None, become_another, None, None)
+
+    assert [process.pid for process in profile.processes] == [1001, 2001, 2001]
+    assert [process.ended_ns is not None for process in profile.processes] == [False, True, False]
+    check_totals(profile)
+
+
+def test_process_that_becomes_unreadable_is_said_and_left(tree: Tree, flush_always: None) -> None:
+    def protect() -> None:
+        def refuse() -> None:
+            raise PermissionRefused("the system does not let us read process 2001", "ask")
+
+        tree.born[2001].python.memory.before_read = refuse
+
+    profile = tree.scene.run(lambda: tree.bear(2001), None, protect, None, None)
+
+    (notice,) = profile.notices
+    assert notice.text == ("process 2001 is no longer sampled: the system does not let us read process 2001: ask")
+    assert stacks_of(profile, 1001) == {"ab": 10}
+    assert len(profile.processes) == 2
+    check_totals(profile)
+
+
+def test_command_line_that_changes_is_told_under_the_same_id(
+    tree: Tree, flush_always: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampler_module, "_NAMES_NS", 0)
+
+    def rename() -> None:
+        monkeypatch.setattr(tree.born[2001].target, "command_line", lambda: ["gunicorn:", "worker \udcff" * 5000])
+
+    profile = tree.scene.run(lambda: tree.bear(2001), rename, None)
+
+    assert [process.pid for process in profile.processes] == [1001, 2001]
+    assert profile.processes[1].command_line.startswith("gunicorn: 'worker ?worker ?")
+    assert len(profile.processes[1].command_line) == 10_000
+    assert {thread.process for thread in profile.threads} == set(profile.processes)
+
+
+def test_target_that_runs_no_python_yet_has_its_children_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocesses, "POLL_NS", 0)
+    monkeypatch.setattr(subprocesses, "SETTLE_NS", 0)
+    tree = Tree(root_runs_python=False)
+    try:
+        profile = tree.scene.run(None, lambda: tree.bear(2001), None)
+    finally:
+        tree.close()
+
+    assert (profile.hello.pid, profile.hello.python_version) == (1001, "")
+    assert [process.pid for process in profile.processes] == [2001]
+    assert stacks_of(profile, 2001) == {"abc": 4}
+    check_totals(profile)
