@@ -58,6 +58,7 @@ def notebook(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[Noteboo
     monkeypatch.setattr(sys, "displayhook", sys.displayhook)
     shell = InteractiveShell()
     shell.history_manager.enabled = False  # type: ignore[union-attr]
+    shell.Completer.use_jedi = False  # it would parse the standard library first, for names that are no concern here
     notebook = Notebook(shell)
     monkeypatch.setattr(commands.sessions, "attach", notebook.attach)
     monkeypatch.setattr(commands.sessions, "profile", lambda **options: notebook.attach(os.getpid(), **options))
