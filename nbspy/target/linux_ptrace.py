@@ -14,7 +14,8 @@ import errno
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from nbspy.plain_text import printable
 from nbspy.target.permissions.proc import Proc
@@ -26,6 +27,7 @@ _DETACH = 17
 _WALL = 0x40000000
 _NO_HANG = os.WNOHANG | _WALL
 _EVENT_STOP = 128
+_MAX_REQUESTS = 4096
 _SHOWN = 80
 """Characters of a debugger's command line that are told."""
 
@@ -41,9 +43,35 @@ four times as long)."""
 
 def _load_ptrace() -> ctypes._NamedFuncPointer:
     function = ctypes.CDLL(None, use_errno=True).ptrace
+    # Without argtypes: _Requests passes what is converted already.
     function.restype = ctypes.c_long
-    function.argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
     return function
+
+
+class _Requests:
+    """What is asked of ``ptrace(2)`` for one thread. Hot path: arguments are converted once, not while it stands."""
+
+    __slots__ = ("_ptrace", "_thread", "detach", "interrupt", "seize")
+
+    def __init__(self, ptrace: ctypes._NamedFuncPointer, thread: int) -> None:
+        self._ptrace = ptrace
+        self._thread = thread
+        self.seize = self._prepare(_SEIZE)
+        self.interrupt = self._prepare(_INTERRUPT)
+        self.detach = self._prepare(_DETACH)
+
+    def deliver(self, number: int) -> int:
+        """Detach, and let the thread have the signal ``number``."""
+        return self._prepare(_DETACH, number)()
+
+    def _prepare(self, request: int, data: int | None = None) -> Callable[[], int]:
+        return partial(
+            self._ptrace,
+            ctypes.c_long.from_param(request),
+            ctypes.c_int.from_param(self._thread),
+            ctypes.c_void_p.from_param(None),
+            ctypes.c_void_p.from_param(data),
+        )
 
 
 class LinuxThreadStopper:
@@ -55,6 +83,7 @@ class LinuxThreadStopper:
     def __init__(self, pid: int) -> None:
         self._pid = pid
         self._ptrace = _load_ptrace()
+        self._requests: dict[int, _Requests] = {}
         self._signals: dict[int, int] = {}
         """Stopped threads, and the signal each was about to get (0: none)."""
         self._late: set[int] = set()
@@ -79,10 +108,17 @@ class LinuxThreadStopper:
         """Ask a thread to stop; None where it will."""
         if thread in self._late:
             return self._stop_late(thread)
-        if self._ptrace(_SEIZE, thread, None, None) != 0:
+        requests = self._requests.get(thread) or self._prepare(thread)
+        if requests.seize() != 0:
             return self._seize_failed(thread)
-        self._ptrace(_INTERRUPT, thread, None, None)
+        requests.interrupt()
         return None
+
+    def _prepare(self, thread: int) -> _Requests:
+        if len(self._requests) >= _MAX_REQUESTS:
+            self._requests.clear()
+        found = self._requests[thread] = _Requests(self._ptrace, thread)
+        return found
 
     def _stop_late(self, thread: int) -> StopOutcome:
         """It was asked already; perhaps it stands by now."""
@@ -164,7 +200,11 @@ class LinuxThreadStopper:
 
     def _detach(self, thread: int, deliver: int) -> None:
         # ESRCH: the thread was killed while it stood; there is nothing left to let go.
-        self._ptrace(_DETACH, thread, None, deliver or None)
+        requests = self._requests.get(thread) or self._prepare(thread)
+        if deliver:
+            requests.deliver(deliver)
+        else:
+            requests.detach()
 
 
 def _status_field(pid: int, thread: int, field: str) -> str:
