@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from typing import Final
 
 from nbspy.errors import NbspyError, SamplerFailed, error_from_kind
+from nbspy.host import host
 from nbspy.options import check_pid
 from nbspy.sampler_process import let_trace, module_command, module_environment
 from nbspy.target import allow_any_tracer, permissions
@@ -47,8 +47,8 @@ def diagnose(pid: int | None = None) -> Diagnosis:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            start_new_session=True,
             env=module_environment(),
+            **host.start_apart(),
         )
     except OSError as err:
         raise SamplerFailed(f"a process to look with cannot be started: {err}") from err
@@ -62,7 +62,7 @@ def diagnose(pid: int | None = None) -> Diagnosis:
             if isinstance(err, subprocess.TimeoutExpired):
                 raise SamplerFailed(f"there was no diagnosis within {TIMEOUT_S:g} s") from err
             raise
-    if child.returncode == -signal.SIGSYS:
+    if host.was_filtered(child.returncode):
         return _killed(target)
     return _parse_answer(output, complaint)
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from nbspy.errors import NbspyError, SamplerFailed, StreamError, error_from_kind
+from nbspy.host import host
 from nbspy.options import DumpOptions, check_pid
 from nbspy.sampler_process import let_trace, module_command, module_environment
 from nbspy.stack_trace import Dump, Frame, StackTrace, dump_from_json
@@ -107,8 +108,8 @@ def _snapshot_own(options: DumpOptions) -> Dump:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            start_new_session=True,
             env=module_environment(),
+            **host.start_apart(),
         )
     except OSError as err:
         raise SamplerFailed(f"a process to read this one cannot be started: {err}") from err

@@ -1,9 +1,9 @@
 """The recordings that sessions leave behind: where they lie, how long they stay, which there are.
 
 Each session's sampler writes its stream to a file as it goes (:mod:`nbspy.sampling.recording`), so that a kernel that
-dies takes nothing with it. :func:`nbspy.load` opens them. They lie in ``$XDG_CACHE_HOME/nbspy/recordings`` (or below
-``~/.cache``), readable by their owner alone, and are named by time and pid: nothing that a target says gets into a
-file name.
+dies takes nothing with it. :func:`nbspy.load` opens them. They lie in ``nbspy/recordings`` below the user's cache
+folder (``$XDG_CACHE_HOME``, ``~/.cache``; macOS ``~/Library/Caches``; Windows ``%LOCALAPPDATA%``), readable by their
+owner alone, and are named by time and pid: nothing that a target says gets into a file name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import enum
 import os
 import re
 import stat
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from typing import Final
 
 from nbspy import wire
 from nbspy.errors import NbspyError, StreamError
+from nbspy.host import host
 from nbspy.plain_text import printable
 from nbspy.table import Column, Table
 
@@ -64,10 +64,8 @@ class Recording:
 
 def folder() -> Path:
     """Return where recordings lie; the folder may not be there yet. Raises NbspyError where there is no home."""
-    cache = os.environ.get("XDG_CACHE_HOME", "")
     try:
-        # The specification has relative paths ignored.
-        base = Path(cache) if os.path.isabs(cache) else Path.home() / ".cache"
+        base = host.cache_folder()
     except RuntimeError as err:
         raise NbspyError("there is no home folder to keep recordings in", "set XDG_CACHE_HOME") from err
     return base / "nbspy" / "recordings"
@@ -94,11 +92,9 @@ def _make_private(place: Path) -> None:
     status = place.lstat()
     if not stat.S_ISDIR(status.st_mode):
         raise NbspyError(f"recordings cannot be kept in {place}: it is a link", "make it a folder of yours")
-    if hasattr(os, "getuid"):
-        if status.st_uid != os.geteuid():
-            raise NbspyError(f"recordings cannot be kept in {place}: it is another user's", "set XDG_CACHE_HOME")
-        if stat.S_IMODE(status.st_mode) != 0o700:
-            place.chmod(0o700)
+    problem = host.make_private(place)
+    if problem:
+        raise NbspyError(f"recordings cannot be kept in {place}: {problem}", "set XDG_CACHE_HOME")
 
 
 def clean(place: Path, now: float | None = None) -> None:
@@ -125,18 +121,7 @@ def clean(place: Path, now: float | None = None) -> None:
 
 def in_use(path: Path) -> bool:
     """True while a sampler writes the file: it holds a lock as long as it lives."""
-    if sys.platform == "win32":
-        return False  # a file that is open cannot be removed there
-    import fcntl
-
-    try:
-        with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
+    return host.is_written(path)
 
 
 def append(path: Path, record: bytes) -> None:

@@ -26,10 +26,11 @@ from typing import Final
 from nbspy import wire
 from nbspy.byte_log import ByteLog
 from nbspy.errors import NbspyError, PermissionRefused, SamplerFailed, StreamError, TargetEnded, error_from_kind
+from nbspy.host import host
 from nbspy.model.builder import Builder
 from nbspy.options import SamplingOptions
 from nbspy.recordings import MAX_FILE_BYTES
-from nbspy.target import permissions
+from nbspy.target import allow_tracer, permissions
 
 READ_BYTES: Final = 1 << 18
 LINGER_S: Final = 5.0
@@ -102,11 +103,8 @@ def let_trace(child_pid: int) -> None:
     Linux keeps one permission per process. While another child uses it, all descendants of this process are
     permitted (a process permitted as tracer passes it on to its descendants), so that none takes it from another.
     """
-    if sys.platform == "linux":
-        from nbspy.target.linux import allow_tracer
-
-        others = any(sampler.reads_this_process and sampler.pid != child_pid for sampler in running_samplers())
-        allow_tracer(os.getpid() if others else child_pid)
+    others = any(sampler.reads_this_process and sampler.pid != child_pid for sampler in running_samplers())
+    allow_tracer(os.getpid() if others else child_pid)
 
 
 def running_samplers() -> list[SamplerProcess]:
@@ -141,8 +139,8 @@ class SamplerProcess:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 bufsize=0,
-                start_new_session=True,
                 env=module_environment(),
+                **host.start_apart(),
             )
         except OSError as err:
             raise SamplerFailed(f"the sampler process cannot be started: {err}") from err
@@ -270,8 +268,7 @@ class SamplerProcess:
         tail = b""
         if self._process.stderr is not None:
             # The process is dead, so all it wrote is in the pipe; never wait for one that inherited it.
-            os.set_blocking(self._process.stderr.fileno(), False)
-            tail = (self._process.stderr.read(1 << 20) or b"")[-STDERR_TAIL:]
+            tail = host.read_rest(self._process.stderr, 1 << 20)[-STDERR_TAIL:]
             self._process.stderr.close()
         if self._process.stdout is not None:
             self._process.stdout.close()
@@ -289,7 +286,7 @@ class SamplerProcess:
         if self._killed:
             return SamplerFailed(self._killed, stderr)
         code = self._process.returncode
-        if code == -signal.SIGSYS:
+        if host.was_filtered(code):
             found = permissions.killed_by_filter()
             return PermissionRefused(found.cause, found.cure)
         try:

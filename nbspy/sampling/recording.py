@@ -12,10 +12,11 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import sys
 import threading
 from queue import SimpleQueue
 from typing import Final
+
+from nbspy.host import host
 
 MAX_QUEUED_BYTES: Final = 16 << 20
 """What may wait for the disk; beyond it the recording ends."""
@@ -68,7 +69,7 @@ class RecordingFile:
         except OSError as err:
             self._give_up(err.strerror or str(err))
             return
-        _lock(self._file)
+        host.mark_written(self._file)
         self._append(records)
         self._thread = threading.Thread(target=self._run, name="nbspy-recording", daemon=True)
         self._thread.start()
@@ -99,12 +100,3 @@ class RecordingFile:
 
     def _give_up(self, why: str) -> None:
         self.problem = self.problem or why
-
-
-def _lock(file: int) -> None:
-    """Mark the file as being written, for as long as this process lives; a file system without locks does without."""
-    if sys.platform != "win32":
-        import fcntl
-
-        with contextlib.suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -6,13 +6,13 @@ wait are merged (:mod:`nbspy.sampling.runs`). So a reader that stands still dela
 
 from __future__ import annotations
 
-import os
 from array import array
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from nbspy import wire
 from nbspy.cpython.interner import NewEntries
+from nbspy.host import host
 from nbspy.sampling.recording import RecordingFile
 from nbspy.sampling.runs import RunColumns
 
@@ -47,11 +47,10 @@ def _portions(texts: Sequence[str]) -> Iterator[list[str]]:
 
 
 class StreamWriter:
-    """One stream on one file descriptor, which is made non-blocking; and the same into a recording, if there is one."""
+    """One stream into one pipe, which is never waited for; and the same into a recording, if there is one."""
 
     def __init__(self, descriptor: int) -> None:
-        os.set_blocking(descriptor, False)
-        self._descriptor = descriptor
+        self.output = host.output(descriptor)
         self._pending = bytearray(wire.MAGIC)
         self._sequence = 0
         self._strings: dict[str, int] = {"": 0}
@@ -134,7 +133,7 @@ class StreamWriter:
             self._unrecorded.clear()
         while self._pending and not self.broken:
             try:
-                written = os.write(self._descriptor, memoryview(self._pending)[: 1 << 16])
+                written = self._write_some()
             except BlockingIOError:
                 return False
             except (BrokenPipeError, OSError):
@@ -142,3 +141,8 @@ class StreamWriter:
                 break
             del self._pending[:written]
         return True
+
+    def _write_some(self) -> int:
+        # Both views are let go of before bytes are removed: a bytearray that is looked at cannot change its length.
+        with memoryview(self._pending) as whole, whole[: 1 << 16] as portion:
+            return self.output.write(portion)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from nbspy.cpython.runtime import Runtime
 from nbspy.errors import NotPython
+from nbspy.host import host
 from nbspy.sampling.attach import attached, started_runtime
 from nbspy.sampling.subprocesses import Subprocesses
 from nbspy.target import open_target, watch_processes
@@ -53,12 +52,7 @@ def attached_tree(pid: int) -> Iterator[Opened]:
 
 def _permit_many_files() -> None:
     """Each process takes a few open files, and one more a thread."""
-    if sys.platform != "win32":
-        import resource
-
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if soft != hard:
-            with contextlib.suppress(OSError, ValueError):
-                resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    host.permit_many_files()
+    if hasattr(signal, "SIGCHLD"):
         # One of the stoppers is closed before the others: what they listen for stays blocked until all are.
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])

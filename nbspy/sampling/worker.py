@@ -8,12 +8,8 @@ when its parent is gone. Its exit status is 0 whenever it could write the stream
 from __future__ import annotations
 
 import argparse
-import contextlib
-import ctypes
 import gc
 import os
-import select
-import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -21,17 +17,17 @@ from typing import Final
 
 from nbspy import wire
 from nbspy.errors import NbspyError
+from nbspy.host import host
 from nbspy.sampling.process_sampler import shown_command_line
 from nbspy.sampling.recording import RecordingFile
 from nbspy.sampling.sampler import Sampler, SamplerOptions
 from nbspy.sampling.stream_writer import StreamWriter
 from nbspy.sampling.tree import attached_alone, attached_tree
 
-_PR_SET_TIMERSLACK: Final = 29
 _DRAIN_S: Final = 5.0
 """How long the last records may take to be read before the process ends without them."""
 _SHORT_NS: Final = 500_000
-"""Waits shorter than this do not look at the standard input: select() would cost more than the sample."""
+"""Waits shorter than this do not look at the standard input: a look would cost more than the sample."""
 _LOOK_NS: Final = 50_000_000
 
 
@@ -39,19 +35,12 @@ class ParentInput:
     """The standard input as a switch: waiting for it is how the sampler sleeps."""
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._parent = os.getppid()
+        self._switch = host.switch(descriptor)
         self._looked_ns = 0
 
     def wait_for_go(self) -> bool:
         """Wait for the line that begins; False where the parent is gone instead."""
-        line = b""
-        while not line.endswith(b"\n"):
-            byte = os.read(self._descriptor, 1)
-            if not byte:
-                return False
-            line += byte
-        return True
+        return self._switch.wait_for_line()
 
     def wait_until(self, deadline_ns: int) -> bool:
         """Sleep until ``deadline_ns`` of the monotonic clock; True when asked to stop."""
@@ -63,9 +52,8 @@ class ParentInput:
                     time.sleep(left / 1e9)
                 return False
             self._looked_ns = now
-            # A child of the parent that forked may hold the pipe open; then only the parent's id tells.
             timeout = min(max(left, 0) / 1e9, 1.0)
-            if select.select([self._descriptor], [], [], timeout)[0] or os.getppid() != self._parent:
+            if self._switch.wait_for_more(timeout):
                 return True
             if timeout < 1.0:
                 return False
@@ -117,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             sampler.run(parent.wait_until)
     except NbspyError as err:
         writer.put(wire.End(writer.next_sequence(), 0, "error", err.kind, err.message, err.help))
-    _drain(writer, output)
+    _drain(writer)
     if recording is not None:
         recording.close()
     return 0
@@ -128,25 +116,23 @@ def _own_output() -> int:
     output = os.dup(1)
     os.dup2(2, 1)
     # The parent ends this process through its input; what a terminal sends is for the parent.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    host.ignore_terminal()
     return output
 
 
 def _be_punctual() -> None:
-    """Sleep to the microsecond (the default slack is 50), and collect garbage seldom: there is next to none."""
+    """Sleep to the microsecond, and collect garbage seldom: there is next to none."""
     gc.freeze()
     gc.set_threshold(50_000)
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, 1000, 0, 0, 0)
+    host.sleep_exactly()
 
 
-def _drain(writer: StreamWriter, output: int) -> None:
+def _drain(writer: StreamWriter) -> None:
     """Wait, for a bounded time, until the last records are taken."""
     deadline = time.monotonic() + _DRAIN_S
     while not writer.flush() and time.monotonic() < deadline:
-        select.select([], [output], [], 0.1)
+        writer.output.wait(0.1)
+    writer.output.finish(max(0.0, deadline - time.monotonic()))
 
 
 if __name__ == "__main__":

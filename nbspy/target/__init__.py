@@ -6,12 +6,28 @@ is; each platform's module offers the same protocol (:mod:`nbspy.target.process`
 
 from __future__ import annotations
 
+import enum
 import sys
+from typing import TYPE_CHECKING, Final
 
 from nbspy.errors import ProcessNotFound, UnsupportedPlatform
-from nbspy.target.process import ProcessWatch, Target
+
+if TYPE_CHECKING:
+    from nbspy.target.process import ProcessWatch, Target
 
 MAX_PID = 2**31 - 1
+
+
+class Platform(enum.Enum):
+    """Where processes can be read."""
+
+    LINUX = "linux"
+    MACOS = "darwin"
+    WINDOWS = "win32"
+    OTHER = ""
+
+
+PLATFORM: Final = Platform(sys.platform) if sys.platform in ("linux", "darwin", "win32") else Platform.OTHER
 
 
 def open_target(pid: int) -> Target:
@@ -22,7 +38,7 @@ def open_target(pid: int) -> Target:
     """
     if not 0 < pid <= MAX_PID:
         raise ProcessNotFound(f"{pid} is no process id", "pass the pid of a running process")
-    if sys.platform == "linux":
+    if PLATFORM is Platform.LINUX:
         from nbspy.target.linux import LinuxTarget
 
         return LinuxTarget(pid)
@@ -33,7 +49,7 @@ def open_target(pid: int) -> Target:
 
 def allow_tracer(pid: int) -> None:
     """Let the process ``pid`` read and trace this one, where the system wants to be told (Yama on Linux)."""
-    if sys.platform == "linux":
+    if PLATFORM is Platform.LINUX:
         from nbspy.target.linux import allow_tracer as allow
 
         allow(pid)
@@ -41,7 +57,7 @@ def allow_tracer(pid: int) -> None:
 
 def allow_any_tracer() -> None:
     """Let any process of the same user read and trace this one, where the system wants to be told."""
-    if sys.platform == "linux":
+    if PLATFORM is Platform.LINUX:
         from nbspy.target.linux import allow_any_tracer as allow
 
         allow()
@@ -49,7 +65,7 @@ def allow_any_tracer() -> None:
 
 def watch_processes() -> ProcessWatch:
     """Return what tells which processes begin from now on."""
-    if sys.platform == "linux":
+    if PLATFORM is Platform.LINUX:
         from nbspy.target.linux_processes import LinuxProcessWatch
 
         return LinuxProcessWatch()

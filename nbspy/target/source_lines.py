@@ -9,6 +9,7 @@ from typing import Final
 
 MAX_FILE_BYTES: Final = 8 << 20
 _MAX_FILES: Final = 1000
+_OPEN_FLAGS: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 class SourceLines:
@@ -31,7 +32,7 @@ class SourceLines:
             return []
         try:
             # A name from the target may be that of a pipe or a device: those are not waited for, and not read.
-            descriptor = os.open(self._resolve(filename), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            descriptor = os.open(self._resolve(filename), _OPEN_FLAGS)
             with open(descriptor, "rb") as file:
                 status = os.fstat(descriptor)
                 if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_FILE_BYTES:

@@ -15,7 +15,7 @@ from nbspy.sampler_process import module_environment
 PACKAGE = Path(nbspy.__file__).parent
 
 ORDER = (
-    ("errors",),
+    ("errors", "host"),
     ("stack_trace", "wire", "plain_text", "options"),
     ("table",),
     ("target",),

@@ -6,9 +6,8 @@ at. Each platform's causes are a module: ``linux``; ``macos`` and ``windows``, w
 
 from __future__ import annotations
 
-import sys
-
 from nbspy.errors import NbspyError, PermissionRefused, ProcessNotFound, TargetEnded, UnsupportedPlatform
+from nbspy.target import PLATFORM, Platform
 from nbspy.target.permissions.diagnosis import Cause as Cause
 from nbspy.target.permissions.diagnosis import Check as Check
 from nbspy.target.permissions.diagnosis import Diagnosis as Diagnosis
@@ -49,11 +48,11 @@ def diagnose(pid: int, *, stop: bool) -> Diagnosis:
 
     Raises :class:`UnsupportedPlatform`.
     """
-    if sys.platform == "linux":
+    if PLATFORM is Platform.LINUX:
         from nbspy.target.permissions import linux
 
         return linux.diagnose(pid, stop=stop)
-    raise UnsupportedPlatform(f"nbspy cannot read processes on {sys.platform} yet", "run it on Linux")
+    raise UnsupportedPlatform("nbspy reads no processes on this system", "run it on Linux")
 
 
 def killed_by_filter() -> Cause:
