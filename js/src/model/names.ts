@@ -1,7 +1,10 @@
 /** What a frame is called: the texts shown for a key of a call tree. */
+import { isCellFile, originOf, packageOf } from "./origin";
 import type { Granularity, Profile } from "./profile";
 
 const MAX_TEXT = 300;
+/** Keys from here on stand for whole packages; the tree of a profile has none of them. */
+export const PACKAGE_KEYS = 0x4000_0000;
 
 /** Texts come from the target: control and direction characters would disturb the lines they are shown in. */
 export function tame(text: string): string {
@@ -14,19 +17,41 @@ export const tameLines = (text: string): string => text.split("\n").slice(0, 20)
 
 export class Names {
   private readonly names: string[] = [];
+  private readonly packages: string[] = [];
+  private readonly packageNames: string[] = [];
+  private labelsSeen = 0;
 
   constructor(private readonly profile: Profile, private readonly granularity: Granularity) {}
+
+  /** The key that stands for all of a package's frames. */
+  packageKey(name: string): number {
+    const known = this.packages.indexOf(name);
+    return PACKAGE_KEYS + (known < 0 ? this.packages.push(name) - 1 : known);
+  }
+
+  /** The package a frame belongs to. */
+  package(key: number): string {
+    if (key >= PACKAGE_KEYS) return this.packages[key - PACKAGE_KEYS]!;
+    // A label makes a file a cell, whatever it was taken for before.
+    if (this.labelsSeen !== this.profile.labels.size) {
+      this.labelsSeen = this.profile.labels.size;
+      this.packageNames.length = 0;
+    }
+    return (this.packageNames[key] ??= packageOf(this.module(key), this.shownFile(key), originOf(this.file(key), this.isLabelled(key))));
+  }
 
   private frame(key: number): number {
     return this.profile.frameOfKey(this.granularity, key);
   }
 
   private text(column: "name" | "qualname" | "file" | "shortFile" | "module", key: number): string {
+    if (key >= PACKAGE_KEYS) return column === "module" || column.endsWith("name") ? this.packages[key - PACKAGE_KEYS]! : "";
     return this.profile.strings[this.profile.frames[column].data[this.frame(key)]!]!;
   }
 
   /** The function's plain name. */
   name(key: number): string {
+    if (key >= PACKAGE_KEYS) return `${tame(this.package(key))} (package)`;
     return (this.names[key] ??= tame(this.text("name", key)) || "?");
   }
 
@@ -52,9 +77,32 @@ export class Names {
     return this.profile.labels.has(this.file(key));
   }
 
+  /** Whether the frame is code of a notebook's cell. */
+  isCell(key: number): boolean {
+    return isCellFile(this.file(key), this.isLabelled(key));
+  }
+
+  /** The function's first line; 0 where it is unknown, and for a package. */
+  firstLine(key: number): number {
+    return key >= PACKAGE_KEYS ? 0 : this.profile.frames.firstLine.data[this.frame(key)]!;
+  }
+
+  /** The line that the frame stands for, where lines are told apart; else the function's first. */
+  line(key: number): number {
+    if (key >= PACKAGE_KEYS) return 0;
+    const { line, firstLine } = this.profile.frames;
+    const frame = this.frame(key);
+    return this.granularity === "line" ? line.data[frame]! : firstLine.data[frame]! || line.data[frame]!;
+  }
+
+  /** Text that tells a frame from every other of its kind, in this session and in another. */
+  ident(key: number): string {
+    return [this.qualname(key), this.file(key), this.line(key)].join("\n");
+  }
+
   /** What a frame of the chart says: the name, and the line where lines are told apart. */
   label(key: number): string {
-    const line = this.profile.frames.line.data[this.frame(key)]!;
+    const line = this.line(key);
     return this.granularity === "line" && line > 0 ? `${this.name(key)}:${line}` : this.name(key);
   }
 
@@ -62,9 +110,7 @@ export class Names {
   place(key: number): string {
     const file = this.shownFile(key);
     if (!file) return "";
-    const { line, firstLine } = this.profile.frames;
-    const frame = this.frame(key);
-    const shown = this.granularity === "line" ? line.data[frame]! : firstLine.data[frame]! || line.data[frame]!;
+    const shown = this.line(key);
     return shown > 0 ? `${file}:${shown}` : file;
   }
 

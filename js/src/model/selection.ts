@@ -4,11 +4,26 @@
  * Runs are folded in as they arrive: a live delta costs (new runs) x (depth), or one pass over the nodes,
  * whichever is less. A changed selection is folded anew.
  */
+import { State } from "../stream";
 import type { Granularity, Profile } from "./profile";
-import { holdsGil, isActive } from "./state";
+import { Names } from "./names";
+import { Shape, UNSHAPED } from "./shape";
+import { classOf, holdsGil, isActive, StateClass } from "./state";
 import type { CallTree } from "./tree";
 
-export type Mode = "all" | "active" | "gil";
+/** Whose time counts: of threads in any state, or in one kind of them. */
+export type Mode = "all" | "active" | "gil" | "gil-wait" | "gc" | "idle";
+
+const byState = (wanted: (state: number) => boolean): Uint8Array => Uint8Array.from({ length: 256 }, (_, state) => Number(wanted(state)));
+/** 1 for each state that a mode counts; the same words and rules as `_STATES` of nbspy/model/selection.py. */
+const COUNTED: Record<Mode, Uint8Array> = {
+  "all": byState(() => true),
+  "active": byState(isActive),
+  "gil": byState(holdsGil),
+  "gil-wait": byState((state) => (state & State.GIL_WAIT) !== 0),
+  "gc": byState((state) => classOf(state) === StateClass.GC),
+  "idle": byState((state) => !isActive(state)),
+};
 
 export interface Selection {
   /** Thread ids; empty means all. */
@@ -86,9 +101,15 @@ export class SelectedTree {
   /** Time with the GIL held, summed over threads. */
   gilUs = 0;
   private folded = 0;
+  private readonly counted: Uint8Array;
 
-  constructor(readonly profile: Profile, readonly selection: Selection, readonly granularity: Granularity) {
-    this.tree = profile.tree(granularity);
+  /** Runs from `limit` on are left for later: they came after the view was paused. */
+  constructor(
+    readonly profile: Profile, readonly selection: Selection, readonly granularity: Granularity,
+    readonly shape = new Shape(profile.tree(granularity), new Names(profile, granularity), UNSHAPED), public limit = Infinity,
+  ) {
+    this.tree = shape.tree;
+    this.counted = COUNTED[selection.mode];
     this.weights = new Weights(this.tree);
     this.activeWeights = selection.mode === "all" ? new Weights(this.tree) : this.weights;
     this.update();
@@ -104,7 +125,8 @@ export class SelectedTree {
   update(): boolean {
     const { runs } = this.profile;
     const from = this.folded;
-    const to = runs.start.length;
+    const to = Math.min(runs.start.length, this.limit);
+    this.shape.update(this.profile.keyCount(this.granularity));
     this.weights.reserve();
     this.activeWeights.reserve();
     if (from === to) return false;
@@ -119,12 +141,12 @@ export class SelectedTree {
   }
 
   private walkIsCheaper(from: number, to: number): boolean {
-    const depth = this.tree.depth.data;
+    const { depth: { data: depth }, size } = this.profile.tree(this.granularity);
     const nodeOf = this.profile.nodeOf(this.granularity);
     const node = this.profile.runs.node.data;
     let steps = 0;
-    for (let run = from; run < to && steps < this.tree.size; run++) steps += 1 + depth[nodeOf[node[run]!]!]!;
-    return steps < this.tree.size;
+    for (let run = from; run < to && steps < size; run++) steps += 1 + depth[nodeOf[node[run]!]!]!;
+    return steps < size;
   }
 
   private fold(run: number, walk: boolean): void {
@@ -152,9 +174,9 @@ export class SelectedTree {
       this.gilUs += weight;
     }
     if (selection.threads.size && !selection.threads.has(thread)) return;
-    const node = profile.nodeOf(this.granularity)[runs.node.data[run]!]!;
-    const { mode } = selection;
-    if (mode === "all" || (mode === "active" ? active : gil)) this.put(this.weights, node, weight, samples, walk);
+    const node = this.shape.nodeOf(profile.nodeOf(this.granularity)[runs.node.data[run]!]!);
+    if (node < 0) return;
+    if (this.counted[state]) this.put(this.weights, node, weight, samples, walk);
     if (active && this.activeWeights !== this.weights) this.put(this.activeWeights, node, weight, samples, walk);
   }
 

@@ -3,9 +3,9 @@
  * hue, functions of it differ a little in hue and lightness, and text on every one of them has a contrast of at
  * least 4.5 to 1 (tested).
  */
+import type { Origin } from "../model/origin";
+
 export type Theme = "light" | "dark";
-/** Whose code a frame is: the person's own, an installed package, the standard library. */
-export type Origin = "own" | "installed" | "stdlib";
 
 /** Gives an sRGB colour for lightness 0..1, chroma and hue in degrees; out-of-gamut values are clipped. */
 export function oklch(lightness: number, chroma: number, hue: number): [number, number, number] {
@@ -61,20 +61,6 @@ export function hashText(text: string): number {
   let h = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
   return h >>> 0;
-}
-
-/** Whose code lies in a file. */
-export function originOf(file: string, labelled: boolean): Origin {
-  if (labelled) return "own";
-  if (/[\\/](site|dist)-packages[\\/]/.test(file)) return "installed";
-  if (file.startsWith("<frozen ") || /[\\/](lib|lib64|Lib)[\\/](python\d[\d.]*t?[\\/]|[\w.]+\.py$)/.test(file)) return "stdlib";
-  return "own";
-}
-
-/** The package a frame belongs to: its module's first component; a file without package or a cell is its own. */
-export function packageOf(module: string, file: string, origin: Origin): string {
-  if (origin === "stdlib") return "stdlib";
-  return module.split(".")[0] || file;
 }
 
 /** Gives each package a hue: by its name's hash, the next free one where that is taken. */

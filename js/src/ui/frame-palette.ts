@@ -1,7 +1,9 @@
 /** The colour of each node, computed once per function and variant. */
 import type { ViewState } from "../model/view-state";
-import type { Origin, Theme } from "../render/colors";
-import { css, frameFill, hashText, Hues, originOf, packageOf } from "../render/colors";
+import type { Origin } from "../model/origin";
+import { originOf } from "../model/origin";
+import type { Theme } from "../render/colors";
+import { css, frameFill, hashText, Hues } from "../render/colors";
 
 interface Look {
   readonly origin: Origin;
@@ -46,7 +48,7 @@ export class FramePalette {
     let look = this.looks[key];
     if (!look) {
       const origin = originOf(names.file(key), names.isLabelled(key));
-      const hue = this.hues.of(packageOf(names.module(key), names.shownFile(key), origin));
+      const hue = this.hues.of(names.package(key));
       look = this.looks[key] = { origin, hue, shade: hashText(names.name(key)) };
     }
     return css(frameFill(this.theme, look.origin, look.hue, look.shade, variant));
