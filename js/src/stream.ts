@@ -113,8 +113,18 @@ export interface Notice {
   timeNs: number;
   text: string;
 }
+/** A stretch of a source file: its lines from `firstLine` on. */
+export interface SourceRow {
+  file: string;
+  firstLine: number;
+  text: string;
+}
+export interface Sources {
+  kind: "sources";
+  rows: SourceRow[];
+}
 export type StreamRecord =
-  | Hello | Strings | Frames | Nodes | Threads | Processes | Samples | Status | End | Labels | Notice;
+  | Hello | Strings | Frames | Nodes | Threads | Processes | Samples | Status | End | Labels | Notice | Sources;
 
 /** Reads the fields of one record in order, and refuses a field of another type than the one asked for. */
 class Fields {
@@ -241,6 +251,7 @@ const READERS: ((f: Fields) => StreamRecord)[] = [
   }),
   (f) => ({ kind: "labels", rows: f.rows((row): [string, string] => [row.text(), row.text()]) }),
   (f) => ({ kind: "notice", timeNs: f.number(), text: f.text() }),
+  (f) => ({ kind: "sources", rows: f.rows((row) => ({ file: row.text(), firstLine: row.number(), text: row.text() })) }),
 ];
 
 /** Gives the record in `body` (without its length), or null for a kind this viewer does not know. */

@@ -95,9 +95,10 @@ export class Names {
     return this.granularity === "line" ? line.data[frame]! : firstLine.data[frame]! || line.data[frame]!;
   }
 
-  /** Text that tells a frame from every other of its kind, in this session and in another. */
+  /** Text that tells a frame from every other of its kind, in this session and in another; a line's begins as its function's. */
   ident(key: number): string {
-    return [this.qualname(key), this.file(key), this.line(key)].join("\n");
+    const parts = [this.qualname(key), this.file(key), this.firstLine(key)];
+    return (this.granularity === "line" ? [...parts, this.line(key)] : parts).join("\n");
   }
 
   /** What a frame of the chart says: the name, and the line where lines are told apart. */

@@ -2,7 +2,7 @@
  * The profile as columns, folded from stream records as they arrive. Ids are the stream's own. Two call trees
  * are kept beside each other: by line (the stream's nodes) and by function (lines of one function merged).
  */
-import type { End, Frames, Hello, Nodes, Notice, ProcessRow, Samples, Status, StreamRecord, ThreadRow } from "../stream";
+import type { End, Frames, Hello, Nodes, Notice, ProcessRow, Samples, SourceRow, Status, StreamRecord, ThreadRow } from "../stream";
 import { StreamError } from "../stream";
 import { Activity } from "./activity";
 import type { Column } from "./column";
@@ -21,6 +21,8 @@ export class Profile {
   readonly processes: ProcessRow[] = [];
   /** File name -> what to show instead of it. */
   readonly labels = new Map<string, string>();
+  /** File name -> its lines as far as the session has sent them, by number. */
+  readonly sources = new Map<string, Map<number, string>>();
 
   readonly frames = {
     name: u32(), qualname: u32(), file: u32(), shortFile: u32(), module: u32(), line: i32(), firstLine: i32(), flags: u8(),
@@ -69,6 +71,7 @@ export class Profile {
       case "status": this.setStatus(record); break;
       case "end": this.end = record; break;
       case "labels": for (const [file, label] of record.rows) this.labels.set(file, label); break;
+      case "sources": for (const row of record.rows) this.addSource(row); break;
       case "notice": this.notices.push(record); break;
     }
   }
@@ -98,6 +101,12 @@ export class Profile {
   /** The number of a tree's keys. */
   keyCount(granularity: Granularity): number {
     return (granularity === "line" ? this.frameOfLine : this.frameOfFunction).length;
+  }
+
+  private addSource({ file, firstLine, text }: SourceRow): void {
+    let lines = this.sources.get(file);
+    if (!lines) this.sources.set(file, (lines = new Map()));
+    text.split("\n").forEach((line, i) => lines.set(firstLine + i, line));
   }
 
   private addStrings(firstId: number, texts: string[]): void {

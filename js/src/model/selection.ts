@@ -140,6 +140,13 @@ export class SelectedTree {
     return true;
   }
 
+  /** The node that a run's samples count for; -1 where they are left out by shape or state. */
+  nodeOfRun(run: number): number {
+    const { node, state } = this.profile.runs;
+    if (run >= this.folded || !this.counted[state.data[run]!]) return -1;
+    return this.shape.nodeOf(this.profile.nodeOf(this.granularity)[node.data[run]!]!);
+  }
+
   private walkIsCheaper(from: number, to: number): boolean {
     const { depth: { data: depth }, size } = this.profile.tree(this.granularity);
     const nodeOf = this.profile.nodeOf(this.granularity);

@@ -1,42 +1,92 @@
 /**
- * What one view looks at and how: selection, granularity, zoom, search. No DOM: the panels read it and ask it
- * for changes, and it says when something changed.
+ * What one view looks at and how. No DOM: the panels read it and ask it for changes, and it says when something
+ * changed. Everything that a person can set is in `settings`, plain values; the rest follows from it and the profile.
  */
-import type { Order } from "./layout";
+import type { FunctionRow } from "./functions";
+import { callees, functionRows, outermost } from "./functions";
+import { fits, refOf } from "./function-ref";
+import type { FunctionRef } from "./function-ref";
+import { InvertedTree, ownTimes } from "./invert";
 import { Names } from "./names";
 import type { Granularity, Profile } from "./profile";
+import type { Found, Scene } from "./scene";
+import { nothing, TreeScene } from "./scene";
 import { Matches, parseQuery } from "./search";
 import type { Mode, Selection } from "./selection";
-import { EVERYTHING, SelectedTree } from "./selection";
+import { SelectedTree } from "./selection";
+import type { Settings, Tab } from "./settings";
+import { DEFAULTS, History, sameSettings } from "./settings";
+import type { Rule } from "./shape";
+import { isPackageKey, Shape } from "./shape";
+import { TimeScene } from "./time-scene";
 import type { CallTree } from "./tree";
 
-/** What changed: `data` = more samples, `selection` = other weights or tree, `zoom`, `search`, `look` = flipped. */
-export type Change = "data" | "selection" | "zoom" | "search" | "look";
+/** What changed: `data` = more samples, `selection` = other weights or tree, `look` = flipped, coloured. */
+export type Change = "data" | "selection" | "zoom" | "search" | "look" | "tab";
+
+/** While samples arrive, what is derived from the tree is made anew at most this part of the time. */
+const DERIVED_PART = 0.1;
 
 export class ViewState {
-  selection: Selection = EVERYTHING;
-  granularity: Granularity = "function";
-  /** True for a flame chart: the root at the bottom. */
-  flipped = false;
-  /** Node that fills the chart's width. */
-  zoom = 0;
-  order: Order = "steady";
+  settings: Settings = DEFAULTS;
   selected: SelectedTree;
   names: Names;
+  readonly history = new History();
+  readonly merged: TreeScene;
+  readonly callers: TreeScene;
+  /** The sandwich: the callers of the function, and what it calls. */
+  readonly above: TreeScene;
+  readonly below: TreeScene;
+  readonly timed: TimeScene;
+  /** Rows of the table of functions. */
+  functions: FunctionRow[] = [];
 
-  queryText = "";
   queryError = "";
   matches: Matches | null = null;
-  /** Matching nodes at or below the zoomed one, the heaviest first, and their share of it. */
-  found: { nodes: number[]; share: number } = { nodes: [], share: 0 };
+  /** The view stands still while samples go on to arrive. */
+  paused = false;
 
-  private back: number[] = [];
+  private hasCells = false;
+  private keysSeen = 0;
+  private labelsSeen = 0;
+  private derivedAt = -Infinity;
+  private derivedMs = 0;
 
   constructor(readonly profile: Profile, private readonly changed: (change: Change) => void) {
-    this.selected = new SelectedTree(profile, this.selection, this.granularity);
-    this.names = new Names(profile, this.granularity);
+    this.names = new Names(profile, "function");
+    this.selected = this.makeSelected();
+    const scene = (): TreeScene => new TreeScene(this.selected.tree, this.selected.weights, this.names, () => this.zoomed());
+    [this.merged, this.callers, this.above, this.below] = [scene(), scene(), scene(), scene()];
+    this.above.flipped = true;
+    this.timed = new TimeScene(this.selected, this.names, () => this.zoomed());
   }
 
+  // What is shown
+
+  /** The scene of the current tab; where it has none, that of the merged tree. */
+  get scene(): Scene {
+    const { tab } = this.settings;
+    return tab === "time" ? this.timed : tab === "callers" ? this.callers : tab === "sandwich" ? this.below : this.merged;
+  }
+
+  get granularity(): Granularity {
+    return this.settings.by;
+  }
+
+  get selection(): Selection {
+    const { mode, threads, time } = this.settings;
+    return { mode, threads: new Set(threads), time };
+  }
+
+  get flipped(): boolean {
+    return this.settings.flipped;
+  }
+
+  get queryText(): string {
+    return this.settings.query;
+  }
+
+  /** The merged tree of the selection. */
   get tree(): CallTree {
     return this.selected.tree;
   }
@@ -45,32 +95,108 @@ export class ViewState {
     return this.selected.weights.total;
   }
 
-  nameOf(node: number): string {
-    return node === 0 ? "all" : this.names.name(this.tree.key.data[node]!);
+  get zoom(): number {
+    return this.scene.zoom;
   }
 
-  placeOf(node: number): string {
-    return node === 0 ? "" : this.names.place(this.tree.key.data[node]!);
+  get found(): Found {
+    return this.scene.found;
   }
+
+  /** Whether a notebook's machinery is left out of what is seen. */
+  get hidesMachinery(): boolean {
+    return this.settings.machinery && this.hasCells;
+  }
+
+  /** Whether there is a notebook's cell, so that its machinery can be hidden or shown. */
+  get knowsCells(): boolean {
+    return this.hasCells;
+  }
+
+  nameOf(node: number, scene: Scene = this.merged): string {
+    return node === 0 ? "all" : scene.names.name(scene.tree.key.data[node]!);
+  }
+
+  placeOf(node: number, scene: Scene = this.merged): string {
+    return node === 0 ? "" : scene.names.place(scene.tree.key.data[node]!);
+  }
+
+  isMatch(key: number): boolean {
+    return this.matches !== null && this.matches.has(key);
+  }
+
+  // More samples
 
   /** Folds in what arrived since. Steady order while it grows; the heaviest first when it has ended. */
   refresh(ended: boolean): void {
-    this.selected.update();
+    if (this.paused) return;
     const order = ended ? "heavy" : "steady";
-    const reordered = order !== this.order;
-    this.order = order;
-    this.keepZoomOnWeight();
+    const reordered = order !== this.merged.order;
+    for (const scene of [this.merged, this.callers, this.above, this.below]) scene.order = order;
+    this.selected.limit = Infinity;
+    if (this.seeCells()) this.makeAnew();
+    else this.selected.update();
+    if (reordered || ended || performance.now() - this.derivedAt > this.derivedMs / DERIVED_PART) this.derive();
+    this.merged.keepZoomOnWeight();
     this.search();
     this.changed(reordered ? "zoom" : "data");
   }
 
+  pause(paused: boolean, ended: boolean): void {
+    this.paused = paused;
+    if (paused) this.selected.limit = this.profile.runs.start.length;
+    else this.refresh(ended);
+  }
+
+  // Changes that a person makes
+
+  /** Changes settings; one step for undo, or the same step as the last where both are of one `group`. */
+  change(part: Partial<Settings>, group = ""): void {
+    const before = this.settings;
+    const after = { ...before, ...part };
+    if (sameSettings(before, after)) return;
+    this.history.push({ ...before, zoom: this.zoomPath }, group);
+    this.apply(after);
+  }
+
+  /** Shows other settings, whatever they were before. */
+  apply(after: Settings): void {
+    const before = this.settings;
+    this.settings = after;
+    const differs = (...names: (keyof Settings)[]): boolean => names.some((name) => !sameSettings(before[name], after[name]));
+    if (differs("by")) this.names = new Names(this.profile, after.by);
+    if (differs("query", "by")) this.setMatches();
+    const another = differs("by", "mode", "threads", "time", "machinery", "recursion", "rules");
+    if (another) this.makeAnew();
+    if (differs("time", "threads")) this.timed.reset();
+    if (another || differs("tab", "subject")) this.derive();
+    for (const scene of [this.merged, this.callers, this.below]) scene.flipped = after.flipped && scene !== this.below;
+    const zooms = differs("zoom");
+    if (zooms) this.zoomScene.follow(after.zoom);
+    else if (differs("tab")) this.settings = { ...this.settings, zoom: this.zoomPath };
+    this.search();
+    if (differs("tab", "subject")) this.changed("tab");
+    if (another) this.changed("selection");
+    if (zooms) this.changed("zoom");
+    if (differs("flipped", "color")) this.changed("look");
+    if (differs("query")) this.changed("search");
+  }
+
+  undo(): void {
+    this.restore(this.history.undo({ ...this.settings, zoom: this.zoomPath }));
+  }
+
+  redo(): void {
+    this.restore(this.history.redo({ ...this.settings, zoom: this.zoomPath }));
+  }
+
   select(part: Partial<Selection>): void {
-    this.selection = { ...this.selection, ...part };
-    this.rebuild();
+    const { threads, ...rest } = part;
+    this.change(threads ? { ...rest, threads: [...threads] } : rest);
   }
 
   setMode(mode: Mode): void {
-    if (mode !== this.selection.mode) this.select({ mode });
+    this.change({ mode });
   }
 
   /** Selects one thread, or with `add` one more; a thread that is selected already is let go. */
@@ -83,88 +209,153 @@ export class ViewState {
     this.select({ threads: next });
   }
 
-  setGranularity(granularity: Granularity): void {
-    if (granularity === this.granularity) return;
-    const zoom = this.counterpart(this.zoom, granularity);
-    this.granularity = granularity;
-    this.names = new Names(this.profile, granularity);
-    this.back = [];
-    this.zoom = zoom;
-    this.rebuild();
-    this.setQuery(this.queryText);
+  setGranularity(by: Granularity): void {
+    this.change({ by });
   }
 
   flip(flipped: boolean): void {
-    if (flipped === this.flipped) return;
-    this.flipped = flipped;
-    this.changed("look");
+    this.change({ flipped });
   }
 
+  show(tab: Tab): void {
+    this.change({ tab });
+  }
+
+  /** Opens a function in the sandwich or the source. */
+  open(tab: Tab, subject: FunctionRef): void {
+    this.change({ tab, subject });
+  }
+
+  addRule(rule: Rule): void {
+    this.change({ rules: [...this.settings.rules, rule] });
+  }
+
+  /** Zooms the merged tree, wherever one was. */
   zoomTo(node: number): void {
-    if (node === this.zoom || !(this.total[node]! > 0)) return;
-    this.back.push(this.zoom);
-    this.zoom = node;
-    this.search();
-    this.changed("zoom");
+    if (this.scene !== this.merged) this.change({ tab: "merged" });
+    this.merged.zoomTo(node);
   }
 
   /** Goes back to the zoom before; true where there was one. */
   goBack(): boolean {
-    if (this.zoom === 0) return false;
-    let node = this.back.pop() ?? 0;
-    while (node !== 0 && !(this.total[node]! > 0)) node = this.back.pop() ?? 0;
-    this.zoom = node === this.zoom ? 0 : node;
+    return this.scene.goBack() || (this.settings.tab === "sandwich" && this.above.goBack());
+  }
+
+  setQuery(query: string): void {
+    this.change({ query }, "query");
+  }
+
+  /** The functions that fit the subject, as keys. */
+  isSubject(key: number): boolean {
+    const { subject } = this.settings;
+    return subject !== null && !isPackageKey(key) && fits(subject, this.names, key);
+  }
+
+  // What follows from them
+
+  private get zoomScene(): TreeScene {
+    return this.settings.tab === "callers" ? this.callers : this.settings.tab === "sandwich" ? this.below : this.merged;
+  }
+
+  /** The zoomed frames of the current tab's tree. */
+  private get zoomPath(): string[] {
+    return this.zoomScene.path;
+  }
+
+  private restore(settings: Settings | null): void {
+    if (settings) this.apply(settings);
+  }
+
+  private makeSelected(): SelectedTree {
+    const { by, recursion, rules } = this.settings;
+    const shape = new Shape(this.profile.tree(by), this.names, { rules, recursion, machinery: this.hidesMachinery });
+    const limit = this.paused ? this.selected.limit : Infinity;
+    return new SelectedTree(this.profile, this.selection, by, shape, limit);
+  }
+
+  private makeAnew(): void {
+    this.selected = this.makeSelected();
+  }
+
+  /** Looks whether new functions are cells of a notebook; true where the tree has to be shaped anew for it. */
+  private seeCells(): boolean {
+    const { names, profile, settings } = this;
+    const labelled = profile.labels.size !== this.labelsSeen;
+    const keys = profile.keyCount(settings.by);
+    let found = labelled;
+    for (let key = Math.min(this.keysSeen, keys); key < keys && !this.hasCells && !found; key++) found = names.isCell(key);
+    this.keysSeen = keys;
+    this.labelsSeen = profile.labels.size;
+    if (!found) return false;
+    this.hasCells = true;
+    return settings.machinery;
+  }
+
+  /** Makes what the current tab shows beside the merged tree. */
+  private derive(): void {
+    const begun = performance.now();
+    const { merged, names, selected, settings, timed } = this;
+    const { tree, weights } = selected;
+    merged.show(tree, weights, names);
+    [timed.selected, timed.names] = [selected, names];
+    timed.thread = settings.threads[0] ?? this.busiestThread();
+    if (settings.tab === "callers") this.showInverted(this.callers, new InvertedTree(tree, ownTimes(tree, weights)));
+    if (settings.tab === "functions" || settings.tab === "sandwich" || settings.tab === "source") this.functions = functionRows(tree, weights);
+    if (settings.tab === "sandwich" || settings.tab === "source") this.chooseSubject();
+    if (settings.tab === "sandwich") {
+      const wanted = (key: number): boolean => this.isSubject(key);
+      this.showInverted(this.above, new InvertedTree(tree, outermost(tree, weights, wanted)));
+      const called = callees(tree, weights, wanted);
+      this.below.show(called.tree, called.weights, names);
+    }
+    this.derivedAt = performance.now();
+    this.derivedMs = this.derivedAt - begun;
+  }
+
+  private showInverted(scene: TreeScene, inverted: InvertedTree): void {
+    inverted.grow(0);
+    scene.show(inverted.tree, inverted.weights, this.names, inverted);
+  }
+
+  /** Without a function that one has chosen, the one with most time of its own is shown. */
+  private chooseSubject(): void {
+    const first = this.functions.find((row) => !isPackageKey(row.key));
+    if (this.settings.subject || !first) return;
+    this.settings = { ...this.settings, subject: refOf(this.names, first.key) };
+  }
+
+  private busiestThread(): number {
+    const { threads } = this.selected;
+    let busiest = 0;
+    threads.forEach((time, thread) => {
+      if (time.active > (threads[busiest]?.active ?? -1)) busiest = thread;
+    });
+    return busiest;
+  }
+
+  private zoomed(): void {
+    this.history.push({ ...this.settings }, "");
+    this.settings = { ...this.settings, zoom: this.zoomPath };
     this.search();
     this.changed("zoom");
-    return true;
   }
 
-  setQuery(text: string): void {
-    this.queryText = text;
-    const query = parseQuery(text);
+  private setMatches(): void {
+    const query = parseQuery(this.settings.query);
     this.queryError = query && "error" in query ? query.error : "";
     this.matches = query && "test" in query ? new Matches(query.test, this.names) : null;
-    this.search();
-    this.changed("search");
-  }
-
-  isMatch(node: number): boolean {
-    return node !== 0 && this.matches !== null && this.matches.has(this.tree.key.data[node]!);
-  }
-
-  private rebuild(): void {
-    this.selected = new SelectedTree(this.profile, this.selection, this.granularity);
-    this.keepZoomOnWeight();
-    this.search();
-    this.changed("selection");
-  }
-
-  /** A zoomed node without weight in a new selection would leave the chart empty: its nearest ancestor serves. */
-  private keepZoomOnWeight(): void {
-    while (this.zoom !== 0 && !(this.total[this.zoom]! > 0)) this.zoom = this.tree.parent.data[this.zoom]!;
   }
 
   private search(): void {
-    if (!this.matches) {
-      this.found = { nodes: [], share: 0 };
+    const { matches, scene } = this;
+    if (!matches) {
+      scene.found = nothing;
       return;
     }
-    const { total } = this;
-    this.matches.update(this.profile.keyCount(this.granularity));
-    const { nodes, weight } = this.matches.inTree(this.tree, total, this.zoom);
+    matches.update(this.profile.keyCount(this.granularity));
+    const { total } = scene.weights;
+    const { nodes, weight } = matches.inTree(scene.tree, total, scene.zoom);
     nodes.sort((a, b) => total[b]! - total[a]!);
-    this.found = { nodes, share: total[this.zoom]! > 0 ? weight / total[this.zoom]! : 0 };
-  }
-
-  /** The node of the other granularity's tree that stands for `node`: of several lines the heaviest. */
-  private counterpart(node: number, granularity: Granularity): number {
-    const { profile } = this;
-    const [from, to] = [profile.nodeOf(this.granularity), profile.nodeOf(granularity)];
-    const { total } = new SelectedTree(profile, this.selection, granularity).weights;
-    let heaviest = 0;
-    for (let at = 1; node !== 0 && at < profile.functionNodeOf.length; at++) {
-      if (from[at] === node && (heaviest === 0 || total[to[at]!]! > total[heaviest]!)) heaviest = to[at]!;
-    }
-    return heaviest;
+    scene.found = { nodes, share: total[scene.zoom]! > 0 ? weight / total[scene.zoom]! : 0 };
   }
 }

@@ -90,6 +90,21 @@ export function frameFill(
   return oklch(lightness + (variant - 1) * STEP, chroma, turned);
 }
 
+/** Hues and chromas of frames coloured by state, in the order of `StateClass`; then of those of no known state. */
+const STATE_TINTS: readonly (readonly [number, number])[] = [[255, 0.006], [160, 0.085], [255, 0.095], [82, 0.1], [305, 0.085], [255, 0.006]];
+
+/** Fill of a frame whose time is mostly of one state. */
+export function stateFill(theme: Theme, kind: number, variant: number): [number, number, number] {
+  const [hue, chroma] = STATE_TINTS[kind] ?? STATE_TINTS[5]!;
+  return oklch(FILL[theme].own.lightness + (chroma < 0.05 ? (theme === "light" ? 0.06 : -0.1) : 0) + (variant - 1) * STEP, chroma, hue);
+}
+
+/** Fill of a frame with a part, from 0 to 1, of the hottest frame's own time. */
+export function heatFill(theme: Theme, heat: number): [number, number, number] {
+  const strength = Math.sqrt(Math.min(1, Math.max(0, heat)));
+  return theme === "light" ? oklch(0.935 - 0.155 * strength, 0.008 + 0.13 * strength, 55) : oklch(0.32 + 0.19 * strength, 0.006 + 0.115 * strength, 50);
+}
+
 export interface ChartInk {
   readonly text: string;
   readonly faint: string;

@@ -12,7 +12,22 @@ const GAP_PX = 1;
 const LABEL_MIN_PX = 20;
 const PAD_PX = 5;
 
-export interface FlamePicture {
+/** What the boxes look like, whatever part of them is painted. */
+export interface FlameLook {
+  readonly fill: (node: number) => string;
+  readonly name: (node: number) => string;
+  readonly place: (node: number) => string;
+  readonly share: (node: number) => number;
+  /** null where nothing is searched for. */
+  readonly matches: ((node: number) => boolean) | null;
+  readonly ink: ChartInk;
+  readonly accent: string;
+  readonly background: string;
+  readonly font: string;
+  readonly fitter: LabelFitter;
+}
+
+export interface FlamePicture extends FlameLook {
   readonly boxes: Boxes;
   readonly widthPx: number;
   readonly heightPx: number;
@@ -21,19 +36,8 @@ export interface FlamePicture {
   /** Rows outside of [firstRow, lastRow] are not visited. */
   readonly firstRow: number;
   readonly lastRow: number;
-  readonly fill: (node: number) => string;
-  readonly name: (node: number) => string;
-  readonly place: (node: number) => string;
-  readonly share: (node: number) => number;
-  /** null where nothing is searched for. */
-  readonly matches: ((node: number) => boolean) | null;
   readonly hovered: number;
   readonly focused: number;
-  readonly ink: ChartInk;
-  readonly accent: string;
-  readonly background: string;
-  readonly font: string;
-  readonly fitter: LabelFitter;
 }
 
 export function paintFlame(ctx: CanvasRenderingContext2D, picture: FlamePicture): void {

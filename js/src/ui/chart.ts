@@ -1,57 +1,57 @@
 /** The icicle or flame chart: a scrolled canvas, its pointer and its keys. */
-import type { Viewport } from "../model/layout";
-import { Boxes, layoutTree, leftEdge } from "../model/layout";
+import { Boxes } from "../model/layout";
+import { boxAbove, neighbour, rowOf, widestBelow, widestOf } from "../model/navigate";
+import type { Camera, Scene } from "../model/scene";
+import { TreeScene } from "../model/scene";
 import type { ViewState } from "../model/view-state";
 import { CanvasView } from "../render/canvas-view";
 import type { Theme } from "../render/colors";
 import { INK } from "../render/colors";
+import type { FlameLook } from "../render/flame";
 import { paintFlame, ROW_PX } from "../render/flame";
 import { LabelFitter } from "../render/labels";
+import { listenToGestures } from "./gestures";
+import { ChartCamera } from "./camera";
 import { FramePalette } from "./frame-palette";
 import type { Cleanup } from "./dom";
 import { el } from "./dom";
 import type { Tokens } from "./theme";
-
-const ZOOM_MS = 120;
-
-/** What is seen: a part of the root's width, and the first row. */
-interface Camera {
-  readonly from: number;
-  readonly span: number;
-  readonly topRow: number;
-}
 
 export interface ChartEvents {
   /** The pointer is over a box of `boxes` (or none, -1), at (x, y) of the window. */
   hover(box: number, x: number, y: number): void;
   /** The focus moved to a node by keys; (x, y) of the window is where its box is. */
   focus(node: number, x: number, y: number): void;
+  /** Asks what can be done with a node, at (x, y) of the window. */
+  menu(node: number, x: number, y: number): void;
 }
 
 export class Chart {
   readonly element = el("div", "nbspy-chart");
   readonly boxes = new Boxes();
   focusNode = 0;
+  /** Middle of the focused box, in the unit of the widths: along the time a node has many boxes. */
+  private focusAt = 0;
   private readonly spacer = el("div", "nbspy-spacer");
   private readonly view = new CanvasView(document, (now) => this.paint(now));
   private readonly fitter = new LabelFitter((text) => this.view.context.measureText(text).width);
   private readonly palette: FramePalette;
   private readonly stillness = matchMedia("(prefers-reduced-motion: reduce)");
-  private camera: Camera = { from: 0, span: 1, topRow: 1 };
-  private moveFrom: Camera | null = null;
-  private moveStart = 0;
+  private readonly camera = new ChartCamera();
   private laidOut = false;
   private hovered = -1;
   private focusShown = false;
   private theme: Theme = "light";
   private tokens: Tokens | null = null;
 
-  constructor(private readonly state: ViewState, private readonly events: ChartEvents, cleanup: Cleanup) {
+  constructor(
+    private readonly state: ViewState, public scene: Scene, label: string, private readonly events: ChartEvents, cleanup: Cleanup,
+  ) {
     this.palette = new FramePalette(state);
     const { element } = this;
     element.tabIndex = 0;
     element.setAttribute("role", "application");
-    element.setAttribute("aria-label", "Call tree chart: arrow keys move, Enter zooms, Escape goes back");
+    element.setAttribute("aria-label", `${label}: arrow keys move, Enter zooms, Escape goes back, m opens a menu`);
     element.append(this.view.canvas, this.spacer);
     cleanup.listen(element, "scroll", () => {
       this.hover(-1, 0, 0);
@@ -60,10 +60,28 @@ export class Chart {
     cleanup.listen<PointerEvent>(element, "pointermove", (event) => this.pointerMoved(event));
     cleanup.listen(element, "pointerleave", () => this.hover(-1, 0, 0));
     cleanup.listen<PointerEvent>(element, "pointerdown", () => this.showFocus(false));
-    cleanup.listen<MouseEvent>(element, "click", (event) => this.clicked(event));
+    cleanup.listen<MouseEvent>(element, "contextmenu", (event) => this.askedForMenu(event));
     cleanup.listen(element, "focus", () => this.showFocus(element.matches(":focus-visible")));
     cleanup.listen(element, "blur", () => this.showFocus(false));
+    listenToGestures(element, {
+      click: (event) => this.clicked(event),
+      pan: (dx) => this.moveBy(-dx / this.view.widthPx),
+      canPan: () => this.camera.current.span < this.scene.bounds().span,
+      zoom: (factor, x) => this.zoomBy(factor, x / this.view.widthPx),
+    }, cleanup);
     cleanup.add(() => this.view.dispose());
+  }
+
+  /** Shows another scene. */
+  setScene(scene: Scene): void {
+    if (scene === this.scene) return;
+    this.scene = scene;
+    this.focusNode = 0;
+    this.camera.goHome(true);
+    this.hover(-1, 0, 0);
+    this.layOut();
+    this.scrollToRoot();
+    this.change();
   }
 
   /** Rows that the chart shows, from the zoomed node downwards. */
@@ -73,8 +91,7 @@ export class Chart {
 
   /** Layout row (depth) of the first row shown: the root itself is not drawn. */
   get topRow(): number {
-    const { zoom, tree } = this.state;
-    return zoom === 0 ? 1 : tree.depth.data[zoom]!;
+    return this.scene.home().topRow;
   }
 
   setTheme(theme: Theme, tokens: Tokens): void {
@@ -99,12 +116,11 @@ export class Chart {
     this.view.invalidate();
   }
 
-  /** Goes to the state's zoomed node. */
+  /** Goes to the scene's zoomed node. */
   moveToZoom(): void {
-    this.moveFrom = this.stillness.matches ? null : this.camera;
-    this.moveStart = performance.now();
+    this.camera.goHome(this.stillness.matches);
     this.hover(-1, 0, 0);
-    if (this.state.zoom !== 0 && !this.isBelowZoom(this.focusNode)) this.focusNode = this.state.zoom;
+    if (this.scene.zoom !== 0 && !this.isBelowZoom(this.focusNode)) this.focusNode = this.scene.zoom;
     this.layOut();
     this.scrollToRoot();
     this.change();
@@ -118,78 +134,77 @@ export class Chart {
 
   /** Moves the focus to `node` and into sight; zooms to its parent where its box would be too small. */
   reveal(node: number): void {
-    const { state } = this;
-    const depth = (): number => state.tree.depth.data[node]!;
+    const { scene } = this;
+    const missing = (): boolean => {
+      this.ensureLayout();
+      return this.boxes.find(scene.tree.depth.data[node]!, node) < 0;
+    };
+    if (missing()) this.camera.goHome(true);
+    if (missing() && scene instanceof TreeScene) {
+      scene.zoomTo(scene.tree.parent.data[node]!);
+      if (missing()) scene.zoomTo(node);
+    }
     this.ensureLayout();
-    if (this.boxes.find(depth(), node) < 0) state.zoomTo(state.tree.parent.data[node]!);
-    this.ensureLayout();
-    if (this.boxes.find(depth(), node) < 0) state.zoomTo(node);
-    this.setFocus(node);
+    this.setFocus(this.boxes.find(scene.tree.depth.data[node]!, node));
   }
 
   /** Handles a key; true where it was one of the chart's. */
   key(event: KeyboardEvent): boolean {
-    const { state } = this;
-    const deeper = state.flipped ? "ArrowUp" : "ArrowDown";
-    const shallower = state.flipped ? "ArrowDown" : "ArrowUp";
+    const { flipped } = this.scene;
+    const deeper = flipped ? "ArrowUp" : "ArrowDown";
+    const shallower = flipped ? "ArrowDown" : "ArrowUp";
     this.ensureLayout();
-    if (event.key === "Enter" && this.focusNode) state.zoomTo(this.focusNode);
-    else if (event.key === "Home") this.setFocus(this.firstNode());
+    const box = this.boxOf(this.focusNode);
+    const { height } = this.element.getBoundingClientRect();
+    if (event.key === "Enter" && box >= 0) this.enter(box);
+    else if (event.key === "Home") this.setFocus(widestOf(this.boxes, this.topRow));
+    else if (event.key === "+" || event.key === "=") this.zoomBy(0.7, 0.5);
+    else if (event.key === "-") this.zoomBy(1 / 0.7, 0.5);
+    else if (event.key === "[") this.moveBy(-1 / 8);
+    else if (event.key === "]") this.moveBy(1 / 8);
+    else if (event.key === "PageDown" || event.key === "PageUp") this.element.scrollTop += (event.key === "PageDown" ? 0.8 : -0.8) * height;
+    else if (event.key === "m" || event.key === "ContextMenu") this.openMenu(box);
     else if (![deeper, shallower, "ArrowLeft", "ArrowRight"].includes(event.key)) return false;
-    else if (this.boxOf(this.focusNode) < 0) this.setFocus(this.firstNode());
-    else if (event.key === deeper) this.setFocus(this.widestChild(this.focusNode));
-    else if (event.key === shallower) this.setFocus(state.tree.parent.data[this.focusNode]!);
-    else this.setFocus(this.neighbour(this.focusNode, event.key === "ArrowLeft" ? -1 : 1));
+    else if (box < 0) this.setFocus(widestOf(this.boxes, this.topRow));
+    else if (event.key === deeper) this.setFocus(widestBelow(this.boxes, box));
+    else if (event.key === shallower) this.setFocus(boxAbove(this.boxes, box, this.topRow));
+    else this.setFocus(neighbour(this.boxes, box, event.key === "ArrowLeft" ? -1 : 1));
     return true;
   }
 
-  /** Index of the node's box in `boxes`, or -1 where it is not shown. */
+  /** Index of the focused node's box in `boxes`, or of any node's; -1 where it is not shown. */
   boxOf(node: number): number {
-    const depth = this.state.tree.depth.data[node] ?? 0;
-    return node === 0 || depth < this.topRow ? -1 : this.boxes.find(depth, node);
+    const { boxes, scene } = this;
+    const depth = scene.tree.depth.data[node] ?? 0;
+    if (node === 0 || depth < this.topRow) return -1;
+    if (!scene.timed || node !== this.focusNode) return boxes.find(depth, node);
+    const box = boxes.at(depth, (this.focusAt - this.camera.current.from) / this.camera.current.span * this.view.widthPx);
+    return box >= 0 && boxes.node.data[box] === node ? box : -1;
   }
 
-  private firstNode(): number {
-    const { zoom } = this.state;
-    return zoom !== 0 ? zoom : this.widestChild(0);
+  private openMenu(box: number): void {
+    const node = box < 0 ? 0 : this.boxes.node.data[box]!;
+    if (node <= 0) return;
+    const frame = this.element.getBoundingClientRect();
+    this.events.menu(node, frame.left + this.boxes.left.data[box]! + 12, frame.top + this.rowTop(rowOf(this.boxes, box), this.topRow) + ROW_PX);
   }
 
-  private widestChild(node: number): number {
-    const { boxes, state } = this;
-    const row = state.tree.depth.data[node]! + 1;
-    let widest = 0;
-    if (row >= boxes.rows) return node;
-    for (let box = boxes.rowStart.data[row]!; box < boxes.rowStart.data[row + 1]!; box++) {
-      const child = boxes.node.data[box]!;
-      if (child <= 0 || state.tree.parent.data[child] !== node) continue;
-      if (widest === 0 || state.total[child]! > state.total[widest]!) widest = child;
-    }
-    return widest || node;
-  }
-
-  private neighbour(node: number, step: number): number {
-    const { boxes } = this;
-    const row = this.state.tree.depth.data[node]!;
-    for (let box = boxes.find(row, node) + step; ; box += step) {
-      if (box < boxes.rowStart.data[row]! || box >= boxes.rowStart.data[row + 1]!) return node;
-      if (boxes.node.data[box]! > 0) return boxes.node.data[box]!;
-    }
-  }
-
-  private setFocus(node: number): void {
-    const box = this.boxOf(node);
-    if (box < 0) return;
+  private setFocus(box: number): void {
+    const node = box < 0 ? 0 : this.boxes.node.data[box]!;
+    if (node <= 0) return;
     this.focusNode = node;
     this.focusShown = true;
+    const { left, right } = this.boxes;
+    this.focusAt = this.widthAt((left.data[box]! + right.data[box]!) / 2);
     this.hover(-1, 0, 0);
-    const depth = this.state.tree.depth.data[node]!;
+    const depth = rowOf(this.boxes, box);
     const { element } = this;
     const top = this.rowTop(depth, this.topRow);
     if (top < 0) element.scrollTop += top;
     else if (top + ROW_PX > element.clientHeight) element.scrollTop += top + ROW_PX - element.clientHeight;
     this.view.invalidate();
     const frame = element.getBoundingClientRect();
-    const middle = Math.min(this.boxes.right.data[box]!, this.boxes.left.data[box]! + 160);
+    const middle = Math.min(right.data[box]!, left.data[box]! + 160);
     this.events.focus(node, frame.left + middle, frame.top + this.rowTop(depth, this.topRow) + ROW_PX);
   }
 
@@ -206,19 +221,55 @@ export class Chart {
   }
 
   private clicked(event: MouseEvent): void {
+    const box = this.hit(event);
+    if ((this.boxes.node.data[box] ?? 0) <= 0) return;
+    this.focusNode = this.boxes.node.data[box]!;
+    this.focusAt = this.widthAt((this.boxes.left.data[box]! + this.boxes.right.data[box]!) / 2);
+    this.enter(box);
+  }
+
+  private enter(box: number): void {
+    const { boxes } = this;
+    this.scene.enter(boxes.node.data[box]!, this.widthAt(boxes.left.data[box]!), this.widthAt(boxes.right.data[box]!));
+  }
+
+  private askedForMenu(event: MouseEvent): void {
     const node = this.boxes.node.data[this.hit(event)] ?? 0;
     if (node <= 0) return;
+    event.preventDefault();
     this.focusNode = node;
-    // A click on the frame that fills the chart goes back out.
-    if (node === this.state.zoom) this.state.goBack();
-    else this.state.zoomTo(node);
+    this.events.menu(node, event.clientX, event.clientY);
+  }
+
+  /** A place of the canvas in the unit of the widths. */
+  private widthAt(x: number): number {
+    return this.camera.current.from + (x / this.view.widthPx) * this.camera.current.span;
+  }
+
+  /** Back to the zoom from where wheel and drags went; true where they went somewhere. */
+  goHome(): boolean {
+    if (!this.camera.moved) return false;
+    this.moveToZoom();
+    return true;
+  }
+
+  private zoomBy(factor: number, at: number): void {
+    this.camera.zoomBy(this.scene, factor, at);
+    this.hover(-1, 0, 0);
+    this.change();
+  }
+
+  private moveBy(part: number): void {
+    this.camera.moveBy(this.scene, part);
+    this.hover(-1, 0, 0);
+    this.change();
   }
 
   private hit(event: MouseEvent): number {
     this.ensureLayout();
     const frame = this.element.getBoundingClientRect();
     const y = event.clientY - frame.top;
-    const fromTop = this.state.flipped ? this.contentPx() - y - this.element.scrollTop : y + this.element.scrollTop;
+    const fromTop = this.scene.flipped ? this.contentPx() - y - this.element.scrollTop : y + this.element.scrollTop;
     const row = this.topRow + Math.floor(fromTop / ROW_PX);
     return row < this.topRow ? -1 : this.boxes.at(row, event.clientX - frame.left);
   }
@@ -233,23 +284,18 @@ export class Chart {
   }
 
   private isBelowZoom(node: number): boolean {
-    const { tree, zoom } = this.state;
+    const { tree, zoom } = this.scene;
     let at = node;
     while (at > zoom) at = tree.parent.data[at]!;
     return at === zoom;
   }
 
   private scrollToRoot(): void {
-    this.element.scrollTop = this.state.flipped ? this.contentPx() : 0;
+    this.element.scrollTop = this.scene.flipped ? this.contentPx() : 0;
   }
 
   private contentPx(): number {
     return Math.max(this.view.heightPx, this.rows * ROW_PX + 2);
-  }
-
-  private target(): Camera {
-    const { tree, total, zoom, order } = this.state;
-    return { from: leftEdge(tree, total, zoom, order), span: total[zoom]!, topRow: this.topRow };
   }
 
   private ensureLayout(): void {
@@ -258,69 +304,81 @@ export class Chart {
 
   /** Lays out what the chart shows when it stands still. */
   private layOut(): void {
-    this.camera = this.target();
-    this.layOutAt(this.camera);
+    this.camera.current = this.camera.target(this.scene);
+    this.layOutAt(this.camera.current);
     this.laidOut = true;
     const { element, spacer } = this;
     const atBottom = element.scrollTop + element.clientHeight >= element.scrollHeight - 2;
     const height = `${this.contentPx()}px`;
     if (spacer.style.height === height) return;
     spacer.style.height = height;
-    if (this.state.flipped && atBottom) this.scrollToRoot();
+    if (this.scene.flipped && atBottom) this.scrollToRoot();
   }
 
   private layOutAt(camera: Camera): void {
-    const { tree, total, order } = this.state;
-    const viewport: Viewport = { from: camera.from, span: camera.span, widthPx: this.view.widthPx };
-    layoutTree(this.boxes, tree, total, 0, 0, order, viewport);
+    this.scene.layout(this.boxes, camera, this.view.widthPx);
   }
 
   private rowTop(row: number, topRow: number): number {
     const { scrollTop } = this.element;
-    if (!this.state.flipped) return (row - topRow) * ROW_PX - scrollTop;
+    if (!this.scene.flipped) return (row - topRow) * ROW_PX - scrollTop;
     return this.contentPx() - (row - topRow + 1) * ROW_PX - scrollTop + 1;
   }
 
   private paint(now: number): void {
     if (!this.tokens || !this.view.widthPx) return;
-    let { topRow } = this.target();
-    const passed = this.moveFrom ? Math.max(0, now - this.moveStart) / ZOOM_MS : 1;
-    if (this.moveFrom && passed < 1) {
-      const eased = 1 - (1 - passed) ** 3;
-      const to = this.target();
-      const mix = (a: number, b: number): number => a + (b - a) * eased;
-      const { moveFrom } = this;
-      topRow = mix(moveFrom.topRow, to.topRow);
-      this.layOutAt({ from: mix(moveFrom.from, to.from), span: mix(moveFrom.span, to.span), topRow });
+    const moving = this.camera.onTheWay(this.scene, now);
+    if (moving) {
+      this.layOutAt(moving);
       this.laidOut = false;
       this.view.invalidate();
-    } else {
-      this.moveFrom = null;
-      this.ensureLayout();
-    }
-    this.paintRows(topRow, this.tokens);
+    } else this.ensureLayout();
+    this.paintRows(moving ? moving.topRow : this.topRow, this.tokens);
   }
 
   private paintRows(topRow: number, tokens: Tokens): void {
-    const { boxes, state, view } = this;
+    const { boxes, scene, view } = this;
     const tops = [this.rowTop(0, topRow), this.rowTop(1, topRow)];
     const perRow = tops[1]! - tops[0]!;
     // Rows whose top lies in (-ROW_PX, height).
     const ends = [(-ROW_PX - tops[0]!) / perRow, (view.heightPx - tops[0]!) / perRow].sort((a, b) => a - b);
+    this.palette.begin(scene);
     paintFlame(view.context, {
       boxes, widthPx: view.widthPx, heightPx: view.heightPx,
       rowTop: (row) => this.rowTop(row, topRow),
       firstRow: Math.max(1, Math.floor(topRow), Math.floor(ends[0]!)),
       lastRow: Math.min(boxes.rows - 1, Math.ceil(ends[1]!)),
-      fill: this.palette.fill,
-      name: (node) => state.names.label(state.tree.key.data[node]!),
-      place: (node) => state.placeOf(node),
-      share: (node) => state.total[node]! / state.total[0]!,
-      matches: state.matches ? (node) => state.isMatch(node) : null,
+      ...this.look(tokens),
       hovered: this.hovered,
       focused: this.focusShown ? this.boxOf(this.focusNode) : -1,
+    });
+  }
+
+  /** What is painted, whatever part of it and on whatever: the screen, or a file. */
+  private look(tokens: Tokens): FlameLook {
+    const { scene, state } = this;
+    return {
+      fill: (node) => this.palette.fill(scene, node),
+      name: (node) => scene.names.label(scene.tree.key.data[node]!),
+      place: (node) => state.placeOf(node, scene),
+      share: (node) => scene.share(node),
+      matches: state.matches ? (node) => state.isMatch(scene.tree.key.data[node]!) : null,
       ink: INK[this.theme], accent: tokens.accent, background: tokens.background,
       font: `12px ${tokens.fontFamily}`, fitter: this.fitter,
+    };
+  }
+
+  /** Paints all rows of what is seen on another context, as high as they are. */
+  paintAll(draw: (widthPx: number, heightPx: number, background: string) => CanvasRenderingContext2D): void {
+    if (!this.tokens) return;
+    this.ensureLayout();
+    const { boxes, view } = this;
+    const heightPx = this.rows * ROW_PX + 2;
+    const context = draw(view.widthPx, heightPx, this.tokens.background);
+    const top = (row: number): number => (this.scene.flipped ? heightPx - (row - this.topRow + 1) * ROW_PX : (row - this.topRow) * ROW_PX);
+    paintFlame(context, {
+      boxes, widthPx: view.widthPx, heightPx, rowTop: top, firstRow: this.topRow, lastRow: boxes.rows - 1,
+      ...this.look(this.tokens), hovered: -1, focused: -1,
     });
   }
 }

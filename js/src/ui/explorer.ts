@@ -1,15 +1,23 @@
 /** The view: puts the panels together, and brings changes of the source and of the view's state to them. */
-import { duration, percent, plural } from "../model/format";
+import { count, duration, percent, plural } from "../model/format";
+import type { Scene } from "../model/scene";
 import type { Change } from "../model/view-state";
 import { ViewState } from "../model/view-state";
 import { STATE_COLORS } from "../render/colors";
 import type { Source } from "../source";
-import { Chart } from "./chart";
+import type { Chart } from "./chart";
 import { Cleanup, el, setAttribute } from "./dom";
+import { explainNode, narrowFrames, sayNode } from "./explain";
+import { frameMenu } from "./frame-menu";
 import { Header } from "./header";
 import { Help } from "./help";
+import { command } from "./keys";
 import { Message } from "./message";
 import { Mirror } from "./mirror";
+import { moreMenu } from "./more-menu";
+import { showOptions } from "./options";
+import { Panes } from "./panes";
+import { Popup } from "./popup";
 import style from "./style.css";
 import type { ThemeChoice } from "./theme";
 import { applyTheme, readTokens, watchTheme } from "./theme";
@@ -29,6 +37,8 @@ const SHORT_PX = 300;
 export class Explorer {
   readonly root = el("div", "nbspy-explorer");
   readonly state: ViewState;
+  readonly panes: Panes;
+  /** The chart of the trees: for tests, and for people at the console. */
   readonly chart: Chart;
   private readonly cleanup = new Cleanup();
   private readonly tooltip = new Tooltip(this.root);
@@ -39,7 +49,7 @@ export class Explorer {
   private readonly message: Message;
   private readonly mirror: Mirror;
   private readonly help: Help;
-  private readonly chartBox = el("div", "nbspy-chart-box");
+  private readonly popup: Popup;
   private readonly born = performance.now();
   private lastData = performance.now();
   private gapSince = 0;
@@ -48,25 +58,34 @@ export class Explorer {
   private theme: ThemeChoice = "auto";
   private themed = false;
 
-  constructor(private readonly source: Source) {
+  constructor(readonly source: Source) {
     const { cleanup, root, tooltip } = this;
     this.state = new ViewState(source.profile, (change) => this.changed(change));
     const { state } = this;
-    this.help = new Help(() => this.chart.element.focus(), cleanup);
-    this.chart = new Chart(state, {
-      hover: (box, x, y) => this.explainBox(box, x, y),
-      focus: (node, x, y) => this.focused(node, x, y),
+    this.popup = new Popup(root, cleanup);
+    this.help = new Help(() => this.panes.focus(), cleanup);
+    this.panes = new Panes(state, {
+      hover: (chart, box, x, y) => this.explainBox(chart, box, x, y),
+      focus: (chart, node, x, y) => this.focused(chart.scene, node, x, y),
+      menu: (scene, node, x, y) => this.openMenu(scene, node, x, y),
+      rowMenu: (key, x, y) => this.openRowMenu(key, x, y),
     }, cleanup);
-    this.header = new Header(source, state, tooltip, cleanup, () => this.help.toggle());
+    this.chart = this.panes.main;
+    this.header = new Header(source, state, tooltip, cleanup, {
+      help: () => this.help.toggle(),
+      pause: () => this.togglePause(),
+      more: (anchor) => this.popup.toggleAt(anchor, (x, y) => this.popup.menu("Save and compare", "", moreMenu(this), x, y, anchor)),
+    });
     this.toolbar = new Toolbar(state, {
       step: (direction) => this.step(direction),
-      leaveSearch: () => this.chart.element.focus(),
+      leaveSearch: () => this.panes.focus(),
       toggleThreads: () => root.toggleAttribute("data-threads-open"),
+      options: (anchor) => showOptions(state, this.popup, anchor),
     }, cleanup);
     this.threads = new ThreadTable(state, cleanup);
     this.timeline = new TimelineStrip(state, tooltip, cleanup);
     this.message = new Message(source, state);
-    this.mirror = new Mirror(state, this.chart);
+    this.mirror = new Mirror(state, this.panes);
     this.assemble();
     this.listen();
   }
@@ -105,12 +124,12 @@ export class Explorer {
     root.setAttribute("aria-label", "nbspy explorer");
     // Keys typed here are not shortcuts of JupyterLab.
     root.setAttribute("data-lm-suppress-shortcuts", "true");
-    this.chartBox.append(this.chart.element, this.message.element);
-    const column = el("div", "nbspy-column", this.toolbar.element, this.toolbar.crumbs, this.chartBox);
+    this.panes.element.append(this.message.element);
+    const column = el("div", "nbspy-column", this.toolbar.element, this.toolbar.bar, this.panes.element);
     const main = el("div", "nbspy-main", column, this.threads.element);
     root.append(
       sheet, this.header.element, this.header.hotLine, main, this.timeline.element, this.mirror.table, this.mirror.live,
-      this.help.element, this.tooltip.element,
+      this.help.element, this.popup.element, this.tooltip.element,
     );
   }
 
@@ -120,7 +139,7 @@ export class Explorer {
     cleanup.listen<KeyboardEvent>(root, "keydown", (event) => this.keyPressed(event));
     watchTheme(cleanup, () => this.applyTheme());
     const observer = new ResizeObserver(() => this.resize());
-    for (const element of [root, this.chart.element, this.timeline.element]) observer.observe(element);
+    for (const element of [root, this.panes.element, this.timeline.element]) observer.observe(element);
     cleanup.add(() => observer.disconnect());
     const timer = setInterval(() => this.tick(), 1000);
     cleanup.add(() => clearInterval(timer));
@@ -131,7 +150,7 @@ export class Explorer {
     const theme = applyTheme(this.root, this.theme);
     STATE_COLORS[theme].forEach((color, kind) => this.root.style.setProperty(`--nbspy-state-${kind}`, color));
     const tokens = readTokens(this.root);
-    this.chart.setTheme(theme, tokens);
+    this.panes.setTheme(theme, tokens);
     this.timeline.setTheme(theme, tokens);
   }
 
@@ -143,7 +162,7 @@ export class Explorer {
     const width = clientWidth < TINY_PX ? "tiny" : clientWidth < NARROW_PX ? "narrow" : clientWidth < 900 ? "medium" : "wide";
     setAttribute(this.root, "data-width", width);
     this.root.toggleAttribute("data-short", clientHeight < SHORT_PX);
-    this.chart.resize();
+    this.panes.resize();
     this.timeline.resize();
     this.threads.updateVisible();
   }
@@ -165,20 +184,35 @@ export class Explorer {
   }
 
   private refresh(): void {
+    this.state.refresh(this.ended);
+    if (this.state.paused) this.updateHeader();
+  }
+
+  private get ended(): boolean {
     const { state } = this.source;
-    this.state.refresh(state === "ended" || state === "error");
+    return state === "ended" || state === "error";
+  }
+
+  /** Stops the picture, or lets it catch up; samples go on to arrive. */
+  private togglePause(): void {
+    this.state.pause(!this.state.paused, this.ended);
+    this.updateHeader();
+    this.mirror.say(this.state.paused ? "The view is paused; samples go on to arrive" : "The view goes on");
+  }
+
+  say(text: string): void {
+    this.mirror.say(text);
   }
 
   private changed(change: Change): void {
-    if (change === "zoom") this.chart.moveToZoom();
-    else if (change === "look") this.chart.flip();
-    else this.chart.change();
+    this.tooltip.hide();
+    this.panes.changed(change);
     if (change === "selection") this.threads.updateSelection();
     if (change === "data" || change === "selection" || change === "zoom") {
       this.threads.update();
       this.timeline.update(this.threads.order);
     }
-    this.toolbar.update(this.state.found.nodes.indexOf(this.chart.focusNode) + 1);
+    this.toolbar.update(this.state.found.nodes.indexOf(this.panes.chart.focusNode) + 1);
     this.updateHeader();
     this.writeFacts();
     this.mirrorTimer ||= window.setTimeout(() => {
@@ -204,94 +238,100 @@ export class Explorer {
     setAttribute(root, "data-samples", String(source.profile.threadSamples));
     setAttribute(root, "data-state", source.state);
     root.toggleAttribute("data-empty", source.profile.threadSamples === 0);
-    setAttribute(root, "data-zoom", state.zoom === 0 ? "" : state.nameOf(state.zoom));
+    setAttribute(root, "data-tab", state.settings.tab);
+    setAttribute(root, "data-zoom", state.zoom === 0 ? "" : state.nameOf(state.zoom, state.scene));
   }
 
   private sayChange(change: Change): void {
-    const { found, matches, total, zoom } = this.state;
-    if (change === "zoom") this.mirror.say(`Zoomed to ${this.state.nameOf(zoom)}, ${percent(total[zoom]! / total[0]!)} of the time`);
+    const { found, matches, scene, settings } = this.state;
+    const { weights: { total }, zoom } = scene;
+    if (change === "zoom") this.mirror.say(`Zoomed to ${this.state.nameOf(zoom, scene)}, ${percent(total[zoom]! / total[0]!)} of the time`);
     else if (change === "search" && matches) this.mirror.say(`${plural(found.nodes.length, "match", "matches")}, ${percent(found.share)} of samples`);
-    else if (change === "selection") this.mirror.say(`Showing ${duration(total[0]!)} of samples`);
+    else if (change === "selection") this.mirror.say(`Showing ${duration(this.state.total[0]!)} of samples`);
+    else if (change === "tab") this.mirror.say(settings.tab === "functions" ? `${count(this.state.functions.length)} functions` : `Showing ${settings.tab}`);
   }
 
-  private explainBox(box: number, x: number, y: number): void {
-    const node = box < 0 ? 0 : (this.chart.boxes.node.data[box] ?? 0);
-    if (node === 0) this.tooltip.hide();
-    else if (node < 0) {
-      this.tooltip.show({ title: plural(-node, "narrow frame"), subtitle: "too narrow to draw: zoom in to see them" }, x, y);
-    } else this.explainNode(node, x, y);
+  private explainBox(chart: Chart, box: number, x: number, y: number): void {
+    const node = box < 0 ? 0 : (chart.boxes.node.data[box] ?? 0);
+    if (node === 0 || this.popup.open) this.tooltip.hide();
+    else this.tooltip.show(node < 0 ? narrowFrames(-node) : explainNode(this.state, chart.scene, node), x, y);
   }
 
-  private explainNode(node: number, x: number, y: number): void {
-    const { names, selected, tree, zoom } = this.state;
-    const { self, selfSamples, samples, total } = selected.weights;
-    const key = tree.key.data[node]!;
-    const shares = (of: number, weight: number): string => percent(weight / total[of]!);
-    const rows = [
-      ["Total", duration(total[node]!), shares(0, total[node]!), plural(samples[node]!, "sample")],
-      ["Self", duration(self[node]!), shares(0, self[node]!), plural(selfSamples[node]!, "sample")],
-    ];
-    if (zoom !== 0 && zoom !== node) rows.push(["Of the zoomed", "", shares(zoom, total[node]!), ""]);
-    this.tooltip.show({ title: names.qualname(key), subtitle: names.fullPlace(key), rows }, x, y);
-  }
-
-  private focused(node: number, x: number, y: number): void {
-    const { total } = this.state;
-    const { self } = this.state.selected.weights;
-    this.explainNode(node, x, y);
+  private focused(scene: Scene, node: number, x: number, y: number): void {
+    this.tooltip.show(explainNode(this.state, scene, node), x, y);
     this.toolbar.update(this.state.found.nodes.indexOf(node) + 1);
-    const place = this.state.placeOf(node);
-    this.mirror.say(`${this.state.nameOf(node)}, ${place}, total ${percent(total[node]! / total[0]!)}, self ${percent(self[node]! / total[0]!)}`);
+    this.mirror.say(sayNode(this.state, scene, node));
+  }
+
+  private openMenu(scene: Scene, node: number, x: number, y: number): void {
+    this.tooltip.hide();
+    const name = this.state.nameOf(node, scene);
+    this.popup.menu(`What to do with ${name}`, name, frameMenu(this.state, scene, node, (text) => this.mirror.say(text)), x, y);
+  }
+
+  /** A row of the table has no stack: its function's heaviest frame serves. */
+  private openRowMenu(key: number, x: number, y: number): void {
+    const { tree, total, merged } = this.state;
+    let heaviest = 0;
+    for (let node = 1; node < tree.size; node++) {
+      if (tree.key.data[node] === key && (heaviest === 0 || total[node]! > total[heaviest]!)) heaviest = node;
+    }
+    if (heaviest) this.openMenu(merged, heaviest, x, y);
   }
 
   private step(direction: 1 | -1): void {
     const { nodes } = this.state.found;
     if (!nodes.length) return;
-    const at = nodes.indexOf(this.chart.focusNode);
+    const { chart } = this.panes;
+    const at = nodes.indexOf(chart.focusNode);
     const next = at < 0 ? (direction > 0 ? 0 : nodes.length - 1) : (at + direction + nodes.length) % nodes.length;
-    this.chart.reveal(nodes[next]!);
+    chart.reveal(nodes[next]!);
   }
 
   private keyPressed(event: KeyboardEvent): void {
     // The host's own keys must not act on what is typed here; the browser's must.
     event.stopPropagation();
-    const typing = event.target instanceof HTMLInputElement;
-    if (event.defaultPrevented || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    const { target } = event;
+    const typing = target instanceof HTMLInputElement || target instanceof HTMLSelectElement;
+    if (event.defaultPrevented || typing || this.popup.open) return;
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z") {
+      if (event.shiftKey) this.state.redo();
+      else this.state.undo();
+      event.preventDefault();
+      return;
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (this.help.open) {
       if (event.key === "Escape" || event.key === "?") this.help.toggle(false);
       else if (event.key !== "Tab") return;
       if (event.key !== "Tab") event.preventDefault();
       return;
     }
-    if (this.command(event) || (event.target === this.chart.element && this.chart.key(event))) event.preventDefault();
+    const done = command(event, this.state, {
+      search: () => {
+        this.toolbar.search.focus();
+        this.toolbar.search.select();
+      },
+      step: (direction) => this.step(direction),
+      help: () => this.help.toggle(),
+      options: () => this.toolbar.options.click(),
+      more: () => this.header.more.click(),
+      pause: () => this.togglePause(),
+      escape: () => this.escape(),
+      focusPane: () => this.panes.focus(),
+    });
+    if (done || this.panes.chartAt(event.target)?.key(event)) event.preventDefault();
   }
 
-  private command(event: KeyboardEvent): boolean {
-    const { state, toolbar } = this;
-    switch (event.key) {
-      case "/":
-        toolbar.search.focus();
-        toolbar.search.select();
-        return true;
-      case "?": this.help.toggle(); return true;
-      case "n": this.step(1); return true;
-      case "N": this.step(-1); return true;
-      case "i": state.flip(!state.flipped); return true;
-      case "l": state.setGranularity(state.granularity === "line" ? "function" : "line"); return true;
-      case "Escape": return this.escape();
-      default: return false;
-    }
-  }
-
-  /** Back by one: the zoom, then the search, then the filters. */
+  /** Back by one: where the wheel went, the zoom, then the search, then the filters. */
   private escape(): boolean {
-    const { state, toolbar } = this;
+    const { panes, state, toolbar } = this;
     this.tooltip.hide();
-    if (state.goBack()) return true;
-    if (state.queryText) {
-      toolbar.search.value = "";
-      state.setQuery("");
-    } else if (state.selection.time || state.selection.threads.size) state.select({ time: null, threads: new Set() });
+    if (panes.chart.goHome() || state.goBack()) return true;
+    const { rules, threads, time } = state.settings;
+    if (state.queryText) toolbar.clearSearch();
+    else if (time || threads.length) state.select({ time: null, threads: new Set() });
+    else if (rules.length) state.change({ rules: [] });
     else return false;
     return true;
   }

@@ -1,9 +1,13 @@
-/** The colour of each node, computed once per function and variant. */
-import type { ViewState } from "../model/view-state";
+/** The colour of each frame: by what it is, where it is, what its threads did, or how hot it is. */
+import type { Names } from "../model/names";
 import type { Origin } from "../model/origin";
 import { originOf } from "../model/origin";
+import type { Scene } from "../model/scene";
+import { STATE_CLASSES } from "../model/state";
+import { Tinting } from "../model/tinting";
+import type { ViewState } from "../model/view-state";
 import type { Theme } from "../render/colors";
-import { css, frameFill, hashText, Hues } from "../render/colors";
+import { css, frameFill, hashText, heatFill, Hues, stateFill } from "../render/colors";
 
 interface Look {
   readonly origin: Origin;
@@ -12,45 +16,82 @@ interface Look {
 }
 
 const VARIANTS = 3;
+const TINTS_MS = 500;
 
 export class FramePalette {
   private readonly hues = new Hues();
-  private looks: Look[] = [];
-  private fills: string[] = [];
+  private looks = new Map<number, Look>();
+  private fills = new Map<number, string>();
   private theme: Theme = "light";
-  private namesSeen: unknown = null;
-  private labelsSeen = 0;
+  private names: Names | null = null;
+  private seen = "";
+  private tinting: Tinting | null = null;
+  private tintedAt = 0;
+  private tintedFor: unknown = null;
+  private hottest = 0;
 
   constructor(private readonly state: ViewState) {}
 
   setTheme(theme: Theme): void {
     this.theme = theme;
-    this.fills = [];
+    this.fills.clear();
   }
 
-  readonly fill = (node: number): string => {
-    const { state } = this;
+  /** Prepares for a picture of `scene`. */
+  begin(scene: Scene): void {
+    const { settings: { color }, profile, selected } = this.state;
     // Keys mean something else in the other granularity; a label makes a file the person's own.
-    if (this.namesSeen !== state.names || this.labelsSeen !== state.profile.labels.size) {
-      this.namesSeen = state.names;
-      this.labelsSeen = state.profile.labels.size;
-      this.looks = [];
-      this.fills = [];
+    const seen = `${color} ${profile.labels.size}`;
+    if (this.names !== scene.names || this.seen !== seen) {
+      [this.names, this.seen] = [scene.names, seen];
+      this.looks.clear();
+      this.fills.clear();
+      this.tinting = null;
     }
-    const { tree } = state;
+    if (color === "self") {
+      this.hottest = 0;
+      const { self } = scene.weights;
+      for (let node = 1; node < scene.tree.size; node++) if (self[node]! > this.hottest) this.hottest = self[node]!;
+    }
+    if (color !== "state" && color !== "thread") return;
+    const now = performance.now();
+    if (this.tinting && this.tintedFor === selected && now - this.tintedAt < TINTS_MS) return;
+    this.tinting = new Tinting(selected, color, STATE_CLASSES);
+    this.tintedAt = now;
+    this.tintedFor = selected;
+  }
+
+  fill(scene: Scene, node: number): string {
+    const { tree } = scene;
     const key = tree.key.data[node]!;
     const variant = (tree.ordinal.data[node]! + tree.depth.data[node]!) % VARIANTS;
-    return (this.fills[key * VARIANTS + variant] ??= this.compute(key, variant));
-  };
-
-  private compute(key: number, variant: number): string {
-    const { names } = this.state;
-    let look = this.looks[key];
-    if (!look) {
-      const origin = originOf(names.file(key), names.isLabelled(key));
-      const hue = this.hues.of(names.package(key));
-      look = this.looks[key] = { origin, hue, shade: hashText(names.name(key)) };
+    const { color } = this.state.settings;
+    if (color === "self") return css(heatFill(this.theme, this.hottest > 0 ? scene.weights.self[node]! / this.hottest : 0));
+    if (color === "state" || color === "thread") {
+      const group = this.tinting?.of(scene, node) ?? 255;
+      return this.remember(-1 - group * VARIANTS - variant, () => color === "state" ? stateFill(this.theme, group, variant)
+        : frameFill(this.theme, "own", this.hues.of(`thread ${group}`), 0, variant));
     }
-    return css(frameFill(this.theme, look.origin, look.hue, look.shade, variant));
+    return this.remember(key * VARIANTS + variant, () => {
+      const { origin, hue, shade } = this.look(scene.names, key);
+      return frameFill(this.theme, origin, hue, shade, variant);
+    });
+  }
+
+  private remember(id: number, make: () => [number, number, number]): string {
+    let fill = this.fills.get(id);
+    if (fill === undefined) this.fills.set(id, (fill = css(make())));
+    return fill;
+  }
+
+  private look(names: Names, key: number): Look {
+    let look = this.looks.get(key);
+    if (look) return look;
+    const origin = originOf(names.file(key), names.isLabelled(key));
+    const { color } = this.state.settings;
+    const group = color === "file" ? names.shownFile(key) : color === "function" ? names.qualname(key) : names.package(key);
+    look = { origin: color === "package" ? origin : "own", hue: this.hues.of(group), shade: hashText(names.name(key)) };
+    this.looks.set(key, look);
+    return look;
   }
 }

@@ -23,6 +23,14 @@ export interface HeaderFacts {
   readonly gap: boolean;
 }
 
+export interface HeaderEvents {
+  help(): void;
+  /** Stops the picture, or lets it go on. */
+  pause(): void;
+  /** Opens the menu beside its button. */
+  more(anchor: HTMLElement): void;
+}
+
 export class Header {
   readonly element = el("header", "nbspy-header");
   readonly hotLine = el("div", "nbspy-hot");
@@ -38,18 +46,24 @@ export class Header {
   private readonly warning = el("button", "nbspy-pill nbspy-amber");
   private readonly notices = el("button", "nbspy-pill");
   private readonly hint = el("span", "nbspy-pill");
+  readonly more: HTMLButtonElement;
+  private readonly pause: HTMLButtonElement;
   private warningLines: string[] = [];
   private hotShown = "";
 
-  constructor(private readonly source: Source, private readonly state: ViewState, tooltip: Tooltip, cleanup: Cleanup, help: () => void) {
+  constructor(private readonly source: Source, private readonly state: ViewState, tooltip: Tooltip, cleanup: Cleanup, events: HeaderEvents) {
     this.target.append(this.program, this.targetRest);
     const meter = el("span", "nbspy-meter", this.gilBar);
     this.gil.append(this.gilText, meter);
     this.gil.title = "Share of the time in which some thread held the GIL";
+    this.pause = button("nbspy-icon", "Pause the view (p): samples go on to arrive", "⏸", () => events.pause());
+    this.more = button("nbspy-icon", "Save and compare (e)", "⋯", () => events.more(this.more));
+    this.more.setAttribute("aria-haspopup", "menu");
+    this.more.setAttribute("aria-expanded", "false");
     for (const pill of [this.counts, this.warning, this.notices]) pill.type = "button";
     this.element.append(
       this.dot, this.word, this.target, el("span", "nbspy-grow"), this.hint, this.notices, this.warning, this.counts, this.gil,
-      button("nbspy-icon", "Keys and gestures (?)", "?", help),
+      this.pause, this.more, button("nbspy-icon", "Keys and gestures (?)", "?", () => events.help()),
     );
     this.explain(cleanup, tooltip, this.warning, () => ({ title: "Not everything was seen", text: this.warningLines }));
     this.explain(cleanup, tooltip, this.notices, () => ({
@@ -75,10 +89,14 @@ export class Header {
     this.updateWarning();
     setText(this.notices, plural(profile.notices.length, "notice"));
     show(this.notices, profile.notices.length > 0);
+    const { paused } = this.state;
     const hint = facts.gap ? "waiting for lost data"
       : facts.silentSeconds >= 5 ? `no data for ${facts.silentSeconds} s` : "";
-    setText(this.hint, hint);
-    show(this.hint, hint !== "");
+    setText(this.hint, paused ? "view paused" : hint);
+    show(this.hint, paused || hint !== "");
+    show(this.pause, facts.state === "live" || paused);
+    setText(this.pause, paused ? "▶" : "⏸");
+    setAttribute(this.pause, "aria-pressed", String(paused));
     this.updateHotLine();
   }
 

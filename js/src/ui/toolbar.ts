@@ -1,53 +1,15 @@
-/** The controls above the chart: shape, granularity, states, search; and below them the breadcrumbs and filters. */
+/** The controls above the chart: tabs and search; and below them the breadcrumbs, what is filtered, and whose time counts. */
 import { count, duration, percent } from "../model/format";
 import { tame } from "../model/names";
-import type { Granularity } from "../model/profile";
-import type { Mode } from "../model/selection";
+import type { Rule } from "../model/shape";
 import type { ViewState } from "../model/view-state";
 import type { Cleanup } from "./dom";
-import { button, el, setText, show } from "./dom";
+import { button, el, setAttribute, setText, show } from "./dom";
+import { MODES } from "./options";
+import { Segments } from "./segments";
+import { Tabs } from "./tabs";
 
-interface Choice<T> {
-  readonly value: T;
-  readonly text: string;
-  readonly hint: string;
-}
-
-/** A segmented control: one of a few values. */
-class Segments<T extends string> {
-  readonly element: HTMLElement;
-  private readonly buttons: { value: T; button: HTMLButtonElement }[];
-
-  constructor(label: string, choices: readonly Choice<T>[], choose: (value: T) => void) {
-    this.element = el("div", "nbspy-segments");
-    this.element.setAttribute("role", "group");
-    this.element.setAttribute("aria-label", label);
-    this.buttons = choices.map(({ value, text, hint }) => {
-      const segment = button("", hint, text, () => choose(value));
-      segment.removeAttribute("aria-label");
-      this.element.append(segment);
-      return { value, button: segment };
-    });
-  }
-
-  set(value: T): void {
-    for (const one of this.buttons) one.button.setAttribute("aria-pressed", String(one.value === value));
-  }
-}
-
-const SHAPES: Choice<"icicle" | "flame">[] = [
-  { value: "icicle", text: "Icicle", hint: "Callers above, callees below" },
-  { value: "flame", text: "Flame", hint: "Callers below, callees above" },
-];
-const GRANULARITIES: Choice<Granularity>[] = [
-  { value: "function", text: "Functions", hint: "One frame per function" },
-  { value: "line", text: "Lines", hint: "One frame per line of a function" },
-];
-const MODES: Choice<Mode>[] = [
-  { value: "all", text: "All", hint: "Wall time: running and idle" },
-  { value: "active", text: "Active", hint: "Only samples of threads that were running" },
-  { value: "gil", text: "GIL", hint: "Only samples of threads that held the GIL" },
-];
+const RULE_WORDS: Record<Rule["do"], string> = { focus: "focus", hide: "hidden", drop: "without", collapse: "collapsed", package: "package" };
 
 export interface ToolbarEvents {
   /** Shows the next (1) or previous (-1) match. */
@@ -56,28 +18,36 @@ export interface ToolbarEvents {
   leaveSearch(): void;
   /** Opens or closes the thread table where there is no room for it. */
   toggleThreads(): void;
+  /** Opens the options of the view beside a button. */
+  options(anchor: HTMLElement): void;
 }
 
 export class Toolbar {
   readonly element = el("div", "nbspy-toolbar");
-  readonly crumbs = el("nav", "nbspy-crumbs");
+  readonly bar = el("div", "nbspy-crumbs");
   readonly search = el("input", "nbspy-search");
+  readonly options: HTMLButtonElement;
+  private readonly crumbs = el("nav", "nbspy-path");
+  private readonly chips = el("div", "nbspy-chips");
   private readonly found = el("span", "nbspy-found");
   private readonly steps = el("span", "nbspy-steps");
-  private readonly shape: Segments<"icicle" | "flame">;
-  private readonly granularity: Segments<Granularity>;
-  private readonly mode: Segments<Mode>;
+  private readonly tabs: Tabs;
+  private readonly modes: Segments<"all" | "active" | "gil">;
   private crumbsShown = "";
+  private chipsShown = "";
 
   constructor(private readonly state: ViewState, private readonly events: ToolbarEvents, cleanup: Cleanup) {
-    this.shape = new Segments("Shape of the chart", SHAPES, (value) => state.flip(value === "flame"));
-    this.granularity = new Segments("Granularity", GRANULARITIES, (value) => state.setGranularity(value));
-    this.mode = new Segments("States", MODES, (value) => state.setMode(value));
+    this.tabs = new Tabs(state);
+    this.modes = new Segments("Whose time counts", [
+      { value: "all", text: "All", hint: "Wall time: running and idle" },
+      { value: "active", text: "Active", hint: "Only samples of threads that were running" },
+      { value: "gil", text: "GIL", hint: "Only samples of threads that held the GIL" },
+    ], (value) => state.setMode(value));
     const { search } = this;
     search.type = "search";
     search.placeholder = "Search   /";
     search.spellcheck = false;
-    search.setAttribute("aria-label", "Search functions: text, or a regular expression between slashes");
+    search.setAttribute("aria-label", "Search functions: text, file:line, or a regular expression between slashes");
     search.title = "Text, file:line, or /regular expression/";
     cleanup.listen(search, "input", () => state.setQuery(search.value));
     cleanup.listen<KeyboardEvent>(search, "keydown", (event) => this.searchKey(event));
@@ -86,69 +56,151 @@ export class Toolbar {
       button("nbspy-icon", "Next match (n)", "›", () => events.step(1)),
     );
     const threads = button("nbspy-threads-button", "Threads", "Threads", () => events.toggleThreads());
+    this.options = button("nbspy-button", "Options of the view (v)", "View", () => events.options(this.options));
+    this.options.setAttribute("aria-haspopup", "dialog");
+    this.options.setAttribute("aria-expanded", "false");
     this.found.setAttribute("role", "status");
-    this.crumbs.setAttribute("aria-label", "Zoom and filters");
-    this.element.append(
-      this.shape.element, this.granularity.element, this.mode.element, el("span", "nbspy-grow"), this.found, this.steps, search, threads,
-    );
+    this.crumbs.setAttribute("aria-label", "Zoom");
+    this.chips.setAttribute("role", "group");
+    this.chips.setAttribute("aria-label", "Filters");
+    this.element.append(this.tabs.element, this.tabs.list, el("span", "nbspy-grow"), this.found, this.steps, search, this.options, threads);
+    this.bar.append(this.crumbs, this.chips, this.modes.element);
   }
 
   /** `at` is the place of the focused node among the matches, from 1; 0 for none. */
   update(at: number): void {
-    const { state } = this;
-    this.shape.set(state.flipped ? "flame" : "icicle");
-    this.granularity.set(state.granularity);
-    this.mode.set(state.selection.mode);
+    const { state, search } = this;
+    this.tabs.update();
+    this.modes.set(state.selection.mode);
+    if (search.value !== state.queryText && document.activeElement !== search) search.value = state.queryText;
     const { nodes, share } = state.found;
-    const matches = `${at ? `${count(at)} of ` : ""}${count(nodes.length)}`;
+    const table = state.settings.tab === "functions";
+    const matching = table ? state.functions.filter((row) => state.isMatch(row.key)).length : nodes.length;
+    const matches = `${at && !table ? `${count(at)} of ` : ""}${count(matching)}`;
     setText(this.found, state.queryError || (state.matches ? `${matches} · ${percent(share)}` : ""));
     this.found.title = state.matches ? "Matching frames, and the share of samples that have one of them" : "";
     this.found.classList.toggle("nbspy-bad", state.queryError !== "");
     show(this.found, this.found.textContent !== "");
-    show(this.steps, nodes.length > 0);
+    show(this.steps, nodes.length > 0 && !table);
     this.updateCrumbs();
+    this.updateChips();
+  }
+
+  /** Empties the search field, and the search. */
+  clearSearch(): void {
+    this.search.value = "";
+    this.state.setQuery("");
   }
 
   private searchKey(event: KeyboardEvent): void {
     if (event.key === "Enter") this.events.step(event.shiftKey ? -1 : 1);
     else if (event.key === "Escape") {
-      if (this.search.value) {
-        this.search.value = "";
-        this.state.setQuery("");
-      } else this.events.leaveSearch();
+      if (this.search.value) this.clearSearch();
+      else this.events.leaveSearch();
     } else return;
     event.preventDefault();
   }
 
   private updateCrumbs(): void {
     const { state } = this;
-    const { threads, time } = state.selection;
-    const total = state.total[state.zoom]!;
-    const whole = state.total[0]!;
+    const { settings: { subject, tab } } = state;
+    if (tab === "sandwich" || tab === "source" || tab === "functions") this.writeTitle(tab === "functions" ? null : subject?.name ?? null);
+    else if (tab === "time") this.writeThread();
+    else this.writePath();
+  }
+
+  private writeTitle(subject: string | null): void {
+    const { state } = this;
+    const row = subject === null ? undefined : state.functions.find((one) => state.isSubject(one.key));
+    const whole = state.total[0]! || 1;
+    const amount = subject === null ? duration(state.total[0]!)
+      : row ? `total ${percent(row.total / whole)} · self ${percent(row.self / whole)}` : "no samples";
+    const title = subject === null ? `${count(state.functions.length)} functions` : tame(subject);
+    this.write(`title ${title} ${amount}`, () => [
+      el("strong", "nbspy-crumb nbspy-here", title),
+      ...(row ? [el("span", "nbspy-muted nbspy-optional", state.names.place(row.key))] : []),
+      el("span", "nbspy-muted nbspy-amount", amount),
+    ]);
+  }
+
+  private writeThread(): void {
+    const { state } = this;
+    const { thread, range } = state.timed;
+    const { threads } = state.profile;
+    const shown = range ? `${(range[0] / 1e6).toFixed(3)} – ${(range[1] / 1e6).toFixed(3)} s` : "";
+    this.write(`thread ${thread} ${threads.length} ${shown}`, () => {
+      const list = el("select", "nbspy-select");
+      list.setAttribute("aria-label", "Thread");
+      for (const info of threads) {
+        const option = el("option", "", tame(info.name) || `thread ${info.osThreadId ?? info.id}`);
+        option.value = String(info.id);
+        option.selected = info.id === thread;
+        list.append(option);
+      }
+      list.addEventListener("change", () => state.select({ threads: new Set([Number(list.value)]) }));
+      const back = button("nbspy-crumb", "Show all of the time", `${shown} ✕`, () => {
+        while (state.timed.goBack());
+      });
+      return [list, ...(shown ? [back] : [])];
+    });
+  }
+
+  private writePath(): void {
+    const { state } = this;
+    const scene = state.settings.tab === "callers" ? state.callers : state.merged;
+    const total = scene.total[scene.zoom]!;
+    const whole = scene.total[0]!;
     const amount = whole > 0 ? `${duration(total)} · ${percent(total / whole)}` : "";
-    const key = `${state.granularity} ${state.zoom} ${amount} ${[...threads].join()} ${String(time)}`;
+    const path = [0, ...scene.tree.path(scene.zoom)];
+    this.write(`path ${path.map((node) => state.nameOf(node, scene)).join("\n")} ${amount} ${state.granularity} ${state.settings.tab}`, () => {
+      const parts: HTMLElement[] = [];
+      // A deep path shows its ends: where it begins, and the frames next to the zoomed one.
+      const hidden = path.length > 6 ? path.splice(2, path.length - 5).length : 0;
+      path.forEach((node, i) => {
+        if (i) parts.push(el("span", "nbspy-muted nbspy-arrow", hidden && i === 2 ? `› … ${hidden} more ›` : "›"));
+        const last = i === path.length - 1;
+        const name = state.nameOf(node, scene);
+        const crumb = button(last ? "nbspy-crumb nbspy-here" : "nbspy-crumb", state.placeOf(node, scene) || "Everything", name, () => scene.zoomTo(node));
+        if (last) crumb.setAttribute("aria-current", "true");
+        parts.push(crumb);
+      });
+      return [...parts, el("span", "nbspy-muted nbspy-amount", amount)];
+    });
+  }
+
+  private write(key: string, make: () => HTMLElement[]): void {
     if (key === this.crumbsShown) return;
     this.crumbsShown = key;
-    const parts: HTMLElement[] = [];
-    const path = [0, ...state.tree.path(state.zoom)];
-    // A deep path shows its ends: where it begins, and the frames next to the zoomed one.
-    const hidden = path.length > 6 ? path.splice(2, path.length - 5).length : 0;
-    path.forEach((node, i) => {
-      if (i) parts.push(el("span", "nbspy-muted nbspy-arrow", hidden && i === 2 ? `› … ${hidden} more ›` : "›"));
-      const last = i === path.length - 1;
-      const crumb = button(last ? "nbspy-crumb nbspy-here" : "nbspy-crumb", state.placeOf(node) || "Everything", state.nameOf(node), () => state.zoomTo(node));
-      if (last) crumb.setAttribute("aria-current", "true");
-      parts.push(crumb);
+    this.crumbs.replaceChildren(...make());
+  }
+
+  private updateChips(): void {
+    const { state } = this;
+    const { mode, rules, recursion, threads, time } = state.settings;
+    const key = `${JSON.stringify([mode, rules, recursion, threads, time])} ${String(state.hidesMachinery)}`;
+    if (key === this.chipsShown) return;
+    this.chipsShown = key;
+    const chips: HTMLElement[] = [];
+    const add = (text: string, label: string, remove: () => void): void => {
+      const chip = button("nbspy-chip", label, `${text} ✕`, remove);
+      setAttribute(chip, "aria-label", label);
+      chips.push(chip);
+    };
+    rules.forEach((rule, i) => {
+      const name = tame(rule.do === "package" ? rule.what : rule.what.name);
+      add(`${RULE_WORDS[rule.do]} ${name}`, `Undo: ${RULE_WORDS[rule.do]} ${name}`, () => state.change({ rules: rules.filter((_, at) => at !== i) }));
     });
-    parts.push(el("span", "nbspy-muted nbspy-amount", amount), el("span", "nbspy-grow"));
-    for (const thread of threads) {
+    if (recursion) add("recursion folded", "Show recursion again", () => state.change({ recursion: false }));
+    if (state.hidesMachinery) add("notebook's machinery hidden", "Show the notebook's machinery", () => state.change({ machinery: false }));
+    if (mode !== "all" && mode !== "active" && mode !== "gil") {
+      add(MODES.find(({ value }) => value === mode)!.text, "Count all time again", () => state.setMode("all"));
+    }
+    for (const thread of threads.slice(0, 4)) {
       const name = tame(state.profile.threads[thread]?.name ?? "") || `thread ${thread}`;
-      parts.push(button("nbspy-chip", `Show all threads but ${name} too`, `${name} ✕`, () => state.toggleThread(thread, true)));
+      add(name, `Show all threads but ${name} too`, () => state.toggleThread(thread, true));
     }
-    if (time) {
-      const range = `${(time[0] / 1e6).toFixed(2)} – ${(time[1] / 1e6).toFixed(2)} s`;
-      parts.push(button("nbspy-chip", "Show all of the time", `${range} ✕`, () => state.select({ time: null })));
-    }
-    this.crumbs.replaceChildren(...parts);
+    if (threads.length > 4) add(`${threads.length - 4} more threads`, "Show all threads", () => state.select({ threads: new Set() }));
+    if (time) add(`${(time[0] / 1e6).toFixed(2)} – ${(time[1] / 1e6).toFixed(2)} s`, "Show all of the time", () => state.select({ time: null }));
+    this.chips.replaceChildren(...chips);
   }
 }

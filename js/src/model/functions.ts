@@ -1,0 +1,89 @@
+/** Self and total per function, and a function's callers and callees, over a merged call tree. */
+import type { Seeds } from "./invert";
+import { Weights } from "./selection";
+import { CallTree } from "./tree";
+
+export interface FunctionRow {
+  readonly key: number;
+  self: number;
+  total: number;
+  selfSamples: number;
+  samples: number;
+}
+
+/**
+ * Calls `visit` for each node with weight, below the root, in depth-first order; `nested` is true where its key
+ * stands on the way to it already. Without recursion: stacks of ten thousand frames are ordinary.
+ */
+function walk(tree: CallTree, total: Float64Array, visit: (node: number, nested: boolean) => void): void {
+  const { firstChild: { data: first }, nextSibling: { data: next }, key: { data: keys }, parent: { data: parents } } = tree;
+  const open = new Map<number, number>();
+  let node = first[0]!;
+  while (node > 0) {
+    const key = keys[node]!;
+    const count = open.get(key) ?? 0;
+    if (total[node]! > 0) {
+      visit(node, count > 0);
+      if (first[node]! >= 0) {
+        open.set(key, count + 1);
+        node = first[node]!;
+        continue;
+      }
+    }
+    while (next[node]! < 0) {
+      node = parents[node]!;
+      if (node === 0) return;
+      open.set(keys[node]!, open.get(keys[node]!)! - 1);
+    }
+    node = next[node]!;
+  }
+}
+
+/** One row for each function, most self time first. A stack counts once for a function, however often it recurs. */
+export function functionRows(tree: CallTree, weights: Weights): FunctionRow[] {
+  const rows = new Map<number, FunctionRow>();
+  const { self, selfSamples, samples, total } = weights;
+  walk(tree, total, (node, nested) => {
+    const key = tree.key.data[node]!;
+    let row = rows.get(key);
+    if (!row) rows.set(key, (row = { key, self: 0, total: 0, selfSamples: 0, samples: 0 }));
+    row.self += self[node]!;
+    row.selfSamples += selfSamples[node]!;
+    if (nested) return;
+    row.total += total[node]!;
+    row.samples += samples[node]!;
+  });
+  return [...rows.values()].sort((a, b) => b.self - a.self || b.total - a.total || a.key - b.key);
+}
+
+/** The outermost nodes of a function: where its callers are read from. `wanted` tells the function's keys. */
+export function outermost(tree: CallTree, weights: Weights, wanted: (key: number) => boolean): Seeds {
+  const nodes: number[] = [];
+  const inside = new Uint8Array(tree.size);
+  for (let node = 1; node < tree.size; node++) {
+    inside[node] = inside[tree.parent.data[node]!]!;
+    if (inside[node] || !(weights.total[node]! > 0) || !wanted(tree.key.data[node]!)) continue;
+    inside[node] = 1;
+    nodes.push(node);
+  }
+  return { nodes, weight: nodes.map((node) => weights.total[node]!), samples: nodes.map((node) => weights.samples[node]!) };
+}
+
+/** What a function calls: the parts of the tree from its outermost nodes down, merged. */
+export function callees(tree: CallTree, weights: Weights, wanted: (key: number) => boolean): { tree: CallTree; weights: Weights } {
+  const merged = new CallTree();
+  const sums = new Weights(merged);
+  const { self, selfSamples, total } = weights;
+  const place = new Int32Array(tree.size);
+  for (let node = 1; node < tree.size; node++) {
+    if (!(total[node]! > 0)) continue;
+    const above = place[tree.parent.data[node]!]!;
+    if (above === 0 && !wanted(tree.key.data[node]!)) continue;
+    const own = (place[node] = merged.child(above, tree.key.data[node]!));
+    sums.reserve();
+    sums.addSelf(own, self[node]!, selfSamples[node]!);
+  }
+  sums.reserve();
+  sums.sum();
+  return { tree: merged, weights: sums };
+}

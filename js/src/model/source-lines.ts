@@ -1,0 +1,78 @@
+/** The lines of one function with their self and total time, and their text where the session has sent it. */
+import { functionRows } from "./functions";
+import type { FunctionRef } from "./function-ref";
+import { fits } from "./function-ref";
+import { Names } from "./names";
+import type { Profile } from "./profile";
+import { SelectedTree } from "./selection";
+import type { Selection } from "./selection";
+import type { Shaping } from "./shape";
+import { isPackageKey, Shape } from "./shape";
+
+export interface SourceLine {
+  readonly line: number;
+  /** null where the text is not known. */
+  readonly text: string | null;
+  self: number;
+  total: number;
+}
+
+export interface FunctionSource {
+  /** The file as the target names it, and as it is shown. */
+  readonly file: string;
+  readonly shownFile: string;
+  readonly lines: SourceLine[];
+  readonly hasText: boolean;
+  /** Time of the selection, of which shares are. */
+  readonly whole: number;
+}
+
+const MAX_LINES = 5000;
+/** Lines without text that are shown around those with time. */
+const AROUND = 1;
+
+/** Gives the lines of the function that `subject` names; null where there is none with samples. */
+export function functionSource(profile: Profile, selection: Selection, shaping: Shaping, subject: FunctionRef): FunctionSource | null {
+  const names = new Names(profile, "line");
+  const { tree, weights } = new SelectedTree(profile, selection, "line", new Shape(profile.lineTree, names, shaping));
+  const rows = functionRows(tree, weights).filter((row) => !isPackageKey(row.key) && fits(subject, names, row.key));
+  const first = rows[0];
+  if (!first) return null;
+  const file = names.file(first.key);
+  const texts = profile.sources.get(file) ?? null;
+  const times = new Map<number, SourceLine>();
+  for (const row of rows) {
+    const line = names.line(row.key);
+    times.set(line, { line, text: texts?.get(line) ?? null, self: row.self, total: row.total });
+  }
+  const seen = [...times.keys()];
+  const from = Math.min(names.firstLine(first.key) || Infinity, ...seen);
+  const to = endOf(texts, from, Math.max(...seen));
+  const lines: SourceLine[] = [];
+  for (let line = from; line <= Math.min(to, from + MAX_LINES); line++) {
+    const near = texts?.has(line) || seen.some((other) => Math.abs(other - line) <= AROUND);
+    if (near) lines.push(times.get(line) ?? { line, text: texts?.get(line) ?? null, self: 0, total: 0 });
+  }
+  return { file, shownFile: names.shownFile(first.key), lines, hasText: lines.some((line) => line.text !== null), whole: weights.total[0]! };
+}
+
+const indentOf = (text: string): number => /^[ \t]*/.exec(text)![0].length;
+
+/** The last line of the function that begins at `from`: where a line stands no further in than its first. */
+function endOf(texts: ReadonlyMap<number, string> | null, from: number, lastSeen: number): number {
+  const head = texts?.get(from);
+  if (!texts || head === undefined) return lastSeen;
+  // Decorators stand before; a module or a cell goes on to its end.
+  const whole = !/^\s*(@|def |async |class |lambda)/.test(head);
+  let last = lastSeen;
+  let inBody = false;
+  for (let line = from + 1; texts.has(line); line++) {
+    const text = texts.get(line)!;
+    if (!text.trim()) continue;
+    const deeper = indentOf(text) > indentOf(head);
+    inBody ||= deeper;
+    if (!whole && inBody && !deeper && line > lastSeen && !/^\s*[)\]}]/.test(text)) break;
+    if (deeper || whole) last = Math.max(last, line);
+  }
+  return last;
+}

@@ -1,0 +1,27 @@
+/** What a frame is, in words and numbers: for the card beside the pointer, and for those who listen. */
+import { duration, percent, plural } from "../model/format";
+import type { Scene } from "../model/scene";
+import type { ViewState } from "../model/view-state";
+import type { TooltipContent } from "./tooltip";
+
+export function explainNode(state: ViewState, scene: Scene, node: number): TooltipContent {
+  const { names, tree, weights, zoom } = scene;
+  const { self, selfSamples, samples, total } = weights;
+  const key = tree.key.data[node]!;
+  const shares = (of: number, weight: number): string => percent(weight / total[of]!);
+  const rows = [["Total", duration(total[node]!), shares(0, total[node]!), plural(samples[node]!, "sample")]];
+  const inverted = scene === state.callers || scene === state.above;
+  if (!inverted) rows.push(["Self", duration(self[node]!), shares(0, self[node]!), plural(selfSamples[node]!, "sample")]);
+  if (zoom !== 0 && zoom !== node) rows.push(["Of the zoomed", "", shares(zoom, total[node]!), ""]);
+  return { title: names.qualname(key), subtitle: names.fullPlace(key), rows };
+}
+
+export function narrowFrames(count: number): TooltipContent {
+  return { title: plural(count, "narrow frame"), subtitle: "too narrow to draw: zoom in to see them" };
+}
+
+export function sayNode(state: ViewState, scene: Scene, node: number): string {
+  const { self, total } = scene.weights;
+  const parts = [state.nameOf(node, scene), state.placeOf(node, scene), `total ${percent(total[node]! / total[0]!)}`, `self ${percent(self[node]! / total[0]!)}`];
+  return parts.join(", ");
+}

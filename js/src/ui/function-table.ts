@@ -1,0 +1,194 @@
+/** The table of functions: self, total and samples of each; sorted by a click on a head, filtered by the search. */
+import { count, duration, percent } from "../model/format";
+import { refOf } from "../model/function-ref";
+import type { FunctionRow } from "../model/functions";
+import type { ViewState } from "../model/view-state";
+import type { Cleanup } from "./dom";
+import { button, el, setAttribute, setText, show } from "./dom";
+
+const ROW_PX = 26;
+const MARGIN_ROWS = 6;
+
+type Column = "name" | "self" | "total" | "samples";
+const COLUMNS: readonly (readonly [Column, string, string])[] = [
+  ["name", "Function", ""],
+  ["self", "Self", "Time in the function itself"],
+  ["total", "Total", "Time in it and in all that it calls; a stack counts once"],
+  ["samples", "Samples", "Samples with the function on the stack, and those in it itself"],
+];
+
+export interface FunctionEvents {
+  menu(key: number, x: number, y: number): void;
+}
+
+export class FunctionTable {
+  readonly element = el("div", "nbspy-functions-box");
+  private readonly table = el("table", "nbspy-functions");
+  private readonly body = el("tbody");
+  private readonly top = el("tr", "nbspy-gap");
+  private readonly bottom = el("tr", "nbspy-gap");
+  private readonly empty = el("p", "nbspy-nothing nbspy-muted");
+  private readonly heads = new Map<Column, HTMLElement>();
+  private sortedBy: Column = "self";
+  private ascending = false;
+  private rows: FunctionRow[] = [];
+  private at = 0;
+
+  constructor(private readonly state: ViewState, private readonly events: FunctionEvents, cleanup: Cleanup) {
+    const head = el("tr");
+    for (const [column, text, hint] of COLUMNS) {
+      const cell = el("th", `nbspy-col-${column}`);
+      cell.scope = "col";
+      cell.append(button("", hint || text, text, () => this.sortBy(column)));
+      this.heads.set(column, cell);
+      head.append(cell);
+    }
+    this.table.append(el("thead", "", head), this.body);
+    this.table.setAttribute("aria-label", "Functions");
+    this.element.append(this.table, this.empty);
+    this.element.tabIndex = -1;
+    cleanup.listen(this.element, "scroll", () => this.write(), { passive: true });
+    cleanup.listen<MouseEvent>(this.body, "click", (event) => this.clicked(event));
+    cleanup.listen<MouseEvent>(this.body, "dblclick", () => this.openCurrent());
+    cleanup.listen<MouseEvent>(this.body, "contextmenu", (event) => {
+      const row = this.rowAt(event);
+      if (row < 0) return;
+      event.preventDefault();
+      this.select(row);
+      this.events.menu(this.rows[row]!.key, event.clientX, event.clientY);
+    });
+    cleanup.listen<KeyboardEvent>(this.body, "keydown", (event) => {
+      if (!this.key(event)) return;
+      event.preventDefault();
+      event.stopPropagation();
+    });
+  }
+
+  /** Takes the state's rows: sorts, filters, writes those in sight. */
+  update(): void {
+    const { names, functions, matches } = this.state;
+    const wanted = matches ? functions.filter((row) => this.state.isMatch(row.key)) : functions.slice();
+    const by = this.sortedBy;
+    const sign = this.ascending ? 1 : -1;
+    if (by === "name") wanted.sort((a, b) => sign * names.qualname(a.key).localeCompare(names.qualname(b.key)));
+    else wanted.sort((a, b) => sign * (a[by] - b[by]) || b.self - a.self || b.total - a.total);
+    const current = this.rows[this.at]?.key;
+    this.rows = wanted;
+    this.at = Math.max(0, wanted.findIndex((row) => row.key === current));
+    for (const [column, head] of this.heads) setAttribute(head, "aria-sort", column !== by ? "none" : this.ascending ? "ascending" : "descending");
+    setAttribute(this.table, "aria-rowcount", String(wanted.length + 1));
+    setText(this.empty, matches ? "No function matches the search." : "No samples of the selected threads, states and time.");
+    show(this.empty, wanted.length === 0);
+    this.write();
+  }
+
+  /** The table as text: tab-separated, with a head. */
+  text(): string {
+    const { names } = this.state;
+    const lines = this.rows.map((row) => [names.qualname(row.key), names.fullPlace(row.key), row.self / 1e6, row.total / 1e6, Math.round(row.samples)].join("\t"));
+    return ["function\tplace\tself_s\ttotal_s\tsamples", ...lines].join("\n");
+  }
+
+  focus(): void {
+    this.select(this.at);
+  }
+
+  private sortBy(column: Column): void {
+    this.ascending = column === this.sortedBy ? !this.ascending : column === "name";
+    this.sortedBy = column;
+    this.element.scrollTop = 0;
+    this.update();
+  }
+
+  /** Writes the rows in sight only: a hundred thousand functions cost no more than ten. */
+  private write(): void {
+    const { clientHeight, scrollTop } = this.element;
+    const first = Math.max(0, Math.floor(scrollTop / ROW_PX) - MARGIN_ROWS);
+    const last = Math.min(this.rows.length, first + Math.ceil((clientHeight || 400) / ROW_PX) + 2 * MARGIN_ROWS);
+    const shown = Math.max(0, last - first);
+    const { body } = this;
+    while (body.rows.length < shown + 2) body.append(makeRow());
+    while (body.rows.length > shown + 2) body.deleteRow(-1);
+    body.prepend(this.top);
+    body.append(this.bottom);
+    this.top.style.height = `${first * ROW_PX}px`;
+    this.bottom.style.height = `${(this.rows.length - last) * ROW_PX}px`;
+    show(this.top, first > 0);
+    show(this.bottom, last < this.rows.length);
+    const whole = this.state.total[0]! || 1;
+    const most = this.rows.reduce((max, row) => Math.max(max, row.self), 0) || 1;
+    for (let i = 0; i < shown; i++) this.writeRow(body.rows[i + 1]!, first + i, whole, most);
+  }
+
+  private writeRow(element: HTMLTableRowElement, at: number, whole: number, most: number): void {
+    const { names } = this.state;
+    const row = this.rows[at]!;
+    const [name, self, total, samples] = Array.from(element.cells) as HTMLElement[] as [HTMLElement, HTMLElement, HTMLElement, HTMLElement];
+    setAttribute(element, "data-row", String(at));
+    setAttribute(element, "aria-rowindex", String(at + 2));
+    element.tabIndex = at === this.at ? 0 : -1;
+    setText(name.children[0]!, names.label(row.key));
+    setText(name.children[1]!, names.place(row.key));
+    setAttribute(name, "title", `${names.qualname(row.key)}  ${names.fullPlace(row.key)}`);
+    (self.children[0] as HTMLElement).style.width = `${(100 * row.self) / most}%`;
+    setText(self.children[1]!, duration(row.self));
+    setText(self.children[2]!, percent(row.self / whole));
+    setText(total.children[0]!, duration(row.total));
+    setText(total.children[1]!, percent(row.total / whole));
+    setText(samples, count(row.samples));
+    element.classList.toggle("nbspy-match", this.state.isSubject(row.key));
+  }
+
+  private rowAt(event: Event): number {
+    const element = (event.target as Element).closest<HTMLElement>("tr[data-row]");
+    return element ? Number(element.dataset["row"]) : -1;
+  }
+
+  private clicked(event: MouseEvent): void {
+    const at = this.rowAt(event);
+    if (at < 0) return;
+    this.select(at);
+    if ((event.target as Element).closest(".nbspy-link")) this.openCurrent();
+  }
+
+  private openCurrent(): void {
+    const row = this.rows[this.at];
+    if (row) this.state.open("sandwich", refOf(this.state.names, row.key));
+  }
+
+  private select(at: number): void {
+    this.at = Math.max(0, Math.min(this.rows.length - 1, at));
+    const { element } = this;
+    const top = this.at * ROW_PX;
+    if (top < element.scrollTop) element.scrollTop = top;
+    else if (top + 2 * ROW_PX > element.scrollTop + element.clientHeight) element.scrollTop = top + 2 * ROW_PX - element.clientHeight;
+    this.write();
+    this.body.querySelector<HTMLElement>(`tr[data-row="${this.at}"]`)?.focus({ preventScroll: true });
+  }
+
+  private key(event: KeyboardEvent): boolean {
+    const page = Math.max(1, Math.floor(this.element.clientHeight / ROW_PX) - 2);
+    const steps: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity };
+    const step = steps[event.key];
+    const row = this.rows[this.at];
+    if (step !== undefined) this.select(this.at + step);
+    else if (!row) return false;
+    else if (event.key === "Enter") this.openCurrent();
+    else if (event.key === "m" || event.key === "ContextMenu") {
+      const box = (event.target as Element).getBoundingClientRect();
+      this.events.menu(row.key, box.left + 20, box.bottom);
+    } else return false;
+    return true;
+  }
+}
+
+function makeRow(): HTMLTableRowElement {
+  const name = el("td", "nbspy-col-name", el("button", "nbspy-link"), el("span", "nbspy-muted nbspy-place"));
+  (name.firstElementChild as HTMLElement).tabIndex = -1;
+  return el(
+    "tr", "", name,
+    el("td", "nbspy-col-self", el("i", "nbspy-bar"), el("span"), el("span", "nbspy-part")),
+    el("td", "nbspy-col-total", el("span"), el("span", "nbspy-part")),
+    el("td", "nbspy-col-samples"),
+  );
+}

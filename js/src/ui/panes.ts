@@ -1,0 +1,106 @@
+/** The panes that the tabs show, each made once: the chart, the table of functions, the sandwich, the source. */
+import type { Scene } from "../model/scene";
+import type { Change, ViewState } from "../model/view-state";
+import type { Theme } from "../render/colors";
+import type { ChartEvents } from "./chart";
+import { Chart } from "./chart";
+import type { Cleanup } from "./dom";
+import { el, setAttribute, show } from "./dom";
+import { FunctionTable } from "./function-table";
+import { Sandwich } from "./sandwich";
+import { SourceView } from "./source-view";
+import type { Tokens } from "./theme";
+
+export interface PaneEvents {
+  /** As of a chart, which says which it is. */
+  hover(chart: Chart, box: number, x: number, y: number): void;
+  focus(chart: Chart, node: number, x: number, y: number): void;
+  menu(scene: Scene, node: number, x: number, y: number): void;
+  rowMenu(key: number, x: number, y: number): void;
+}
+
+export class Panes {
+  readonly element = el("div", "nbspy-panes");
+  readonly main: Chart;
+  readonly functions: FunctionTable;
+  readonly source: SourceView;
+  readonly chartBox = el("div", "nbspy-chart-box");
+  private readonly sandwich: Sandwich;
+  private readonly charts: readonly Chart[];
+
+  constructor(private readonly state: ViewState, events: PaneEvents, cleanup: Cleanup) {
+    const chart = (scene: Scene, label: string): Chart => {
+      const to: ChartEvents = {
+        hover: (box, x, y) => events.hover(made, box, x, y),
+        focus: (node, x, y) => events.focus(made, node, x, y),
+        menu: (node, x, y) => events.menu(made.scene, node, x, y),
+      };
+      const made: Chart = new Chart(state, scene, label, to, cleanup);
+      return made;
+    };
+    this.main = chart(state.merged, "Call tree chart");
+    this.sandwich = new Sandwich(chart(state.above, "Callers"), chart(state.below, "Callees"));
+    this.charts = [this.main, this.sandwich.above, this.sandwich.below];
+    this.functions = new FunctionTable(state, { menu: (key, x, y) => events.rowMenu(key, x, y) }, cleanup);
+    this.source = new SourceView(state);
+    this.chartBox.append(this.main.element);
+    this.element.append(this.chartBox, this.functions.element, this.sandwich.element, this.source.element);
+    this.element.setAttribute("role", "tabpanel");
+    this.showTab();
+  }
+
+  /** The chart that keys and matches are for. */
+  get chart(): Chart {
+    const { above, below } = this.sandwich;
+    if (this.state.settings.tab !== "sandwich") return this.main;
+    return document.activeElement === above.element ? above : below;
+  }
+
+  chartAt(target: EventTarget | null): Chart | null {
+    return this.charts.find((chart) => chart.element === target) ?? null;
+  }
+
+  /** Gives the focus to what the tab shows. */
+  focus(): void {
+    const { tab } = this.state.settings;
+    if (tab === "functions") this.functions.focus();
+    else if (tab === "source") this.source.element.focus();
+    else this.chart.element.focus();
+  }
+
+  setTheme(theme: Theme, tokens: Tokens): void {
+    for (const chart of this.charts) chart.setTheme(theme, tokens);
+  }
+
+  resize(): void {
+    for (const chart of this.charts) chart.resize();
+    if (this.state.settings.tab === "functions") this.functions.update();
+  }
+
+  changed(change: Change): void {
+    const { tab } = this.state.settings;
+    if (change === "tab") this.showTab();
+    if (tab === "functions") this.functions.update();
+    else if (tab === "source") this.source.update();
+    else {
+      for (const chart of tab === "sandwich" ? [this.sandwich.above, this.sandwich.below] : [this.main]) {
+        if (change === "zoom") chart.moveToZoom();
+        else if (change === "look") chart.flip();
+        else chart.change();
+      }
+    }
+  }
+
+  private showTab(): void {
+    const { state } = this;
+    const { tab } = state.settings;
+    const charted = tab === "merged" || tab === "time" || tab === "callers";
+    show(this.chartBox, charted);
+    show(this.functions.element, tab === "functions");
+    show(this.sandwich.element, tab === "sandwich");
+    show(this.source.element, tab === "source");
+    setAttribute(this.element, "data-tab", tab);
+    if (charted) this.main.setScene(state.scene);
+    this.resize();
+  }
+}

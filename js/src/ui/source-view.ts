@@ -1,0 +1,71 @@
+/** The source of one function: each line with its self and total time, and its heat behind it. */
+import { duration, percent } from "../model/format";
+import { tame } from "../model/names";
+import type { FunctionSource } from "../model/source-lines";
+import { functionSource } from "../model/source-lines";
+import type { ViewState } from "../model/view-state";
+import { el } from "./dom";
+
+const MAX_TEXT = 400;
+
+/** A line of source as text: tabs as four spaces, nothing that would disturb the lines beside it. */
+const shownText = (text: string): string => tame(text.replaceAll("\t", "    ").slice(0, MAX_TEXT));
+
+export class SourceView {
+  readonly element = el("div", "nbspy-source-box");
+  private shown = "";
+
+  constructor(private readonly state: ViewState) {
+    this.element.tabIndex = 0;
+    this.element.setAttribute("role", "region");
+    this.element.setAttribute("aria-label", "Source of the function");
+  }
+
+  update(): void {
+    const { state } = this;
+    const { settings: { recursion, rules, subject } } = state;
+    const shaping = { recursion, rules: rules.filter((rule) => rule.do !== "collapse" && rule.do !== "package"), machinery: state.hidesMachinery };
+    const source = subject ? functionSource(state.profile, state.selection, shaping, subject) : null;
+    const key = source ? `${source.file} ${source.whole} ${source.lines.length} ${String(source.hasText)} ${source.lines[0]?.line ?? 0}` : "";
+    if (key === this.shown && source) return;
+    const another = key.split(" ")[0] !== this.shown.split(" ")[0];
+    this.shown = key;
+    const { scrollTop } = this.element;
+    this.element.replaceChildren(...(source ? content(source) : [el("p", "nbspy-nothing nbspy-muted", "No samples of this function in the selected threads, states and time.")]));
+    if (another) this.element.querySelector(".nbspy-hottest")?.scrollIntoView({ block: "center" });
+    else this.element.scrollTop = scrollTop;
+  }
+}
+
+function content(source: FunctionSource): HTMLElement[] {
+  const table = el("table", source.hasText ? "nbspy-source" : "nbspy-source nbspy-textless");
+  const head = el("tr");
+  for (const text of ["Line", "Self", "Total", source.shownFile]) {
+    const cell = el("th", "", text);
+    cell.scope = "col";
+    head.append(cell);
+  }
+  const body = el("tbody");
+  const mostSelf = Math.max(...source.lines.map((line) => line.self));
+  const mostTotal = Math.max(...source.lines.map((line) => line.total));
+  let before = source.lines[0]?.line ?? 0;
+  for (const line of source.lines) {
+    if (line.line > before + 1) body.append(el("tr", "nbspy-skipped", el("td", "", "⋯")));
+    before = line.line;
+    const row = el("tr", line.total > 0 && line.total === mostTotal ? "nbspy-hottest" : "");
+    const self = el("td", "", line.self > 0 ? percent(line.self / source.whole) : "");
+    const total = el("td", "", line.total > 0 ? percent(line.total / source.whole) : "");
+    if (line.self > 0) self.title = `${duration(line.self)} in this line itself`;
+    if (line.total > 0) total.title = `${duration(line.total)} in this line and what it calls`;
+    const text = el("td", "nbspy-code", line.text === null ? "" : shownText(line.text));
+    row.append(el("td", "nbspy-line-number", String(line.line)), self, total, text);
+    if (line.total > 0) {
+      row.style.setProperty("--nbspy-heat", `${Math.round(10 + 90 * Math.sqrt(line.total / mostTotal))}%`);
+      row.classList.add(line.self > 0 && line.self >= mostSelf / 2 ? "nbspy-hot-self" : "nbspy-hot-line");
+    }
+    body.append(row);
+  }
+  table.append(el("thead", "", head), body);
+  if (source.hasText) return [table];
+  return [el("p", "nbspy-muted nbspy-hint", "The text of this file was not readable when it was sampled: its lines are told by number."), table];
+}
