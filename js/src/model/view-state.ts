@@ -319,8 +319,11 @@ export class ViewState {
 
   /** Without a function that one has chosen, the one with most time of its own is shown. */
   private chooseSubject(): void {
-    const first = this.functions.find((row) => !isPackageKey(row.key));
-    if (this.settings.subject || !first) return;
+    if (this.settings.subject) return;
+    const { activeWeights, tree } = this.selected;
+    const busy = activeWeights.total[0]! > 0 ? functionRows(tree, activeWeights) : this.functions;
+    const first = busy.find((row) => !isPackageKey(row.key));
+    if (!first) return;
     this.settings = { ...this.settings, subject: refOf(this.names, first.key) };
   }
 

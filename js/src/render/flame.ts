@@ -17,7 +17,8 @@ export interface FlameLook {
   readonly fill: (node: number) => string;
   readonly name: (node: number) => string;
   readonly place: (node: number) => string;
-  readonly share: (node: number) => number;
+  /** Share of the whole; null where boxes are not that. */
+  readonly share: ((node: number) => number) | null;
   /** null where nothing is searched for. */
   readonly matches: ((node: number) => boolean) | null;
   readonly ink: ChartInk;
@@ -117,11 +118,14 @@ function layLabel(
   if (!text) return;
   strong.push({ text, x: left + PAD_PX, y });
   if (text !== name) return;
-  const share = roughPercent(picture.share(node));
-  const shareWidth = fitter.width(share);
-  let rest = room - fitter.width(name) - shareWidth - 10;
-  if (rest < 0) return;
-  faint.push({ text: share, x: left + PAD_PX + room - shareWidth, y });
+  let rest = room - fitter.width(name) - 10;
+  if (picture.share) {
+    const share = roughPercent(picture.share(node));
+    const shareWidth = fitter.width(share);
+    rest -= shareWidth;
+    if (rest < 0) return;
+    faint.push({ text: share, x: left + PAD_PX + room - shareWidth, y });
+  }
   rest -= 8;
   const place = picture.place(node);
   if (place && fitter.width(place) <= rest) faint.push({ text: place, x: left + PAD_PX + fitter.width(name) + 8, y });

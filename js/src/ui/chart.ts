@@ -361,7 +361,7 @@ export class Chart {
       fill: (node) => this.palette.fill(scene, node),
       name: (node) => scene.names.label(scene.tree.key.data[node]!),
       place: (node) => state.placeOf(node, scene),
-      share: (node) => scene.share(node),
+      share: scene.timed ? null : (node) => scene.share(node),
       matches: state.matches ? (node) => state.isMatch(scene.tree.key.data[node]!) : null,
       ink: INK[this.theme], accent: tokens.accent, background: tokens.background,
       font: `12px ${tokens.fontFamily}`, fitter: this.fitter,

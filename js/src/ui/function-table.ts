@@ -8,6 +8,7 @@ import { button, el, setAttribute, setText, show } from "./dom";
 
 const ROW_PX = 26;
 const MARGIN_ROWS = 6;
+const BAR_PX = 54;
 
 type Column = "name" | "self" | "total" | "samples";
 const COLUMNS: readonly (readonly [Column, string, string])[] = [
@@ -130,7 +131,7 @@ export class FunctionTable {
     setText(name.children[0]!, names.label(row.key));
     setText(name.children[1]!, names.place(row.key));
     setAttribute(name, "title", `${names.qualname(row.key)}  ${names.fullPlace(row.key)}`);
-    (self.children[0] as HTMLElement).style.width = `${(100 * row.self) / most}%`;
+    (self.children[0] as HTMLElement).style.width = `${(BAR_PX * row.self) / most}px`;
     setText(self.children[1]!, duration(row.self));
     setText(self.children[2]!, percent(row.self / whole));
     setText(total.children[0]!, duration(row.total));

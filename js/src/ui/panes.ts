@@ -5,7 +5,7 @@ import type { Theme } from "../render/colors";
 import type { ChartEvents } from "./chart";
 import { Chart } from "./chart";
 import type { Cleanup } from "./dom";
-import { el, setAttribute, show } from "./dom";
+import { el, setAttribute } from "./dom";
 import { FunctionTable } from "./function-table";
 import { Sandwich } from "./sandwich";
 import { SourceView } from "./source-view";
@@ -27,6 +27,7 @@ export class Panes {
   readonly chartBox = el("div", "nbspy-chart-box");
   private readonly sandwich: Sandwich;
   private readonly charts: readonly Chart[];
+  private shown: HTMLElement | null = null;
 
   constructor(private readonly state: ViewState, events: PaneEvents, cleanup: Cleanup) {
     const chart = (scene: Scene, label: string): Chart => {
@@ -44,7 +45,6 @@ export class Panes {
     this.functions = new FunctionTable(state, { menu: (key, x, y) => events.rowMenu(key, x, y) }, cleanup);
     this.source = new SourceView(state);
     this.chartBox.append(this.main.element);
-    this.element.append(this.chartBox, this.functions.element, this.sandwich.element, this.source.element);
     this.element.setAttribute("role", "tabpanel");
     this.showTab();
   }
@@ -95,10 +95,12 @@ export class Panes {
     const { state } = this;
     const { tab } = state.settings;
     const charted = tab === "merged" || tab === "time" || tab === "callers";
-    show(this.chartBox, charted);
-    show(this.functions.element, tab === "functions");
-    show(this.sandwich.element, tab === "sandwich");
-    show(this.source.element, tab === "source");
+    const pane = tab === "functions" ? this.functions : tab === "sandwich" ? this.sandwich : this.source;
+    const element = charted ? this.chartBox : pane.element;
+    if (this.shown !== element) {
+      this.shown?.remove();
+      this.element.prepend((this.shown = element));
+    }
     setAttribute(this.element, "data-tab", tab);
     if (charted) this.main.setScene(state.scene);
     this.resize();
