@@ -6,14 +6,15 @@ import { Profile } from "../src/model/profile";
 
 const data = (name: string): string => new URL(`../../tests/data/${name}`, import.meta.url).pathname;
 
-export const goldenStream = (): Uint8Array => new Uint8Array(readFileSync(decodeURIComponent(data("js-training.nbspy"))));
+export const stream = (name: string): Uint8Array => new Uint8Array(readFileSync(decodeURIComponent(data(name))));
+export const goldenStream = (): Uint8Array => stream("js-training.nbspy");
 
-/** Sections of the golden file: name -> lines. */
-export function goldenSections(): Map<string, string[]> {
+/** Sections of a golden file: name -> lines. */
+export function goldenSections(name = "js-training.folded"): Map<string, string[]> {
   const sections = new Map<string, string[]>();
   let lines: string[] = [];
-  for (const line of readFileSync(decodeURIComponent(data("js-training.folded")), "utf8").trim().split("\n")) {
-    const head = /^\[(.*)\]$/.exec(line);
+  for (const line of readFileSync(decodeURIComponent(data(name)), "utf8").trim().split("\n")) {
+    const head = /^\[([^;]*)\]$/.exec(line);
     if (head) sections.set(head[1]!, (lines = []));
     else lines.push(line);
   }
