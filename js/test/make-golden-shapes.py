@@ -1,9 +1,9 @@
 """Writes tests/data/shapes.nbspy and .folded: a stream with recursion, packages and notebook cells, and its shapes.
 
-Run from the top of the checkout: ``python js/test/make-golden-shapes.py``. What each shape has to be is made here from
-lists of names, stack by stack, by neither of the two models that have to agree with it. A section of the folded file is
-``[shape]``, then a line per stack: frames, samples, self time in us - or, for ``functions``, a line per function: self and
-total samples, self and total time.
+Run from the top of the checkout: ``python js/test/make-golden-shapes.py``. What each shape has to be is made here
+from lists of names, stack by stack, by neither of the two models that have to agree with it. A section of the folded
+file is ``[shape]``, then a line per stack: frames, samples, self time in us - or, for ``functions``, a line per
+function: self and total samples, self and total time.
 """
 
 from __future__ import annotations
