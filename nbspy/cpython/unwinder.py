@@ -26,6 +26,7 @@ from nbspy.cpython.gil import GilWords
 from nbspy.cpython.gil_turns import GilTurns
 from nbspy.cpython.interner import ROOT, FrameKey, Interner
 from nbspy.cpython.pthreads import PthreadIds
+from nbspy.cpython.rare_states import RareStates, RareWords, ThreadWords
 from nbspy.cpython.runtime import Runtime
 from nbspy.cpython.stack_root import StackRoot
 from nbspy.cpython.thread_state import Interpreter, ThreadState, read_interpreters, word
@@ -77,6 +78,8 @@ class TrackedThread:
     own_id: bytes = b""
     """``state.native_thread_id`` as it stands in the thread state; before 3.11 ``state.thread_id``."""
     root: StackRoot = field(default_factory=StackRoot)
+    beside: int = 0
+    """Of :attr:`bits` those that the thread state itself tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,10 @@ class Unwinder:
         self._generations = b""
         self._holders: tuple[int, ...] = ()
         self._gil: GilWords | AttachedWords | None = None
+        self._thread_words = ThreadWords(target.memory, runtime.layout)
+        self._rare_states: RareStates[TrackedThread] = RareStates(self._has_finalizer)
+        self._rare: tuple[RareWords, bytes] | None = None
+        """The words of the last sample."""
         self._listed = False
         """True while the list of threads is believed to be the target's."""
         self.interpreters: list[Interpreter] = []
@@ -375,6 +382,7 @@ class Unwinder:
         self._holders = holders
         self._gil = plan.gil
         self._turn = plan.turn(data)
+        self._rare = plan.rare, plan.rare_words(data)
         if len(plan.spans) == len(self.threads):
             self._full_ns = time.monotonic_ns()
         if self.while_standing is not None:
@@ -436,6 +444,8 @@ class Unwinder:
         for thread in self._changed:
             thread.quiet = False
             chain, nodes = thread.chain, thread.nodes
+            if chain.region:
+                thread.beside = self._thread_words.bits(chain.region)
             done = len(nodes)
             node = nodes[-1] if nodes else ROOT
             for code, instruction in zip(chain.codes[done:], chain.instructions[done:], strict=True):
@@ -451,21 +461,27 @@ class Unwinder:
         self._note_states()
 
     def _note_states(self) -> None:
-        gil = self._gil
+        gil, rare = self._gil, self._rare
         assert gil is not None
+        assert rare is not None
         requested = self._runtime.layout.thread_state.gil_requested
         for thread in self.threads:
             if thread.state.address in self._holders:
-                thread.bits = _ACTIVE if self._free_threaded else _HOLDS
+                bits = _ACTIVE if self._free_threaded else _HOLDS
             elif requested is not None and thread.chain.region[requested : requested + 4] != _NO:
                 # 3.15 says it itself, at the instant of the copy.
-                thread.bits = _WAITS
+                bits = _WAITS
             elif thread.running:
-                thread.bits = _ACTIVE
+                bits = _ACTIVE
             elif thread.waits_for and gil.is_waited_for(thread.waits_for):
-                thread.bits = _WAITS
+                bits = _WAITS
             else:
-                thread.bits = 0
+                bits = 0
+            thread.bits = bits | thread.beside
+        self._rare_states.mark(*rare, self.threads, self._holders)
+
+    def _has_finalizer(self, thread: TrackedThread) -> bool:
+        return any(frame.key.name == "__del__" for frame in self.frames(thread))
 
     def _host_id(self, thread_state: int) -> int:
         for thread in self.threads:
