@@ -317,6 +317,7 @@ def to_source(value: Any, indent: str = "    ") -> str:
         lines = [
             f"{inner}{field.name}={to_source(getattr(value, field.name), inner)},\n"
             for field in dataclasses.fields(value)
+            if not field.metadata.get("of_the_system")  # the tables are those of one system
         ]
         return f"{type(value).__name__}(\n{''.join(lines)}{indent})"
     if isinstance(value, enum.Enum):

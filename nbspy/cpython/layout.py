@@ -11,7 +11,7 @@ no such field; a reader that needs it has another way or does without.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,3 +349,5 @@ class Layout:
     frame: FrameLayout
     code: CodeLayout
     objects: ObjectLayout
+    long_size: int = field(default=8, metadata={"of_the_system": True})
+    """Of C's ``unsigned long``: of the ids of threads, and of what counts the turns of a GIL. Windows: 4."""

@@ -110,7 +110,7 @@ class Unwinder:
         # Before 3.11 the system's id is not in the thread state; Python's own is set at the same time.
         self._pthreads = PthreadIds(target) if fields.native_thread_id is None else None
         own_id = fields.thread_id if fields.native_thread_id is None else fields.native_thread_id
-        self._own_id = slice(own_id, own_id + 8)
+        self._own_id = slice(own_id, own_id + runtime.layout.long_size)
         self._stopper = target.stopper() if blocking else None
         self._codes = CodeCache(target.memory, runtime.layout, interner, names)
         self._plans: dict[frozenset[int], CopyPlan[TrackedThread]] = {}
@@ -487,7 +487,8 @@ class Unwinder:
         for thread in self.threads:
             if thread.state.address == thread_state:
                 return thread.host_id
-        native = word(self._target.memory.read(thread_state + self._own_id.start, 8), 0)
+        size = self._runtime.layout.long_size
+        native = int.from_bytes(self._target.memory.read(thread_state + self._own_id.start, size), "little")
         if self._pthreads is not None:
             native = self._pthreads.native_ids([native]).get(native, 0)
         return self._target.host_thread_id(native)
@@ -557,7 +558,7 @@ class Unwinder:
         except (MemoryFault, CorruptTarget):
             chain.reset()
         own_id = state.native_thread_id if self._pthreads is None else state.thread_id
-        thread.own_id = own_id.to_bytes(8, "little")
+        thread.own_id = own_id.to_bytes(self._runtime.layout.long_size, "little")
         chain.plan()
         self._changed[thread] = None
         return thread

@@ -17,7 +17,7 @@ from nbspy.cpython.layout import Layout
 from nbspy.cpython.runtime import Runtime
 from nbspy.errors import MemoryFault
 from nbspy.target.memory import RemoteMemory
-from nbspy.target.process import Activity, StopOutcome
+from nbspy.target.process import Abi, Activity, StopOutcome
 from nbspy.target.process import Mapping as ProcessMapping
 
 from .fake_memory import FakeMemory
@@ -430,6 +430,8 @@ class FakeStopper:
 
 class FakeTarget:
     """Implements :class:`~nbspy.target.process.Target` around a :class:`FakePython`."""
+
+    abi = Abi("Linux", long_size=8)
 
     def __init__(self, python: FakePython, pid: int = 1001) -> None:
         self.pid = pid
