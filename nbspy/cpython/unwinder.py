@@ -478,7 +478,8 @@ class Unwinder:
             else:
                 bits = 0
             thread.bits = bits | thread.beside
-        self._rare_states.mark(*rare, self.threads, self._holders)
+        # Without a GIL more than one thread may run Python, and one that is attached need not be the one that collects.
+        self._rare_states.mark(*rare, self.threads, () if self._free_threaded else self._holders)
 
     def _has_finalizer(self, thread: TrackedThread) -> bool:
         return any(frame.key.name == "__del__" for frame in self.frames(thread))
