@@ -268,48 +268,72 @@ export function decodeRecord(body: Uint8Array): StreamRecord | null {
   return reader ? reader(new Fields(values as unknown[])) : null;
 }
 
-/** Cuts a byte stream, arriving in pieces of any size, into record bodies. */
+/**
+ * Cuts a byte stream, arriving in pieces of any size, into record bodies. What lies whole in a piece is read where it
+ * is; only a record that lies across pieces is put together, and nothing is moved twice.
+ */
 export class RecordSplitter {
-  private buffer = new Uint8Array(1 << 16);
-  private start = 0;
-  private end = 0;
-  private magicSeen = false;
+  /** The beginning of a record whose end has not come: its length and as much of its body as there is. */
+  private held = new Uint8Array(1 << 12);
+  private heldLength = 0;
+  private magicSeen = 0;
 
   /** Gives each record body that `data` completes: a view that is valid until the next call. */
   *feed(data: Uint8Array): Generator<Uint8Array, void> {
-    this.append(data);
-    if (!this.magicSeen) {
-      for (let i = 0; i < Math.min(this.end, MAGIC.length); i++) {
-        if (this.buffer[i] !== MAGIC[i]) throw new StreamError("not an nbspy recording: the signature is missing");
+    let at = this.skipMagic(data);
+    while (at < data.length) {
+      if (this.heldLength) {
+        at = this.hold(data, at, 4);
+        if (this.heldLength < 4) return;
+        const end = 4 + announced(this.held, 0);
+        at = this.hold(data, at, end);
+        if (this.heldLength < end) return;
+        this.heldLength = 0;
+        yield this.held.subarray(4, end);
+        continue;
       }
-      if (this.end < MAGIC.length) return;
-      this.magicSeen = true;
-      this.start = MAGIC.length;
-    }
-    const view = new DataView(this.buffer.buffer);
-    while (this.end - this.start >= 4) {
-      const length = view.getUint32(this.start, true);
-      if (length > MAX_RECORD_BYTES) throw new StreamError(`a record of ${length} bytes is announced`);
-      if (this.end - this.start - 4 < length) return;
-      const from = this.start + 4;
-      this.start = from + length;
-      yield this.buffer.subarray(from, this.start);
+      const body = at + 4;
+      const end = body <= data.length ? body + announced(data, at) : Infinity;
+      if (end > data.length) {
+        this.hold(data, at, data.length - at);
+        // A piece that ends inside a length is looked at again with the next.
+        return;
+      }
+      at = end;
+      yield data.subarray(body, end);
     }
   }
 
-  private append(data: Uint8Array): void {
-    const kept = this.end - this.start;
-    if (this.end + data.length > this.buffer.length) {
-      const roomy = kept + data.length > this.buffer.length;
-      const target = roomy ? new Uint8Array(2 * (kept + data.length)) : this.buffer;
-      target.set(this.buffer.subarray(this.start, this.end));
-      this.buffer = target;
-      this.start = 0;
-      this.end = kept;
+  private skipMagic(data: Uint8Array): number {
+    let at = 0;
+    while (this.magicSeen < MAGIC.length && at < data.length) {
+      if (data[at++] !== MAGIC[this.magicSeen++]) throw new StreamError("not an nbspy recording: the signature is missing");
     }
-    this.buffer.set(data, this.end);
-    this.end += data.length;
+    return at;
   }
+
+  /** Takes from `data` what is missing until `length` bytes are held; gives where it goes on. */
+  private hold(data: Uint8Array, at: number, length: number): number {
+    const more = Math.min(Math.max(0, length - this.heldLength), data.length - at);
+    const needed = this.heldLength + more;
+    if (needed > this.held.length) {
+      // The whole of the record, once its length is known: it grows in steps only while that has not come.
+      const whole = this.heldLength >= 4 ? 4 + announced(this.held, 0) : more >= 4 ? 4 + announced(data, at) : 0;
+      const wider = new Uint8Array(Math.max(needed, Math.min(whole, 2 * needed + (1 << 20))));
+      wider.set(this.held.subarray(0, this.heldLength));
+      this.held = wider;
+    }
+    this.held.set(data.subarray(at, at + more), this.heldLength);
+    this.heldLength = needed;
+    return at + more;
+  }
+}
+
+/** The length of the record that begins at `at`. */
+function announced(bytes: Uint8Array, at: number): number {
+  const length = (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
+  if (length > MAX_RECORD_BYTES) throw new StreamError(`a record of ${length} bytes is announced`);
+  return length;
 }
 
 /**

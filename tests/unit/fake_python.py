@@ -6,7 +6,6 @@ between any two reads of the reader, or between two ranges of one read.
 
 from __future__ import annotations
 
-import dataclasses
 import struct
 from array import array
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +16,7 @@ from nbspy.cpython.layout import Layout
 from nbspy.cpython.runtime import Runtime
 from nbspy.errors import MemoryFault
 from nbspy.target.memory import RemoteMemory
-from nbspy.target.process import Abi, Activity, StopOutcome
+from nbspy.target.process import Activity, StopOutcome
 from nbspy.target.process import Mapping as ProcessMapping
 
 from .fake_memory import FakeMemory
@@ -240,9 +239,8 @@ class FakePython:
 
     def add_interpreter(self, *, own_gil: bool = True) -> FakeInterpreter:
         fields, memory = self.layout.interpreter, self.memory
-        offsets = dataclasses.asdict(fields)
-        del offsets["size"]
-        address = self.allocate(bytes(max(offset or 0 for offset in offsets.values()) + 8))
+        last = max(fields.next, fields.threads_head, fields.imports_modules, known(fields.id))
+        address = self.allocate(bytes(max(last, fields.code_object_generation or 0, fields.ceval_gil or 0) + 8))
         gil = self.allocate(bytes(256)) if own_gil else self.interpreters[0].gil
         if fields.ceval_gil is not None:
             memory.write_word(address + fields.ceval_gil, gil)
@@ -430,8 +428,6 @@ class FakeStopper:
 
 class FakeTarget:
     """Implements :class:`~nbspy.target.process.Target` around a :class:`FakePython`."""
-
-    abi = Abi("Linux", long_size=8)
 
     def __init__(self, python: FakePython, pid: int = 1001) -> None:
         self.pid = pid

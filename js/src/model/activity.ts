@@ -1,41 +1,55 @@
 /**
  * Time in each state per thread, in equal bins of time: what the timeline draws when a pixel covers many runs.
- * Past `MAX_BINS` the bins double in width, so memory is bounded however long the session.
+ * Past `MAX_BINS` the bins double in width, so memory is bounded however long the session and however many threads.
  */
 import type { Column } from "./column";
 import { u32 } from "./column";
+import type { Runs } from "./runs";
 import { classOf, isActive, STATE_CLASSES } from "./state";
 
-const MAX_BINS = 2048;
+/** Bins of one thread, and of all threads together: 20 bytes each. */
+const MAX_BINS = 1 << 16;
+const LEAST_MAX_BINS = 1 << 12;
+const MAX_ALL_BINS = 1 << 20;
 const FIRST_BIN_US = 5000;
 /** Buckets of one second for the sparkline of the last half minute. */
 export const RECENT_SECONDS = 30;
+const RECENT_SLOTS = RECENT_SECONDS + 2;
 
 class Lane {
   /** `bins[bin * STATE_CLASSES + class]` = us. */
   bins = new Float32Array(64 * STATE_CLASSES);
   /** The thread's runs, in the order of time. */
   readonly runs: Column<Uint32Array> = u32();
-  readonly recent = new Float32Array(RECENT_SECONDS + 2);
-  readonly recentSecond = new Int32Array(RECENT_SECONDS + 2).fill(-1);
+  readonly recent = new Float32Array(RECENT_SLOTS);
+  readonly recentSecond = new Int32Array(RECENT_SLOTS).fill(-1);
 }
 
 export class Activity {
   binUs = FIRST_BIN_US;
   private readonly lanes: Lane[] = [];
+  private threads = 0;
+  private maxBins = MAX_BINS;
 
-  add(thread: number, run: number, startUs: number, weightUs: number, state: number): void {
-    const lane = (this.lanes[thread] ??= new Lane());
-    const end = startUs + weightUs;
-    while (end >= this.binUs * MAX_BINS) this.halveResolution();
-    lane.runs.push(run);
-    const kind = classOf(state);
-    this.spread(startUs, end, this.binUs, (bin, us) => {
-      const at = bin * STATE_CLASSES + kind;
-      if (at >= lane.bins.length) lane.bins = grown(lane.bins, at + 1);
-      lane.bins[at]! += us;
-    });
-    if (isActive(state)) this.addRecent(lane, Math.max(startUs, end - RECENT_SECONDS * 1e6), end);
+  constructor(private readonly runs: Runs) {}
+
+  /** Takes the runs from `from` to `to`; gives when the last of them ends. */
+  add(from: number, to: number): number {
+    const { start: { data: start }, state: { data: state }, thread: { data: thread }, weight: { data: weight } } = this.runs;
+    let last = 0;
+    for (let run = from; run < to; run++) last = Math.max(last, start[run]! + weight[run]!);
+    for (let run = from; run < to; run++) if (!this.lanes[thread[run]!]) this.addLane(thread[run]!);
+    while (last >= this.binUs * this.maxBins) this.halveResolution();
+    const recently = last - RECENT_SECONDS * 1e6;
+    for (let run = from; run < to; run++) {
+      const lane = this.lanes[thread[run]!]!;
+      const begun = start[run]!;
+      const end = begun + weight[run]!;
+      lane.runs.push(run);
+      this.addBins(lane, begun, end, classOf(state[run]!));
+      if (end > recently && isActive(state[run]!)) addRecent(lane, Math.max(begun, recently), end);
+    }
+    return last;
   }
 
   /** The thread's bins (`bin * STATE_CLASSES + class` -> us); shorter than the session where it was not seen. */
@@ -48,6 +62,37 @@ export class Activity {
     return this.lanes[thread]?.runs ?? null;
   }
 
+  /** The place, among the thread's own runs, of the first that ends after `us`. */
+  firstAfter(thread: number, us: number): number {
+    const { start: { data: start }, weight: { data: weight } } = this.runs;
+    return this.first(thread, (run) => start[run]! + weight[run]! > us);
+  }
+
+  /** The same, of the first that begins at `us` or later. */
+  firstFrom(thread: number, us: number): number {
+    const { start: { data: start } } = this.runs;
+    return this.first(thread, (run) => start[run]! >= us);
+  }
+
+  private first(thread: number, reached: (run: number) => boolean): number {
+    const lane = this.lanes[thread];
+    if (!lane) return 0;
+    const { data, length } = lane.runs;
+    let low = 0;
+    let high = length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (reached(data[middle]!)) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+
+  /** The runs of each thread that has some. */
+  get runsByThread(): Column<Uint32Array>[] {
+    return this.lanes.filter(Boolean).map((lane) => lane.runs);
+  }
+
   /** Active share of each of the last 30 seconds, oldest first, into `into`. */
   recentShares(thread: number, endUs: number, into: Float32Array): Float32Array {
     into.fill(0);
@@ -57,7 +102,7 @@ export class Activity {
     for (let i = 0; i < into.length; i++) {
       const second = last - into.length + 1 + i;
       if (second < 0) continue;
-      const slot = second % lane.recent.length;
+      const slot = second % RECENT_SLOTS;
       // The second that runs now is not whole yet: its share is of the part that has passed.
       const span = second === last ? Math.max(1, endUs - second * 1e6) : 1e6;
       if (lane.recentSecond[slot] === second) into[i] = Math.min(1, lane.recent[slot]! / span);
@@ -65,23 +110,22 @@ export class Activity {
     return into;
   }
 
-  private addRecent(lane: Lane, start: number, end: number): void {
-    this.spread(start, end, 1e6, (second, us) => {
-      const slot = second % lane.recent.length;
-      if (lane.recentSecond[slot]! > second) return;
-      if (lane.recentSecond[slot] !== second) {
-        lane.recentSecond[slot] = second;
-        lane.recent[slot] = 0;
-      }
-      lane.recent[slot]! += us;
-    });
+  private addLane(thread: number): void {
+    this.lanes[thread] = new Lane();
+    this.threads++;
+    // Not more bins than are drawn at once need, however many threads there are.
+    while (this.maxBins > LEAST_MAX_BINS && this.threads * this.maxBins > MAX_ALL_BINS) this.maxBins /= 2;
   }
 
-  private spread(start: number, end: number, width: number, put: (bin: number, us: number) => void): void {
-    let bin = Math.max(0, Math.floor(start / width));
+  private addBins(lane: Lane, start: number, end: number, kind: number): void {
+    const { binUs } = this;
+    let bin = Math.floor(start / binUs);
+    const needed = (Math.floor(end / binUs) + 1) * STATE_CLASSES;
+    if (needed > lane.bins.length) lane.bins = grown(lane.bins, needed);
+    const { bins } = lane;
     for (let from = start; from < end; bin++) {
-      const to = Math.min(end, (bin + 1) * width);
-      put(bin, to - from);
+      const to = Math.min(end, (bin + 1) * binUs);
+      bins[bin * STATE_CLASSES + kind]! += to - from;
       from = to;
     }
   }
@@ -100,6 +144,20 @@ export class Activity {
       }
       bins.fill(0, half * STATE_CLASSES);
     }
+  }
+}
+
+function addRecent(lane: Lane, start: number, end: number): void {
+  let second = Math.max(0, Math.floor(start / 1e6));
+  for (let from = start; from < end; second++) {
+    const to = Math.min(end, (second + 1) * 1e6);
+    const slot = second % RECENT_SLOTS;
+    if (lane.recentSecond[slot]! < second) {
+      lane.recentSecond[slot] = second;
+      lane.recent[slot] = 0;
+    }
+    if (lane.recentSecond[slot] === second) lane.recent[slot]! += to - from;
+    from = to;
   }
 }
 

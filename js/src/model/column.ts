@@ -1,5 +1,7 @@
 /** Columns that grow: typed arrays with room to spare, doubled when it is used up. */
 
+const LARGE = 1 << 20;
+
 type Numbers = Uint8Array | Uint32Array | Int32Array | Float64Array;
 
 export class Column<A extends Numbers> {
@@ -28,9 +30,12 @@ export class Column<A extends Numbers> {
     this.length = Math.max(this.length, length);
   }
 
-  private reserve(length: number): void {
+  /** Makes room for `length` elements, so that they can be written into `data`. */
+  reserve(length: number): void {
     if (length <= this.data.length) return;
-    const data = new this.make(Math.max(length, 2 * this.data.length));
+    // Twice as much while that is little; what is large grows by half.
+    const roomy = this.data.length * (this.data.length < LARGE ? 2 : 1.5);
+    const data = new this.make(Math.max(length, Math.floor(roomy)));
     data.set(this.data);
     this.data = data;
   }

@@ -1,12 +1,14 @@
 /**
- * The profile as columns, folded from stream records as they arrive. Ids are the stream's own. Two call trees
- * are kept beside each other: by line (the stream's nodes) and by function (lines of one function merged).
+ * The profile as columns, folded from stream records as they arrive. Ids are the stream's own. There are two call
+ * trees: by function (lines of one function merged), and by line, which is made once it is asked for.
  */
 import type { End, Frames, Hello, Nodes, Notice, ProcessRow, Samples, SourceRow, Status, StreamRecord, ThreadRow } from "../stream";
 import { StreamError } from "../stream";
 import { Activity } from "./activity";
 import type { Column } from "./column";
-import { f64, i32, u32, u8 } from "./column";
+import { i32, u32, u8 } from "./column";
+import { Identities } from "./identities";
+import { Runs } from "./runs";
 import { CallTree } from "./tree";
 
 export type Granularity = "function" | "line";
@@ -27,22 +29,17 @@ export class Profile {
   readonly frames = {
     name: u32(), qualname: u32(), file: u32(), shortFile: u32(), module: u32(), line: i32(), firstLine: i32(), flags: u8(),
   };
-  /** Frame -> function, and frame -> line of a function: the same rules as nbspy/model/transforms.py. */
-  readonly functionOf = u32();
-  readonly lineOf = u32();
-  /** Function -> the first of its frames that was seen, through which it is shown; and the same for lines. */
-  readonly frameOfFunction = u32();
-  readonly frameOfLine = u32();
+  /** Frames of one function, and of one line of it: the same rules as nbspy/model/transforms.py. */
+  private readonly functions = new Identities(identity(this.frames));
+  private readonly lines = new Identities([...identity(this.frames), this.frames.line]);
+  /** The stream's nodes: parent, and frame. */
+  private readonly nodeParent = u32();
+  private readonly nodeFrame = u32();
+  private readonly byFunction = new Grown();
+  private readonly byLine = new Grown();
 
-  readonly lineTree = new CallTree();
-  readonly functionTree = new CallTree();
-  /** The stream's node -> node of the function tree, and of the line tree. */
-  readonly functionNodeOf = u32();
-  readonly lineNodeOf = u32();
-
-  /** One row per run of equal samples of one thread, as in the stream; times in us since the stream's origin. */
-  readonly runs = { start: f64(), thread: u32(), node: u32(), state: u8(), count: u32(), weight: f64() };
-  readonly activity = new Activity();
+  readonly runs = new Runs();
+  readonly activity = new Activity(this.runs);
 
   /** Samples received: the sum of `count` over all runs. */
   threadSamples = 0;
@@ -51,12 +48,10 @@ export class Profile {
   /** The first status, and those of the last seconds: the achieved rate lies between two of them. */
   private firstStatus: Status | null = null;
   private readonly recentStatuses: Status[] = [];
-  private readonly functionIds = new Map<string, number>();
-  private readonly lineIds = new Map<string, number>();
 
   constructor() {
-    this.functionNodeOf.push(0);
-    this.lineNodeOf.push(0);
+    this.nodeParent.push(0);
+    this.nodeFrame.push(0);
   }
 
   apply(record: StreamRecord): void {
@@ -85,22 +80,49 @@ export class Profile {
   }
 
   tree(granularity: Granularity): CallTree {
-    return granularity === "line" ? this.lineTree : this.functionTree;
+    return this.grown(granularity).tree;
+  }
+
+  get functionTree(): CallTree {
+    return this.tree("function");
+  }
+
+  get lineTree(): CallTree {
+    return this.tree("line");
   }
 
   /** The frame through which a tree's key is shown. */
   frameOfKey(granularity: Granularity, key: number): number {
-    return (granularity === "line" ? this.frameOfLine : this.frameOfFunction).data[key]!;
+    return this.identities(granularity).frameOf.data[key]!;
   }
 
   /** The node of the tree that a node of the stream belongs to. */
   nodeOf(granularity: Granularity): Uint32Array {
-    return (granularity === "line" ? this.lineNodeOf : this.functionNodeOf).data;
+    return this.grown(granularity).nodeOf.data;
   }
 
   /** The number of a tree's keys. */
   keyCount(granularity: Granularity): number {
-    return (granularity === "line" ? this.frameOfLine : this.frameOfFunction).length;
+    return this.identities(granularity).frameOf.length;
+  }
+
+  /** The number of the stream's nodes, the root among them. */
+  get nodeCount(): number {
+    return this.nodeParent.length;
+  }
+
+  private identities(granularity: Granularity): Identities {
+    const identities = granularity === "line" ? this.lines : this.functions;
+    identities.update(this.frames.name.length);
+    return identities;
+  }
+
+  private grown(granularity: Granularity): Grown {
+    const grown = granularity === "line" ? this.byLine : this.byFunction;
+    if (grown.nodeOf.length < this.nodeParent.length) {
+      grown.grow(this.nodeParent.data, this.nodeFrame.data, this.nodeParent.length, this.identities(granularity).of.data);
+    }
+    return grown;
   }
 
   private addSource({ file, firstLine, text }: SourceRow): void {
@@ -127,45 +149,29 @@ export class Profile {
     frames.line.append(record.line);
     frames.firstLine.append(record.firstLine);
     frames.flags.append(record.flags);
-    for (let i = 0; i < record.line.length; i++) {
-      const frame = record.firstId + i;
-      const key = [record.name[i], record.qualname[i], record.file[i], record.firstLine[i], record.flags[i]].join();
-      this.functionOf.push(idOf(this.functionIds, key, frame, this.frameOfFunction));
-      this.lineOf.push(idOf(this.lineIds, `${key},${record.line[i]}`, frame, this.frameOfLine));
-    }
   }
 
   private addNodes(record: Nodes): void {
-    const { functionNodeOf, lineNodeOf } = this;
-    denseIds("node", record.firstId, lineNodeOf.length);
-    below("frame", record.frame, this.functionOf.length);
-    for (let i = 0; i < record.parent.length; i++) {
-      const parent = record.parent[i]!;
-      if (parent >= lineNodeOf.length) throw new StreamError(`node ${parent} is used before it is defined`);
-      const frame = record.frame[i]!;
-      lineNodeOf.push(this.lineTree.child(lineNodeOf.data[parent]!, this.lineOf.data[frame]!));
-      functionNodeOf.push(this.functionTree.child(functionNodeOf.data[parent]!, this.functionOf.data[frame]!));
+    const { nodeFrame, nodeParent } = this;
+    const { firstId, frame, parent } = record;
+    denseIds("node", firstId, nodeParent.length);
+    below("frame", frame, this.frames.name.length);
+    for (let i = 0; i < parent.length; i++) {
+      if (parent[i]! >= firstId + i) throw new StreamError(`node ${parent[i]} is used before it is defined`);
     }
+    nodeParent.append(parent);
+    nodeFrame.append(frame);
   }
 
   private addSamples(record: Samples): void {
-    const { runs } = this;
     below("thread", record.thread, this.threads.length);
-    below("node", record.node, this.lineNodeOf.length);
-    for (let i = 0; i < record.node.length; i++) {
-      const start = record.baseTimeUs + record.startUs[i]!;
-      const weight = record.weightUs[i]!;
-      const thread = record.thread[i]!;
-      this.activity.add(thread, runs.start.length, start, weight, record.state[i]!);
-      runs.start.push(start);
-      runs.weight.push(weight);
-      this.threadSamples += record.count[i]!;
-      this.endUs = Math.max(this.endUs, start + weight);
-    }
-    runs.thread.append(record.thread);
-    runs.node.append(record.node);
-    runs.state.append(record.state);
-    runs.count.append(record.count);
+    below("node", record.node, this.nodeParent.length);
+    const from = this.runs.length;
+    this.runs.append(record);
+    const end = this.activity.add(from, this.runs.length);
+    this.endUs = Math.max(this.endUs, end);
+    for (const count of record.count) this.threadSamples += count;
+    this.runs.coarsen(() => this.activity.runsByThread, this.nodeParent.length);
   }
 
   private setStatus(record: Status): void {
@@ -177,13 +183,28 @@ export class Profile {
   }
 }
 
-/** Gives the id of `key`; a new key gets the next id and is shown through `frame`. */
-function idOf(ids: Map<string, number>, key: string, frame: number, shownThrough: Column<Uint32Array>): number {
-  const known = ids.get(key);
-  if (known !== undefined) return known;
-  ids.set(key, ids.size);
-  shownThrough.push(frame);
-  return ids.size - 1;
+/** What tells functions apart. */
+function identity(frames: Profile["frames"]): Column<Uint32Array | Int32Array | Uint8Array>[] {
+  return [frames.name, frames.qualname, frames.file, frames.firstLine, frames.flags];
+}
+
+/** A call tree that follows the stream's nodes when it is looked at. */
+class Grown {
+  readonly tree = new CallTree();
+  /** The stream's node -> node of the tree. */
+  readonly nodeOf = u32();
+
+  constructor() {
+    this.nodeOf.push(0);
+  }
+
+  grow(parent: Uint32Array, frame: Uint32Array, count: number, keyOf: Uint32Array): void {
+    const { nodeOf, tree } = this;
+    const from = nodeOf.length;
+    nodeOf.extendTo(count);
+    const { data } = nodeOf;
+    for (let node = from; node < count; node++) data[node] = tree.child(data[parent[node]!]!, keyOf[frame[node]!]!);
+  }
 }
 
 function setRow<T extends { id: number }>(rows: T[], row: T): void {
@@ -197,6 +218,6 @@ function denseIds(what: string, firstId: number, expected: number): void {
 
 /** Refuses a column in which an id is used that is not defined yet. */
 function below(what: string, ids: Uint32Array, bound: number): void {
-  for (const id of ids) if (id >= bound) throw new StreamError(`${what} ${id} is used before it is defined`);
+  for (let i = 0; i < ids.length; i++) if (ids[i]! >= bound) throw new StreamError(`${what} ${ids[i]} is used before it is defined`);
 }
 

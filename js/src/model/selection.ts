@@ -2,13 +2,16 @@
  * The part of a profile that is looked at - threads, time, states - as a call tree with weights.
  *
  * Runs are folded in as they arrive: a live delta costs (new runs) x (depth), or one pass over the nodes,
- * whichever is less. A changed selection is folded anew.
+ * whichever is less. A changed selection is folded anew, of threads and of times only the runs that are in it; a caller
+ * that has no time for all of them goes on later.
  */
 import { State } from "../stream";
 import type { Granularity, Profile } from "./profile";
 import { Names } from "./names";
 import { Shape, UNSHAPED } from "./shape";
 import { classOf, holdsGil, isActive, StateClass } from "./state";
+import type { Range, ThreadTime } from "./thread-times";
+import { threadTimes, ThreadTimes } from "./thread-times";
 import type { CallTree } from "./tree";
 
 /** Whose time counts: of threads in any state, or in one kind of them. */
@@ -54,6 +57,11 @@ export class Weights {
     }
   }
 
+  /** Forgets everything. */
+  clear(): void {
+    for (const column of ["self", "total", "selfSamples", "samples"] as const) this[column].fill(0);
+  }
+
   addSelf(node: number, weight: number, samples: number): void {
     this.self[node]! += weight;
     this.selfSamples[node]! += samples;
@@ -82,14 +90,9 @@ export class Weights {
   }
 }
 
-/** Time of one thread inside the selected range, whatever threads and states are selected. */
-export interface ThreadTime {
-  seen: number;
-  active: number;
-  gil: number;
-  /** The newest run inside the range. */
-  lastRun: number;
-}
+const ACTIVE = Uint8Array.from({ length: 256 }, (_, state) => Number(isActive(state)));
+/** Runs that are folded before the clock is looked at. */
+const CHUNK = 1 << 16;
 
 export class SelectedTree {
   readonly tree: CallTree;
@@ -97,22 +100,52 @@ export class SelectedTree {
   readonly weights: Weights;
   /** Weights of the active states only: where running time goes. The same object where those are selected. */
   readonly activeWeights: Weights;
-  readonly threads: ThreadTime[] = [];
-  /** Time with the GIL held, summed over threads. */
-  gilUs = 0;
-  private folded = 0;
   private readonly counted: Uint8Array;
+  private times: ThreadTimes;
+  private generation: number;
+  /** All runs before it are folded, where all threads and all time are selected. */
+  private folded = 0;
+  /** Else the next run of each thread, by its place among the thread's own. */
+  private next: number[] = [];
+  private summed = true;
+  private lastRun = Infinity;
+  /** The time of `limit`: its number is void when runs have been merged. */
+  private pausedUs = Infinity;
 
-  /** Runs from `limit` on are left for later: they came after the view was paused. */
+  /** Folds at once what there is, unless `later`. */
   constructor(
     readonly profile: Profile, readonly selection: Selection, readonly granularity: Granularity,
-    readonly shape = new Shape(profile.tree(granularity), new Names(profile, granularity), UNSHAPED), public limit = Infinity,
+    readonly shape = new Shape(profile.tree(granularity), new Names(profile, granularity), UNSHAPED), limit = Infinity, later = false,
   ) {
     this.tree = shape.tree;
     this.counted = COUNTED[selection.mode];
     this.weights = new Weights(this.tree);
     this.activeWeights = selection.mode === "all" ? new Weights(this.tree) : this.weights;
-    this.update();
+    this.generation = profile.runs.generation;
+    this.limit = limit;
+    this.times = threadTimes(profile, selection.time, this.limit);
+    if (!later) this.update();
+  }
+
+  /** Runs from `limit` on are left for later: they came after the view was paused. */
+  get limit(): number {
+    return this.lastRun;
+  }
+
+  set limit(run: number) {
+    if (run < Infinity && this.lastRun === Infinity && this.times) this.times = new ThreadTimes(this.profile, this.selection.time);
+    this.lastRun = run;
+    this.pausedUs = run < Infinity ? this.profile.endUs : Infinity;
+  }
+
+  /** Time of each thread inside the selected range, whatever threads and states are selected. */
+  get threads(): readonly ThreadTime[] {
+    return this.times.threads;
+  }
+
+  /** Time with the GIL held, summed over threads. */
+  get gilUs(): number {
+    return this.times.gilUs;
   }
 
   /** Length of the selected time in us. */
@@ -121,21 +154,21 @@ export class SelectedTree {
     return time ? Math.max(0, Math.min(time[1], this.profile.endUs) - time[0]) : this.profile.endUs;
   }
 
-  /** Folds in the runs that arrived since; true where there were some. */
-  update(): boolean {
-    const { runs } = this.profile;
-    const from = this.folded;
-    const to = Math.min(runs.start.length, this.limit);
-    this.shape.update(this.profile.keyCount(this.granularity));
+  /** Folds in the runs that arrived since, or as many as can be by the time `untilMs`; true where all are. */
+  update(untilMs = Infinity): boolean {
+    const { granularity, profile, profile: { runs } } = this;
+    if (this.generation !== runs.generation) this.startAnew();
+    profile.tree(granularity);
+    this.shape.update(profile.keyCount(granularity));
     this.weights.reserve();
     this.activeWeights.reserve();
-    if (from === to) return false;
-    const walk = this.walkIsCheaper(from, to);
-    for (let run = from; run < to; run++) this.fold(run, walk);
-    this.folded = to;
-    if (!walk) {
+    this.times.update(this.limit);
+    const done = this.byThread ? this.foldThreads(untilMs) : this.foldAll(untilMs);
+    if (!done) return false;
+    if (!this.summed) {
       this.weights.sum();
       if (this.activeWeights !== this.weights) this.activeWeights.sum();
+      this.summed = true;
     }
     return true;
   }
@@ -143,52 +176,99 @@ export class SelectedTree {
   /** The node that a run's samples count for; -1 where they are left out by shape or state. */
   nodeOfRun(run: number): number {
     const { node, state } = this.profile.runs;
-    if (run >= this.folded || !this.counted[state.data[run]!]) return -1;
+    if (run >= this.limit || !this.counted[state.data[run]!]) return -1;
     return this.shape.nodeOf(this.profile.nodeOf(this.granularity)[node.data[run]!]!);
   }
 
-  private walkIsCheaper(from: number, to: number): boolean {
+  private get byThread(): boolean {
+    return this.selection.threads.size > 0 || this.range !== null;
+  }
+
+  private get range(): Range {
+    const { time } = this.selection;
+    return this.pausedUs < Infinity && this.lastRun === Infinity ? [time?.[0] ?? 0, Math.min(time?.[1] ?? Infinity, this.pausedUs)] : time;
+  }
+
+  /** Runs were merged: all of them are folded anew. A paused view ends where its time ended. */
+  private startAnew(): void {
+    const { weights, activeWeights } = this;
+    weights.clear();
+    activeWeights.clear();
+    this.generation = this.profile.runs.generation;
+    [this.folded, this.next, this.lastRun] = [0, [], Infinity];
+    if (this.pausedUs < Infinity) this.times = new ThreadTimes(this.profile, this.range);
+  }
+
+  private foldAll(untilMs: number): boolean {
+    const to = Math.min(this.profile.runs.length, this.limit);
+    const walk = this.walkIsCheaper(null, this.folded, to);
+    while (this.folded < to) {
+      if (performance.now() >= untilMs) return false;
+      const end = Math.min(to, this.folded + CHUNK);
+      this.fold(null, this.folded, end, walk);
+      this.folded = end;
+    }
+    return true;
+  }
+
+  private foldThreads(untilMs: number): boolean {
+    const { limit, next, profile: { activity, threads }, range, selection } = this;
+    for (let thread = 0; thread < threads.length; thread++) {
+      const lane = activity.runsOf(thread);
+      if (!lane || (selection.threads.size && !selection.threads.has(thread))) continue;
+      let at = next[thread] ?? activity.firstAfter(thread, range?.[0] ?? -Infinity);
+      let to = range ? activity.firstFrom(thread, range[1]) : lane.length;
+      while (to > at && lane.data[to - 1]! >= limit) to--;
+      const walk = this.walkIsCheaper(lane.data, at, to);
+      while (at < to) {
+        if (performance.now() >= untilMs) return false;
+        const end = Math.min(to, at + CHUNK);
+        this.fold(lane.data, at, end, walk);
+        next[thread] = at = end;
+      }
+    }
+    return true;
+  }
+
+  /** Whether adding to the ancestors of each run takes fewer steps than to sum the whole tree. */
+  private walkIsCheaper(lane: Uint32Array | null, from: number, to: number): boolean {
+    if (!this.summed) return false;
     const { depth: { data: depth }, size } = this.profile.tree(this.granularity);
     const nodeOf = this.profile.nodeOf(this.granularity);
     const node = this.profile.runs.node.data;
     let steps = 0;
-    for (let run = from; run < to && steps < size; run++) steps += 1 + depth[nodeOf[node[run]!]!]!;
+    for (let i = from; i < to && steps < size; i++) steps += 1 + depth[nodeOf[node[lane ? lane[i]! : i]!]!]!;
     return steps < size;
   }
 
-  private fold(run: number, walk: boolean): void {
-    const { profile, selection } = this;
-    const { runs } = profile;
-    let weight = runs.weight.data[run]!;
-    let samples = runs.count.data[run]!;
-    if (selection.time) {
-      const start = runs.start.data[run]!;
-      const inside = Math.min(start + weight, selection.time[1]) - Math.max(start, selection.time[0]);
-      if (inside <= 0) return;
-      samples *= inside / weight;
-      weight = inside;
+  /** Adds the runs from `from` to `to`, of all or of a thread's own. */
+  private fold(lane: Uint32Array | null, from: number, to: number, walk: boolean): void {
+    const { activeWeights, counted, profile, range, shape, weights } = this;
+    const { count: { data: counts }, node: { data: nodes }, start: { data: start }, state: { data: states } } = profile.runs;
+    const { data: allWeights } = profile.runs.weight;
+    const nodeOf = profile.nodeOf(this.granularity);
+    const both = activeWeights !== weights;
+    this.summed &&= walk;
+    for (let i = from; i < to; i++) {
+      const run = lane ? lane[i]! : i;
+      const node = shape.nodeOf(nodeOf[nodes[run]!]!);
+      if (node < 0) continue;
+      let weight = allWeights[run]!;
+      let samples = counts[run]!;
+      if (range) {
+        const inside = Math.min(start[run]! + weight, range[1]) - Math.max(start[run]!, range[0]);
+        if (inside <= 0) continue;
+        samples *= inside / weight;
+        weight = inside;
+      }
+      const state = states[run]!;
+      if (counted[state]) put(weights, node, weight, samples, walk);
+      if (both && ACTIVE[state]) put(activeWeights, node, weight, samples, walk);
     }
-    const thread = runs.thread.data[run]!;
-    const state = runs.state.data[run]!;
-    const active = isActive(state);
-    const gil = holdsGil(state);
-    const time = (this.threads[thread] ??= { seen: 0, active: 0, gil: 0, lastRun: run });
-    time.seen += weight;
-    time.lastRun = run;
-    if (active) time.active += weight;
-    if (gil) {
-      time.gil += weight;
-      this.gilUs += weight;
-    }
-    if (selection.threads.size && !selection.threads.has(thread)) return;
-    const node = this.shape.nodeOf(profile.nodeOf(this.granularity)[runs.node.data[run]!]!);
-    if (node < 0) return;
-    if (this.counted[state]) this.put(this.weights, node, weight, samples, walk);
-    if (active && this.activeWeights !== this.weights) this.put(this.activeWeights, node, weight, samples, walk);
   }
+}
 
-  private put(weights: Weights, node: number, weight: number, samples: number, walk: boolean): void {
-    weights.addSelf(node, weight, samples);
-    if (walk) weights.addToAncestors(node, weight, samples);
-  }
+function put(weights: Weights, node: number, weight: number, samples: number, walk: boolean): void {
+  weights.addSelf(node, weight, samples);
+  if (walk) weights.addToAncestors(node, weight, samples);
 }

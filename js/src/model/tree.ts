@@ -36,6 +36,15 @@ export class CallTree {
     return this.parent.length;
   }
 
+  /** Makes room for this many nodes more: a tree that is read in one go grows without being moved. */
+  reserve(more: number): void {
+    const { depth, firstChild, key, lastChild, nextSibling, ordinal, parent } = this;
+    for (const column of [parent, key, depth, ordinal, firstChild, nextSibling, lastChild]) column.reserve(this.size + more);
+    let slots = this.table.length;
+    while (slots < 2 * (this.size + more)) slots *= 2;
+    if (slots > this.table.length) this.rehash(slots);
+  }
+
   private append(parent: number, key: number): number {
     const node = this.size;
     const last = this.lastChild.data[parent]!;
@@ -54,14 +63,17 @@ export class CallTree {
 
   /** Gives the parent's child with this key; makes it where there is none. */
   child(parent: number, key: number): number {
-    if (2 * this.size > this.table.length) this.rehash();
-    const mask = this.table.length - 1;
+    if (2 * this.size > this.table.length) this.rehash(2 * this.table.length);
+    const { table } = this;
+    const { data: parents } = this.parent;
+    const { data: keys } = this.key;
+    const mask = table.length - 1;
     let slot = hash(parent, key) & mask;
-    for (let node = this.table[slot]!; node !== 0; node = this.table[slot]!) {
-      if (this.parent.data[node] === parent && this.key.data[node] === key) return node;
+    for (let node = table[slot]!; node !== 0; node = table[slot]!) {
+      if (parents[node] === parent && keys[node] === key) return node;
       slot = (slot + 1) & mask;
     }
-    return (this.table[slot] = this.append(parent, key));
+    return (table[slot] = this.append(parent, key));
   }
 
   /** Nodes from below the root down to `node`. */
@@ -71,11 +83,12 @@ export class CallTree {
     return nodes.reverse();
   }
 
-  private rehash(): void {
-    const table = new Int32Array(2 * this.table.length);
-    const mask = table.length - 1;
-    for (let node = 1; node < this.size; node++) {
-      let slot = hash(this.parent.data[node]!, this.key.data[node]!) & mask;
+  private rehash(slots: number): void {
+    const table = new Int32Array(slots);
+    const mask = slots - 1;
+    const { size, parent: { data: parents }, key: { data: keys } } = this;
+    for (let node = 1; node < size; node++) {
+      let slot = hash(parents[node]!, keys[node]!) & mask;
       while (table[slot] !== 0) slot = (slot + 1) & mask;
       table[slot] = node;
     }

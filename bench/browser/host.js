@@ -1,0 +1,163 @@
+// What a notebook gives a widget, and what the measurements ask of it. Runs in the page that is measured.
+const listeners = new Map();
+const traits = { height: 700, theme: "light" };
+const model = {
+  get: (name) => traits[name],
+  set: (name, value) => { traits[name] = value; },
+  save_changes: () => {},
+  on: (name, listener) => listeners.set(name, [...(listeners.get(name) ?? []), listener]),
+  off: () => {},
+  send: () => {},
+};
+
+/** After the frame that the last change leads to: everything in it is done, painting too. */
+const afterFrame = () => new Promise((resolve) => requestAnimationFrame(() => {
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = resolve;
+  port2.postMessage(null);
+}));
+const root = () => document.querySelector(".nbspy-explorer");
+const quantile = (values, q) => [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(q * values.length))];
+
+window.bench = {
+  sent: 0,
+
+  async start() {
+    const widget = (await import("/widget.js")).default;
+    widget.initialize({ model });
+    widget.render({ model, el: document.getElementById("output") });
+    await afterFrame();
+  },
+
+  async fetch(name) {
+    this.bytes = new Uint8Array(await (await fetch(name)).arrayBuffer());
+    return this.bytes.length;
+  },
+
+  emit(bytes, ended) {
+    const message = { type: "stream", offset: this.sent, total: this.sent + bytes.length, ended };
+    this.sent += bytes.length;
+    for (const one of listeners.get("msg:custom")) one(message, [new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)]);
+  },
+
+  /** Sends the fetched bytes as fast as they are taken; gives ms until all of them are on the screen. */
+  async load(piece = 1 << 20) {
+    const begun = performance.now();
+    let first = 0;
+    for (let at = 0; at < this.bytes.length; at += piece) {
+      this.emit(this.bytes.subarray(at, at + piece), at + piece >= this.bytes.length);
+      if (at / piece % 16 === 15) {
+        await afterFrame();
+        if (!first && Number(root().dataset.samples) > 0) first = performance.now() - begun;
+      }
+    }
+    await afterFrame();
+    while (root().dataset.busy !== undefined) await afterFrame();
+    await afterFrame();
+    const all = performance.now() - begun;
+    return { first: first || all, all, samples: Number(root().dataset.samples), state: root().dataset.state };
+  },
+
+  /** Sends the fetched bytes as deltas, one each time all is painted; gives ms of each: taking it, and the frame. */
+  async deltas(ends) {
+    const taken = [], frames = [];
+    let from = 0;
+    for (const to of ends) {
+      const begun = performance.now();
+      this.emit(this.bytes.subarray(from, to), false);
+      const emitted = performance.now();
+      await new Promise(requestAnimationFrame);
+      const frame = performance.now();
+      await afterFrame();
+      taken.push(emitted - begun);
+      frames.push(performance.now() - frame);
+      from = to;
+    }
+    return { taken, frames };
+  },
+
+  /** Does something before every frame; gives the quantiles of the times between frames in ms. */
+  async frames(name, count) {
+    const act = actions[name]();
+    const times = [];
+    await afterFrame();
+    let last = performance.now();
+    for (let i = 0; i < count; i++) {
+      act(i, count);
+      await new Promise(requestAnimationFrame);
+      const now = performance.now();
+      times.push(now - last);
+      last = now;
+    }
+    await afterFrame();
+    return { p50: quantile(times, 0.5), p95: quantile(times, 0.95), worst: quantile(times, 1), count };
+  },
+
+  /** Types a query; gives ms until its matches are painted, and what is said of them. */
+  async search(text) {
+    const box = root().querySelector("input[type=search], [role=searchbox], input");
+    const begun = performance.now();
+    box.value = text;
+    box.dispatchEvent(new Event("input", { bubbles: true }));
+    const handled = performance.now() - begun;
+    await afterFrame();
+    return { handled, painted: performance.now() - begun, said: root().querySelector(".nbspy-found, .nbspy-matches, [class*=match]")?.textContent ?? "" };
+  },
+
+  /** Clicks and waits until the picture is of the new selection; gives ms. */
+  async settle(name) {
+    const act = actions[name]();
+    const begun = performance.now();
+    act(0, 1);
+    const handled = performance.now() - begun;
+    do await afterFrame(); while (root().dataset.busy !== undefined);
+    return { handled, settled: performance.now() - begun };
+  },
+};
+
+const chart = () => root().querySelector(".nbspy-chart");
+const wheel = (init) => {
+  const box = chart().getBoundingClientRect();
+  const where = { clientX: box.left + box.width * 0.37, clientY: box.top + 40, bubbles: true, cancelable: true };
+  chart().dispatchEvent(new WheelEvent("wheel", { ...where, ...init }));
+};
+const pointer = (element, type, x, y) => element.dispatchEvent(new PointerEvent(type, {
+  clientX: x, clientY: y, button: 0, buttons: 1, pointerId: 1, pointerType: "mouse", bubbles: true, cancelable: true,
+}));
+
+/** Each gives what is done before the i-th of n frames. */
+const actions = {
+  zoom: () => (i, n) => wheel({ ctrlKey: true, deltaY: i < n / 2 ? -20 : 20 }),
+  pan: () => {
+    for (let i = 0; i < 12; i++) wheel({ ctrlKey: true, deltaY: -60 });
+    return (i, n) => wheel({ deltaX: Math.floor(i / 10) % 2 ? -12 : 12, deltaY: 0 });
+  },
+  scroll: () => (i) => { chart().scrollTop = (i * 7) % Math.max(1, chart().scrollHeight - chart().clientHeight); },
+  hover: () => (i) => {
+    const box = chart().getBoundingClientRect();
+    pointer(chart(), "pointermove", box.left + (i * 13) % box.width, box.top + (i * 5) % box.height);
+  },
+  thread: () => {
+    const rows = root().querySelectorAll("tr[data-thread]");
+    return (i) => rows[i % Math.min(4, rows.length)].click();
+  },
+  brush: () => {
+    const strip = root().querySelector(".nbspy-timeline canvas") ?? root().querySelector("[class*=timeline] canvas");
+    const box = strip.getBoundingClientRect();
+    const y = box.top + box.height / 2;
+    const left = box.left + box.width * 0.4;
+    return (i, n) => {
+      if (i === 0) pointer(strip, "pointerdown", left, y);
+      pointer(strip, "pointermove", left + 20 + (i * 3) % (box.width * 0.5), y);
+      if (i === n - 1) pointer(strip, "pointerup", left + 60, y);
+    };
+  },
+  typing: () => {
+    const box = root().querySelector("input[type=search], [role=searchbox], input");
+    const words = ["m", "me", "mer", "merg", "merge", "merge_", "merge_t", "merge_tr", "merge_tree"];
+    return (i) => {
+      box.value = words[i % words.length];
+      box.dispatchEvent(new Event("input", { bubbles: true }));
+    };
+  },
+};

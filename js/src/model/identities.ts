@@ -1,0 +1,59 @@
+/**
+ * Which frames are one: of the same function, or of the same line of one. An open-addressing table over the frames'
+ * own columns, because a million keys made of text would cost more than all the rest of reading them.
+ */
+import type { Column } from "./column";
+import { u32 } from "./column";
+
+export class Identities {
+  /** Frame -> its identity; and identity -> the first of its frames that was seen, through which it is shown. */
+  readonly of = u32();
+  readonly frameOf = u32();
+  /** Table of identities plus one; 0 is free. */
+  private table = new Uint32Array(1024);
+
+  /** `columns`: what frames have in common that are one. */
+  constructor(private readonly columns: readonly Column<Uint32Array | Int32Array | Uint8Array>[]) {}
+
+  /** Finds the identities of the frames up to `count`. */
+  update(count: number): void {
+    for (let frame = this.of.length; frame < count; frame++) this.of.push(this.find(frame));
+  }
+
+  private find(frame: number): number {
+    if (2 * (this.frameOf.length + 1) > this.table.length) this.rehash();
+    const { table } = this;
+    const mask = table.length - 1;
+    let slot = this.hash(frame) & mask;
+    for (let entry = table[slot]!; entry !== 0; entry = table[slot]!) {
+      if (this.same(frame, this.frameOf.data[entry - 1]!)) return entry - 1;
+      slot = (slot + 1) & mask;
+    }
+    this.frameOf.push(frame);
+    table[slot] = this.frameOf.length;
+    return this.frameOf.length - 1;
+  }
+
+  private same(a: number, b: number): boolean {
+    for (const { data } of this.columns) if (data[a] !== data[b]) return false;
+    return true;
+  }
+
+  private hash(frame: number): number {
+    let h = 0;
+    for (const { data } of this.columns) h = Math.imul(h ^ data[frame]!, 0x9e3779b1) ^ (h >>> 15);
+    h = Math.imul(h ^ (h >>> 15), 0x2c1b3c6d);
+    return (h ^ (h >>> 13)) >>> 0;
+  }
+
+  private rehash(): void {
+    const table = new Uint32Array(2 * this.table.length);
+    const mask = table.length - 1;
+    for (let id = 0; id < this.frameOf.length; id++) {
+      let slot = this.hash(this.frameOf.data[id]!) & mask;
+      while (table[slot] !== 0) slot = (slot + 1) & mask;
+      table[slot] = id + 1;
+    }
+    this.table = table;
+  }
+}

@@ -1,0 +1,78 @@
+/** What each thread's time was, in a range of time: whatever threads and states are selected. */
+import type { Profile } from "./profile";
+import { holdsGil, isActive } from "./state";
+
+/** Time of one thread inside the range. */
+export interface ThreadTime {
+  seen: number;
+  active: number;
+  gil: number;
+  /** The newest run inside the range. */
+  lastRun: number;
+}
+
+export type Range = readonly [number, number] | null;
+
+const ACTIVE = 1;
+const GIL = 2;
+const KINDS = Uint8Array.from({ length: 256 }, (_, state) => (isActive(state) ? ACTIVE : 0) | (holdsGil(state) ? GIL : 0));
+
+export class ThreadTimes {
+  threads: ThreadTime[] = [];
+  /** Time with the GIL held, summed over threads. */
+  gilUs = 0;
+  /** The next run of each thread, by its place among the thread's own. */
+  private next: number[] = [];
+  private generation = 0;
+
+  constructor(private readonly profile: Profile, private readonly range: Range) {}
+
+  /** Takes what arrived since; runs from `limit` on are left for later. */
+  update(limit: number): void {
+    const { activity, runs, threads } = this.profile;
+    if (this.generation !== runs.generation) {
+      this.generation = runs.generation;
+      [this.threads, this.next, this.gilUs] = [[], [], 0];
+    }
+    for (let thread = 0; thread < threads.length; thread++) {
+      const lane = activity.runsOf(thread);
+      if (!lane) continue;
+      const from = this.next[thread] ?? activity.firstAfter(thread, this.range?.[0] ?? -Infinity);
+      this.next[thread] = this.take(thread, lane.data, from, lane.length, limit);
+    }
+  }
+
+  private take(thread: number, lane: Uint32Array, from: number, to: number, limit: number): number {
+    const { range, profile: { runs: { start: { data: start }, state: { data: state }, weight: { data: weights } } } } = this;
+    const end = range ? range[1] : Infinity;
+    let [seen, active, gil, at] = [0, 0, 0, from];
+    for (; at < to; at++) {
+      const run = lane[at]!;
+      if (run >= limit || start[run]! >= end) break;
+      let weight = weights[run]!;
+      if (range) weight = Math.min(start[run]! + weight, end) - Math.max(start[run]!, range[0]);
+      const kind = KINDS[state[run]!]!;
+      seen += weight;
+      if (kind & ACTIVE) active += weight;
+      if (kind & GIL) gil += weight;
+    }
+    if (at === from) return at;
+    const time = (this.threads[thread] ??= { seen: 0, active: 0, gil: 0, lastRun: 0 });
+    time.seen += seen;
+    time.active += active;
+    time.gil += gil;
+    time.lastRun = lane[at - 1]!;
+    this.gilUs += gil;
+    return at;
+  }
+}
+
+const ofAllTime = new WeakMap<Profile, ThreadTimes>();
+
+/** Gives the times of a range; those of all time are kept, because every other selection of threads asks for them. */
+export function threadTimes(profile: Profile, range: Range, limit: number): ThreadTimes {
+  if (range || limit < Infinity) return new ThreadTimes(profile, range);
+  let times = ofAllTime.get(profile);
+  if (!times) ofAllTime.set(profile, (times = new ThreadTimes(profile, null)));
+  return times;
+}
