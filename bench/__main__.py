@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 import traceback
@@ -41,8 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for line in contestants()[1]:
         console.print(Text(f"bench: MISSING {line}", "yellow"))
     console.print(f"bench: {len(cases)} cases, about {_length(sum(case.seconds for case in cases))} on an idle machine")
-    rows = results.write(path, _measure(cases))
-    _show(rows, path)
+    # Whoever ends this with a signal gets what was measured so far.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _show(_measure(cases, path), path)
     return 0
 
 
@@ -58,21 +60,23 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _measure(cases: Sequence[Case]) -> list[Row]:
-    rows: list[Row] = []
+def _measure(cases: Sequence[Case], path: Path) -> list[Row]:
+    """Measure ``cases`` and gather the rows in ``path``, after each; returns all that are there then."""
+    rows: list[Row] = results.read(path) if path.exists() else []
     for number, case in enumerate(cases, 1):
         console.print(f"bench: {number}/{len(cases)} {case.name} ...")
         try:
-            rows += case.measure()
+            new = case.measure()
         except FAILURES as err:
-            rows.append(Row(case.name, "", "", note=f"not measured: {err}"))
+            new = [Row(case.name, "", "", note=f"not measured: {err}")]
         except KeyboardInterrupt:
             console.print("bench: interrupted; what was measured is kept")
             break
         except Exception as err:
             # One case must not take the others' hours with it; that it is a defect is shown in full.
             traceback.print_exc()
-            rows.append(Row(case.name, "", "", note=f"the benchmark itself failed: {type(err).__name__}: {err}"))
+            new = [Row(case.name, "", "", note=f"the benchmark itself failed: {type(err).__name__}: {err}")]
+        rows = results.write(path, new)
     return rows
 
 

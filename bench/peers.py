@@ -59,6 +59,11 @@ class Contestant(Protocol):
         """The newest version it reads; None: all."""
         ...
 
+    @property
+    def says(self) -> tuple[str, str]:
+        """What it writes when sampling begins, and when it is over; ("", "") for one that keeps to its duration."""
+        ...
+
     def version(self) -> str: ...
     def command(self, pid: int, rate: float, seconds: int, folder: Path) -> list[str]: ...
     def outcome(self, output: str, folder: Path, threads: int, seconds: int) -> Sampled: ...
@@ -78,6 +83,7 @@ class Nbspy:
     name: str
     blocking: bool
     newest: Version | None = None
+    says: tuple[str, str] = ("", "")
 
     def version(self) -> str:
         import nbspy
@@ -116,6 +122,8 @@ class PySpy:
     blocking: bool
     program: str
     newest: Version | None = None
+    says: tuple[str, str] = ("Sampling process", "Wrote ")
+    """It takes as many samples as the time asked for has, however long each of them takes."""
 
     def version(self) -> str:
         return _first_line([self.program, "--version"])
@@ -141,6 +149,7 @@ class ProfilingSampling:
     blocking: bool
     python: str
     newest: Version | None = None
+    says: tuple[str, str] = ("", "")
 
     def version(self) -> str:
         return _first_line([self.python, "--version"])
@@ -170,6 +179,7 @@ class Austin:
     program: str
     blocking: bool = False
     newest: Version | None = _AUSTIN_NEWEST
+    says: tuple[str, str] = ("", "")
 
     def version(self) -> str:
         return _first_line([self.program, "--version"])

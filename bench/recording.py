@@ -3,18 +3,20 @@
 CPU time is read from the kernel (``/proc/PID/task/*/schedstat``, nanoseconds) again and again while the command runs.
 Only what it used while it certainly sampled counts: a command that ran for W seconds, S of them sampling, samples from
 W - S to S after its begin at the latest, however W - S is shared between its start and its end. So neither starting
-nor writing the output is part of the CPU time of a sample.
+nor writing the output is part of the CPU time of a sample. A command that would sample for longer than it was asked
+to is interrupted, and says itself when it began.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -25,32 +27,43 @@ from bench.programs import die_with_parent, end_tree, is_stopped, tree
 POLL_S: Final = 0.05
 MARGIN_NS: Final = 50_000_000
 """Left out at both ends of what is certainly sampling."""
+OVERTIME_S: Final = 1.0
+"""What a command that does not keep to its duration is given beyond it."""
 _FEWEST_LOOKS: Final = 6
 PATIENCE_S: Final = 60.0
 """What a command may take beyond its duration."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class Look:
+    """What was seen of a command at one moment."""
+
     time_ns: int
     all_ns: int
+    """CPU time so far."""
     children_ns: int
+    output_size: int
+    """Bytes it had written to its standard output and error."""
 
 
 @dataclass(slots=True)
 class CpuLog:
     """CPU time of a process tree over time. Threads that ended count with what they last had."""
 
-    looks: list[_Look] = field(default_factory=list)
+    looks: list[Look] = field(default_factory=list)
     peak_kb: int = 0
     _own: dict[str, int] = field(default_factory=dict)
     _children: dict[str, int] = field(default_factory=dict)
 
-    def look(self, pid: int) -> None:
+    def look(self, pid: int, output_size: int) -> None:
         for process in tree(pid):
             self._look_at(process, self._own if process == pid else self._children)
         children = sum(self._children.values())
-        self.looks.append(_Look(time.monotonic_ns(), sum(self._own.values()) + children, children))
+        self.looks.append(Look(time.monotonic_ns(), sum(self._own.values()) + children, children, output_size))
+
+    def first_with(self, output_size: int) -> Look | None:
+        """Return the first look at which so much had been written."""
+        return next((look for look in self.looks if look.output_size >= output_size), None)
 
     def _look_at(self, process: int, by_thread: dict[str, int]) -> None:
         folder = f"/proc/{process}/task"
@@ -65,7 +78,7 @@ class CpuLog:
         except (FileNotFoundError, ProcessLookupError):
             return  # it ended while it was looked at
 
-    def within(self, begin_ns: int, end_ns: int) -> tuple[_Look, _Look]:
+    def within(self, begin_ns: int, end_ns: int) -> tuple[Look, Look]:
         """Return the first and the last look between the two times."""
         inside = [look for look in self.looks if begin_ns <= look.time_ns <= end_ns]
         if len(inside) < _FEWEST_LOOKS:
@@ -102,6 +115,8 @@ class Recording:
     """Monotonic time when the command was started, and when it had ended."""
     ended_ns: int
     log: CpuLog
+    announced: tuple[int, int] | None
+    """From when to when it sampled, where it says so."""
 
     @property
     def peak_mb(self) -> float:
@@ -117,7 +132,8 @@ class Recording:
         """Return the part in which it certainly sampled; raises NotMeasured where that is too short."""
         sampling_ns = round(self.sampled.seconds * 1e9)
         slack_ns = self.ended_ns - self.begun_ns - sampling_ns
-        first, last = self.log.within(self.begun_ns + slack_ns + MARGIN_NS, self.begun_ns + sampling_ns - MARGIN_NS)
+        begin_ns, end_ns = self.announced or (self.begun_ns + slack_ns, self.begun_ns + sampling_ns)
+        first, last = self.log.within(begin_ns + MARGIN_NS, end_ns - MARGIN_NS)
         length_s = (last.time_ns - first.time_ns) / 1e9
         return Window(
             first.time_ns,
@@ -126,6 +142,18 @@ class Recording:
             last.children_ns - first.children_ns,
             self.sampled.samples / self.sampled.seconds * length_s,
         )
+
+
+def _announced(one: Contestant, output: str, log: CpuLog, ended_ns: int) -> tuple[int, int] | None:
+    """Return from when to when it sampled, where its output says so; to the nearest look inside."""
+    if not one.says[0]:
+        return None
+    begin, end = (output.find(words) for words in one.says)
+    first = log.first_with(len(output[:begin].encode()) + 1) if begin >= 0 else None
+    if first is None:
+        return None
+    last = log.first_with(len(output[:end].encode()) + 1) if end >= 0 else None
+    return first.time_ns, last.time_ns - round(POLL_S * 1e9) if last is not None else ended_ns
 
 
 def record(
@@ -139,11 +167,15 @@ def record(
         place = folder or Path(scratch)
         output, begun_ns, ended_ns, log = _run(contestant, pid, contestant.command(pid, rate, seconds, place), seconds)
         sampled = contestant.outcome(output, place, threads, seconds)
-    return Recording(sampled, begun_ns, ended_ns, log)
+    announced = _announced(contestant, output, log, ended_ns)
+    if announced is not None:
+        sampled = replace(sampled, seconds=(announced[1] - announced[0]) / 1e9)
+    return Recording(sampled, begun_ns, ended_ns, log, announced)
 
 
 def _run(contestant: Contestant, pid: int, command: Sequence[str], seconds: float) -> tuple[str, int, int, CpuLog]:
     log = CpuLog()
+    interrupted = False
     ended = threading.Event()
     ended_ns = 0
 
@@ -161,10 +193,13 @@ def _run(contestant: Contestant, pid: int, command: Sequence[str], seconds: floa
         watcher = threading.Thread(target=wait, daemon=True)
         watcher.start()
         try:
-            deadline = time.monotonic() + seconds + PATIENCE_S
             while not ended.wait(POLL_S):
-                log.look(process.pid)
-                if time.monotonic() > deadline:
+                log.look(process.pid, os.fstat(output.fileno()).st_size)
+                late_s = time.monotonic() - begun_ns / 1e9 - seconds
+                if contestant.says[0] and late_s > OVERTIME_S and not interrupted:
+                    interrupted = True
+                    process.send_signal(signal.SIGINT)
+                if late_s > PATIENCE_S:
                     raise NotMeasured(f"it did not end within {PATIENCE_S:g} s after its time")
         finally:
             if not ended.is_set():

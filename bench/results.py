@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import platform
@@ -18,6 +19,7 @@ from bench.peers import contestants
 FOLDER: Final = Path(__file__).parent / "results"
 
 
+@functools.cache
 def machine() -> dict[str, object]:
     """Say what was measured on, and with what; nothing that names the machine."""
     found, missing = contestants()
