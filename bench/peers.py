@@ -61,7 +61,15 @@ class Contestant(Protocol):
 
     @property
     def says(self) -> tuple[str, str]:
-        """What it writes when sampling begins, and when it is over; ("", "") for one that keeps to its duration."""
+        """What it writes when sampling begins, and when it is over; "" where it says nothing at that moment.
+
+        One that says when it begins does not keep to the duration it is asked for.
+        """
+        ...
+
+    @property
+    def child_samples(self) -> bool:
+        """True where a child process does the sampling, and ends with it."""
         ...
 
     def version(self) -> str: ...
@@ -84,6 +92,7 @@ class Nbspy:
     blocking: bool
     newest: Version | None = None
     says: tuple[str, str] = ("", "")
+    child_samples: bool = True
 
     def version(self) -> str:
         import nbspy
@@ -124,6 +133,7 @@ class PySpy:
     newest: Version | None = None
     says: tuple[str, str] = ("Sampling process", "Wrote ")
     """It takes as many samples as the time asked for has, however long each of them takes."""
+    child_samples: bool = False
 
     def version(self) -> str:
         return _first_line([self.program, "--version"])
@@ -149,13 +159,14 @@ class ProfilingSampling:
     blocking: bool
     python: str
     newest: Version | None = None
-    says: tuple[str, str] = ("", "")
+    says: tuple[str, str] = ("", "Captured ")
+    child_samples: bool = False
 
     def version(self) -> str:
         return _first_line([self.python, "--version"])
 
     def command(self, pid: int, rate: float, seconds: int, folder: Path) -> list[str]:
-        command = [self.python, "-m", "profiling.sampling", "attach", "-r", str(round(rate)), "-d", str(seconds)]
+        command = [self.python, "-u", "-m", "profiling.sampling", "attach", "-r", str(round(rate)), "-d", str(seconds)]
         command += ["-a", "--collapsed", "-o", str(folder / _OUTPUT), *(["--blocking"] if self.blocking else [])]
         return [*command, str(pid)]
 
@@ -180,6 +191,7 @@ class Austin:
     blocking: bool = False
     newest: Version | None = _AUSTIN_NEWEST
     says: tuple[str, str] = ("", "")
+    child_samples: bool = False
 
     def version(self) -> str:
         return _first_line([self.program, "--version"])

@@ -51,6 +51,8 @@ def _share(who: Sequence[Contestant], settings: Settings) -> list[Row]:
         seen = _record(one, ASKED_HZ, settings)
         tally.add(figure, name, "%", 100 * taken(seen, ASKED_HZ), against=counterpart(one))
         window = seen.window()
+        per_core = 1e6 / window.per_sample_us(window.cpu_ns)
+        tally.add("rate that a whole core would do, 1 thread", name, "Hz", per_core, against=counterpart(one))
         busy = 100 * window.cpu_ns / (window.end_ns - window.begin_ns)
         tally.add("CPU while 20 kHz is asked for", name, "% of a core", busy, against=counterpart(one))
 

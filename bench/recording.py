@@ -1,10 +1,11 @@
 """One recording by one contestant, and what the operating system says it cost.
 
 CPU time is read from the kernel (``/proc/PID/task/*/schedstat``, nanoseconds) again and again while the command runs.
-Only what it used while it certainly sampled counts: a command that ran for W seconds, S of them sampling, samples from
-W - S to S after its begin at the latest, however W - S is shared between its start and its end. So neither starting
-nor writing the output is part of the CPU time of a sample. A command that would sample for longer than it was asked
-to is interrupted, and says itself when it began.
+Only what it used while it certainly sampled counts, so that neither starting nor writing the output is part of the CPU
+time of a sample. When that was is told by the contestant's own words, or by the end of the child process that samples
+(:class:`bench.peers.Contestant`), and by how long it says it sampled. Where neither is to be had: a command that ran
+for W seconds, S of them sampling, samples from W - S to S after its begin, however W - S is shared between start and
+end. A command that would sample for longer than it was asked to is interrupted.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from bench.peers import Contestant, Sampled
 from bench.programs import die_with_parent, end_tree, is_stopped, tree
 
 POLL_S: Final = 0.05
+_POLL_NS: Final = round(POLL_S * 1e9)
 MARGIN_NS: Final = 50_000_000
 """Left out at both ends of what is certainly sampling."""
 OVERTIME_S: Final = 1.0
@@ -44,6 +46,7 @@ class Look:
     children_ns: int
     output_size: int
     """Bytes it had written to its standard output and error."""
+    processes: int
 
 
 @dataclass(slots=True)
@@ -56,10 +59,12 @@ class CpuLog:
     _children: dict[str, int] = field(default_factory=dict)
 
     def look(self, pid: int, output_size: int) -> None:
-        for process in tree(pid):
+        processes = tree(pid)
+        for process in processes:
             self._look_at(process, self._own if process == pid else self._children)
         children = sum(self._children.values())
-        self.looks.append(Look(time.monotonic_ns(), sum(self._own.values()) + children, children, output_size))
+        total = sum(self._own.values()) + children
+        self.looks.append(Look(time.monotonic_ns(), total, children, output_size, len(processes)))
 
     def first_with(self, output_size: int) -> Look | None:
         """Return the first look at which so much had been written."""
@@ -115,8 +120,8 @@ class Recording:
     """Monotonic time when the command was started, and when it had ended."""
     ended_ns: int
     log: CpuLog
-    announced: tuple[int, int] | None
-    """From when to when it sampled, where it says so."""
+    told: tuple[int, int] | None
+    """From when to when it sampled, where that is known."""
 
     @property
     def peak_mb(self) -> float:
@@ -132,7 +137,7 @@ class Recording:
         """Return the part in which it certainly sampled; raises NotMeasured where that is too short."""
         sampling_ns = round(self.sampled.seconds * 1e9)
         slack_ns = self.ended_ns - self.begun_ns - sampling_ns
-        begin_ns, end_ns = self.announced or (self.begun_ns + slack_ns, self.begun_ns + sampling_ns)
+        begin_ns, end_ns = self.told or (self.begun_ns + slack_ns, self.begun_ns + sampling_ns)
         first, last = self.log.within(begin_ns + MARGIN_NS, end_ns - MARGIN_NS)
         length_s = (last.time_ns - first.time_ns) / 1e9
         return Window(
@@ -144,16 +149,24 @@ class Recording:
         )
 
 
-def _announced(one: Contestant, output: str, log: CpuLog, ended_ns: int) -> tuple[int, int] | None:
-    """Return from when to when it sampled, where its output says so; to the nearest look inside."""
-    if not one.says[0]:
-        return None
-    begin, end = (output.find(words) for words in one.says)
-    first = log.first_with(len(output[:begin].encode()) + 1) if begin >= 0 else None
-    if first is None:
-        return None
-    last = log.first_with(len(output[:end].encode()) + 1) if end >= 0 else None
-    return first.time_ns, last.time_ns - round(POLL_S * 1e9) if last is not None else ended_ns
+def told(one: Contestant, output: str, log: CpuLog, ended_ns: int, seconds: float) -> tuple[int, int] | None:
+    """Return from when to when it sampled, as far as that is told; to the nearest look, inside."""
+    begin_words, end_words = one.says
+    begin, end = _look_with(log, output, begin_words), _look_with(log, output, end_words)
+    if begin_words:
+        last_ns = ended_ns if end is None else end.time_ns - _POLL_NS
+        return None if begin is None else (begin.time_ns, last_ns)
+    if one.child_samples:
+        last = max((look.time_ns for look in log.looks if look.processes > 1), default=None)
+    else:
+        last = None if end is None else end.time_ns - _POLL_NS
+    return None if last is None else (last + _POLL_NS - round(seconds * 1e9), last)
+
+
+def _look_with(log: CpuLog, output: str, words: str) -> Look | None:
+    """Return the first look at which ``words`` had been written."""
+    place = output.find(words) if words else -1
+    return log.first_with(len(output[:place].encode()) + 1) if place >= 0 else None
 
 
 def record(
@@ -167,10 +180,10 @@ def record(
         place = folder or Path(scratch)
         output, begun_ns, ended_ns, log = _run(contestant, pid, contestant.command(pid, rate, seconds, place), seconds)
         sampled = contestant.outcome(output, place, threads, seconds)
-    announced = _announced(contestant, output, log, ended_ns)
-    if announced is not None:
-        sampled = replace(sampled, seconds=(announced[1] - announced[0]) / 1e9)
-    return Recording(sampled, begun_ns, ended_ns, log, announced)
+    when = told(contestant, output, log, ended_ns, sampled.seconds)
+    if when is not None and contestant.says[0]:
+        sampled = replace(sampled, seconds=(when[1] - when[0]) / 1e9)
+    return Recording(sampled, begun_ns, ended_ns, log, when)
 
 
 def _run(contestant: Contestant, pid: int, command: Sequence[str], seconds: float) -> tuple[str, int, int, CpuLog]:

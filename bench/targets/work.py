@@ -1,7 +1,8 @@
 """A target that counts its own work: work.py FILE FRAMES THREADS.
 
 One busy thread, FRAMES deep, writes (begin, pieces of work done) for each window of 50 ms of the monotonic clock, 64
-bits each. The other threads sleep.
+bits each. The other threads sleep. Time in which it was runnable and waited for a processor, which other programs had,
+does not count: the work is what a whole window without such waiting would have had.
 """
 
 import json
@@ -12,6 +13,7 @@ import threading
 from time import monotonic_ns
 
 WINDOW_NS = 50_000_000
+SHORTEST_NS = 10_000_000
 PIECES = 200
 
 
@@ -19,9 +21,14 @@ def step(value):
     return value * 5 % 1000003
 
 
-def work(write, pack):
+def waited_ns(schedstat):
+    """Return how long the main thread has waited for a processor so far."""
+    return int(os.pread(schedstat, 100, 0).split()[1])
+
+
+def work(write, pack, schedstat):
     value = 1
-    begin = monotonic_ns()
+    begin, waited = monotonic_ns(), waited_ns(schedstat)
     done = 0
     while True:
         for _ in range(PIECES):
@@ -29,9 +36,12 @@ def work(write, pack):
         done += 1
         now = monotonic_ns()
         if now - begin >= WINDOW_NS:
-            # Work is counted for the length that a window should have had: the last piece runs past its end.
-            write(pack(begin, done * PIECES * WINDOW_NS // (now - begin)))
-            begin, done = now, 0
+            # The last piece runs past the window's end, too.
+            total = waited_ns(schedstat)
+            own = now - begin - (total - waited)
+            if own >= SHORTEST_NS:
+                write(pack(begin, done * PIECES * WINDOW_NS // own))
+            begin, waited, done = monotonic_ns(), total, 0
 
 
 def descend(frames, work, *arguments):
@@ -48,7 +58,8 @@ def main():
     for _ in range(threads - 1):
         threading.Thread(target=descend, args=(frames - 5, parked.wait), daemon=True).start()
     print(json.dumps({"ready": True, "pid": os.getpid()}), flush=True)
-    descend(frames - 4, work, lambda data: os.write(file, data), struct.Struct("<qq").pack)
+    schedstat = os.open(f"/proc/self/task/{threading.get_native_id()}/schedstat", os.O_RDONLY)
+    descend(frames - 4, work, lambda data: os.write(file, data), struct.Struct("<qq").pack, schedstat)
 
 
 if __name__ == "__main__":
