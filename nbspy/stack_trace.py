@@ -83,6 +83,11 @@ class StackTrace:
     owns_gil: bool
     frames: tuple[Frame, ...]
     process_info: ProcessInfo | None = None
+    states: tuple[str, ...] = ()
+    """What is so beside ``status``: ``gil-wait`` (waits for the GIL), ``gc`` (a garbage collection runs on it),
+    ``exception`` (handles one) and ``finalizing`` (it, its interpreter or its process ends)."""
+    interpreter: int = 0
+    """Number of its interpreter; 0 is the main one."""
 
     @property
     def status(self) -> str:

@@ -73,6 +73,10 @@ class State(enum.IntFlag):
     """Python ends: its process, its interpreter, or the thread itself."""
 
 
+BESIDE_WORDS: Final = ((State.GC, "gc"), (State.EXCEPTION, "exception"), (State.FINALIZING, "finalizing"))
+"""What may be so beside running or waiting, in words."""
+
+
 class FrameFlag(enum.IntFlag):
     """What a frame is; 0 is an ordinary Python frame."""
 

@@ -32,6 +32,7 @@ LAYOUT_FIELDS: dict[str, dict[str, Names]] = {
         "current_thread_state": ("_PyRuntimeState.gilstate.tstate_current",),
         "gil": ("_PyRuntimeState.ceval.gil",),
         "finalizing": ("_PyRuntimeState._finalizing", "_PyRuntimeState.finalizing"),
+        "gc_collecting": ("_PyRuntimeState.gc.collecting",),
     },
     "interpreter": {
         "size": ("PyInterpreterState",),
@@ -41,6 +42,9 @@ LAYOUT_FIELDS: dict[str, dict[str, Names]] = {
         "imports_modules": ("PyInterpreterState.imports.modules", "PyInterpreterState.modules"),
         "ceval_gil": ("PyInterpreterState.ceval.gil",),
         "code_object_generation": ("PyInterpreterState._code_object_generation",),
+        "gc_collecting": ("PyInterpreterState.gc.collecting",),
+        "gc_frame": ("PyInterpreterState.gc.frame",),
+        "finalizing": ("PyInterpreterState._finalizing",),
     },
     "gil": {
         "last_holder": ("_gil_runtime_state.last_holder",),
@@ -58,6 +62,8 @@ LAYOUT_FIELDS: dict[str, dict[str, Names]] = {
         "status": ("PyThreadState._status",),
         "holds_gil": ("PyThreadState.holds_gil",),
         "gil_requested": ("PyThreadState.gil_requested",),
+        "exception_raised": ("PyThreadState.current_exception", "PyThreadState.curexc_type"),
+        "exception_handled": ("PyThreadState.exc_state.exc_value", "PyThreadState.exc_value"),
     },
     "chunk": {
         "previous": ("_PyStackChunk.previous",),
@@ -163,6 +169,7 @@ LINE_FORMAT: dict[tuple[int, int], rows.LineFormat] = {
 
 KIND = "PyASCIIObject.state.kind"
 ACTIVE = "PyThreadState._status.active"
+FINALIZING = "PyThreadState._status.finalizing"
 WIDE_UNICODE = 4
 BEFORE_VALUES = {"dict_values_used": -2, "dict_values_order": -3}
 """3.11, 3.12: what the bytes right before the values mean (``_PyDictValues_AddToInsertionOrder``)."""
@@ -170,6 +177,8 @@ BEFORE_VALUES = {"dict_values_used": -2, "dict_values_order": -3}
 OWN_GILS = (3, 12)
 """Since this version an interpreter has, or shares, a GIL of its own."""
 SELF_DESCRIBED = (3, 13)
+HANDLED_ENDS_WITH_HANDLER = (3, 0)
+"""Since this version ``exc_value`` tells an exception that is being handled, and not one that once was."""
 
 CODELESS_OWNERS = ("FRAME_OWNED_BY_INTERPRETER", "FRAME_OWNED_BY_CSTACK")
 WORD_BYTES = 8
@@ -183,7 +192,7 @@ def all_names() -> Iterator[str]:
 
 def read_structs(path: Path) -> Structs:
     """Return what the debug information of the file at ``path`` defines; raises NoDebugInformation."""
-    return Structs(path, all_names(), (KIND, ACTIVE))
+    return Structs(path, all_names(), (KIND, ACTIVE, FINALIZING))
 
 
 def _known(value: T | None) -> T:
@@ -204,7 +213,7 @@ def layout_of(structs: Structs, version: tuple[int, int]) -> rows.Layout:
         runtime=_row(rows.RuntimeLayout, _runtime(parts["runtime"], version)),
         interpreter=_row(rows.InterpreterLayout, parts["interpreter"]),
         gil=_row(rows.GilLayout, parts["gil"]) if version >= OWN_GILS else None,
-        thread_state=_row(rows.ThreadStateLayout, _thread_state(structs, parts["thread_state"])),
+        thread_state=_row(rows.ThreadStateLayout, _thread_state(structs, parts["thread_state"], version)),
         chunk=_row(rows.StackChunkLayout, parts["chunk"]) if has_chunks else None,
         frame=_row(rows.FrameLayout, parts["frame"] | _frame_constants(structs, version)),
         code=_row(rows.CodeLayout, parts["code"] | _code_constants(structs, version)),
@@ -218,7 +227,9 @@ def _runtime(fields: dict[str, int | None], version: tuple[int, int]) -> dict[st
     return fields | {"interpreters_head": fields["interpreters_head"] or 0}
 
 
-def _thread_state(structs: Structs, fields: dict[str, int | None]) -> dict[str, int | None]:
+def _thread_state(structs: Structs, fields: dict[str, int | None], version: tuple[int, int]) -> dict[str, int | None]:
+    if version < HANDLED_ENDS_WITH_HANDLER:
+        fields = fields | {"exception_handled": None}
     if structs.offset(("PyThreadState.current_frame",)) is not None:
         fields = fields | {"cframe_current_frame": None}
     ends = [offset + WORD_BYTES for name, offset in fields.items() if offset is not None and "cframe" not in name]
@@ -226,8 +237,9 @@ def _thread_state(structs: Structs, fields: dict[str, int | None]) -> dict[str, 
     if chunk is not None:
         # Behind the chunk pointer follow datastack_top and datastack_limit.
         ends.append(chunk + 3 * WORD_BYTES)
-    active = structs.bit_offset(ACTIVE)
-    return fields | {"size": max(ends), "status_active": 0 if active is None else 1 << active}
+    bits = {"status_active": structs.bit_offset(ACTIVE), "status_finalizing": structs.bit_offset(FINALIZING)}
+    masks = {name: 0 if bit is None else 1 << bit for name, bit in bits.items()}
+    return fields | {"size": max(ends)} | masks
 
 
 def _frame_constants(structs: Structs, version: tuple[int, int]) -> dict[str, Any]:
@@ -284,6 +296,7 @@ def supplement_of(structs: Structs, version: tuple[int, int]) -> rows.DebugOffse
         name = field.name.removeprefix("code_")
         sources = (layout.code,) if name != field.name else (layout.frame, layout.thread_state, layout.objects)
         values[field.name] = next((getattr(part, name) for part in sources if hasattr(part, name)), None)
+    values["interpreter_finalizing"] = _known(layout.interpreter.finalizing) - layout.interpreter.threads_head
     values["gil_switch_number"] = _known(gil.switch_number) - gil.last_holder
     return _row(rows.DebugOffsetsSupplement, values)
 
@@ -304,6 +317,7 @@ def to_source(value: Any, indent: str = "    ") -> str:
         lines = [
             f"{inner}{field.name}={to_source(getattr(value, field.name), inner)},\n"
             for field in dataclasses.fields(value)
+            if not field.metadata.get("of_the_system")  # the tables are those of one system
         ]
         return f"{type(value).__name__}(\n{''.join(lines)}{indent})"
     if isinstance(value, enum.Enum):

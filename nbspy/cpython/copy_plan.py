@@ -1,6 +1,6 @@
 """What one sample copies, in which order: one vectored read for all threads.
 
-    GIL words, turns | list heads, code generations | region of each thread ... | GIL words, turns again
+    GIL words, turns | list heads, code generations, rare words | region of each thread ... | GIL words, turns again
 
 The kernel copies the ranges in this order, so equal GIL words at both ends speak for everything between them. Where
 threads are not stopped, each region is followed by its leaf pointer again (its *tail*): a region whose tail says
@@ -16,6 +16,7 @@ from nbspy.cpython.attached import AttachedWords
 from nbspy.cpython.frame_chain import FrameChain
 from nbspy.cpython.gil import GilWords
 from nbspy.cpython.gil_turns import GilTurns
+from nbspy.cpython.rare_states import RareWords
 from nbspy.cpython.runtime import Runtime
 from nbspy.cpython.thread_state import Interpreter, word
 from nbspy.target.memory import PreparedRead, RemoteMemory
@@ -73,7 +74,10 @@ class CopyPlan(Generic[T]):
         self._generations_start = self._heads_start + len(self._heads)
         if generation is not None:
             ranges += [(interpreter.address + generation, 8) for interpreter in interpreters]
-        self._threads_start = sum(size for _, size in ranges)
+        self._generations_end = sum(size for _, size in ranges)
+        self.rare = RareWords(runtime, interpreters)
+        ranges += self.rare.ranges
+        self._threads_start = self._generations_end + self.rare.size
         offset = self._threads_start
         self.spans: list[Span[T]] = []
         for thread in threads:
@@ -130,4 +134,8 @@ class CopyPlan(Generic[T]):
 
     def generations(self, data: bytes) -> bytes:
         """Return the interpreters' code object generations (3.14+), to be compared; b"" before."""
-        return data[self._generations_start : self._threads_start]
+        return data[self._generations_start : self._generations_end]
+
+    def rare_words(self, data: bytes) -> bytes:
+        """Return the copy of the words of :attr:`rare`."""
+        return data[self._generations_end : self._threads_start]

@@ -78,8 +78,9 @@ _SIZE_CAPS: Final[Mapping[str, int]] = {
     "thread_state": 1 << 16,
 }
 _SIZE_CAP: Final = 1 << 12
-_UNBOUNDED: Final = ("", "err_stackitem", "gc", "llist_node", "debugger_support")
+_UNBOUNDED: Final = ("", "err_stackitem", "llist_node", "debugger_support")
 """Parts without a size of their own, or that the reader does not use."""
+_UNUSED: Final = ("gc.generation_stats_size", "gc.generation_stats")
 
 _Offsets = Mapping[str, int]
 """``struct.field`` -> word; fields that the version does not have are missing."""
@@ -144,7 +145,7 @@ def _find_flaw(offsets: _Offsets) -> str | None:
     """Return what is implausible about ``offsets``: a size beyond its cap, an offset beyond its struct."""
     for name, value in offsets.items():
         struct_name, _, field = name.partition(".")
-        if struct_name in _UNBOUNDED:
+        if struct_name in _UNBOUNDED or name in _UNUSED:
             continue
         size = offsets[f"{struct_name}.size"]
         if field == "size":
@@ -167,8 +168,9 @@ def _layout(version: tuple[int, int], offsets: _Offsets, extra: DebugOffsetsSupp
             current_thread_state=None,
             gil=None,
             finalizing=offsets["runtime_state.finalizing"],
+            gc_collecting=None,
         ),
-        interpreter=_interpreter(offsets),
+        interpreter=_interpreter(offsets, extra),
         gil=_gil(offsets, extra),
         thread_state=_thread_state(offsets, extra),
         chunk=StackChunkLayout(),
@@ -178,7 +180,9 @@ def _layout(version: tuple[int, int], offsets: _Offsets, extra: DebugOffsetsSupp
     )
 
 
-def _interpreter(offsets: _Offsets) -> InterpreterLayout:
+def _interpreter(offsets: _Offsets, extra: DebugOffsetsSupplement) -> InterpreterLayout:
+    collector = offsets["interpreter_state.gc"]
+    frame = offsets.get("gc.frame")
     return InterpreterLayout(
         size=offsets["interpreter_state.size"],
         id=offsets["interpreter_state.id"],
@@ -187,6 +191,9 @@ def _interpreter(offsets: _Offsets) -> InterpreterLayout:
         imports_modules=offsets["interpreter_state.imports_modules"],
         ceval_gil=offsets["interpreter_state.ceval_gil"],
         code_object_generation=offsets.get("interpreter_state.code_object_generation"),
+        gc_collecting=collector + offsets["gc.collecting"],
+        gc_frame=None if frame is None else collector + frame,
+        finalizing=offsets["interpreter_state.threads_head"] + extra.interpreter_finalizing,
     )
 
 
@@ -213,9 +220,13 @@ def _thread_state(offsets: _Offsets, extra: DebugOffsetsSupplement) -> ThreadSta
         "gil_requested",
     )
     fields = {name: offsets.get(f"thread_state.{name}") for name in needed}
+    raised, handled = extra.exception_raised, extra.exception_handled
+    if "thread_state.exc_state" in offsets:
+        raised = offsets["thread_state.current_exception"]
+        handled = offsets["thread_state.exc_state"] + offsets["err_stackitem.exc_value"]
     chunk = offsets["thread_state.datastack_chunk"]
     # datastack_top and datastack_limit follow the chunk.
-    ends = [offset + _WORD_BYTES for offset in fields.values() if offset is not None]
+    ends = [offset + _WORD_BYTES for offset in (*fields.values(), raised, handled) if offset is not None]
     return ThreadStateLayout(
         size=max(*ends, chunk + 3 * _WORD_BYTES),
         next=offsets["thread_state.next"],
@@ -227,6 +238,9 @@ def _thread_state(offsets: _Offsets, extra: DebugOffsetsSupplement) -> ThreadSta
         datastack_chunk=chunk,
         status=fields["status"],
         status_active=extra.status_active,
+        status_finalizing=extra.status_finalizing,
+        exception_raised=raised,
+        exception_handled=handled,
         holds_gil=fields["holds_gil"],
         gil_requested=fields["gil_requested"],
     )

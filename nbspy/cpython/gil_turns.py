@@ -14,9 +14,10 @@ from nbspy.cpython.gil import GilWords
 from nbspy.cpython.runtime import Runtime
 
 _GIL_SIZE = 32
+_WORD_SIZE = 8
 _LAST_HOLDER = slice(8, 16)
-_SWITCH_NUMBER = slice(24, 32)
-"""In ``struct _gil_runtime_state``, the same since 3.7."""
+_SWITCH_NUMBER = 24
+"""In ``struct _gil_runtime_state``, the same since 3.7 where ``long`` has 64 bits."""
 
 
 class GilTurns:
@@ -36,13 +37,16 @@ class GilTurns:
             self.ranges = ((runtime.address + layout.runtime.gil, _GIL_SIZE),)
             self._start, self._count = gil.size, 1
         self.size = sum(size for _, size in self.ranges)
+        fields = layout.gil
+        number = _SWITCH_NUMBER if fields is None or fields.switch_number is None else fields.switch_number
+        self._switch_number = slice(number, number + layout.long_size)
 
     def turn(self, words: bytes | bytearray) -> bytes:
         """Return what changes with the turn, given a copy of GilWords' ranges and then of these; b"" for not known."""
         found = b""
         for start in range(self._start, self._start + self._count * _GIL_SIZE, _GIL_SIZE):
             words_of_one = words[start : start + _GIL_SIZE]
-            found += words_of_one[_LAST_HOLDER] + words_of_one[_SWITCH_NUMBER]
+            found += words_of_one[_LAST_HOLDER] + words_of_one[self._switch_number].ljust(_WORD_SIZE, b"\0")
         return found
 
     @staticmethod

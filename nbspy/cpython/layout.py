@@ -11,7 +11,7 @@ no such field; a reader that needs it has another way or does without.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,9 @@ class RuntimeLayout:
     gil: int | None
     """3.7 to 3.11: ``ceval.gil``, the one ``struct _gil_runtime_state``."""
     finalizing: int | None
+    """3.7+: the thread state that ends Python; NULL before."""
+    gc_collecting: int | None
+    """3.7, 3.8: ``gc.collecting``, an int; later each interpreter has its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,12 @@ class InterpreterLayout:
     """3.12+: pointer to ``struct _gil_runtime_state``."""
     code_object_generation: int | None
     """3.14+: counter that changes when a code object is freed."""
+    gc_collecting: int | None
+    """3.9+: ``gc.collecting``, an int: a garbage collection runs."""
+    gc_frame: int | None
+    """3.15+: ``gc.frame``, the frame in which that collection began."""
+    finalizing: int | None
+    """3.12+: ``_finalizing``, the thread state that ends the interpreter; NULL before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +87,13 @@ class ThreadStateLayout:
     """3.13+: the word of status bits."""
     status_active: int
     """The bit of ``status`` that is set while the thread is attached: it may then change its frames."""
+    status_finalizing: int
+    """The bit of ``status`` that is set once the thread has come to its end and clears its state."""
+    exception_raised: int
+    """``current_exception`` (3.12+) or ``curexc_type``: what is on its way to a handler."""
+    exception_handled: int | None
+    """3.0+: ``exc_value``, of ``exc_state`` from 3.7 on: what the innermost handler handles that is not in a generator.
+    In 2.7 it stays until the function returns, handled or not."""
     holds_gil: int | None
     gil_requested: int | None
 
@@ -284,6 +300,11 @@ class DebugOffsetsSupplement:
     executable_mask: int
     owners_without_code: frozenset[int]
     status_active: int
+    status_finalizing: int
+    interpreter_finalizing: int
+    """From ``threads_head``: what lies before both is not the same in free-threaded builds."""
+    exception_raised: int
+    exception_handled: int
     owner_generator: int
     code_flags: int
     code_kwonlyargcount: int
@@ -328,3 +349,5 @@ class Layout:
     frame: FrameLayout
     code: CodeLayout
     objects: ObjectLayout
+    long_size: int = field(default=8, metadata={"of_the_system": True})
+    """Of C's ``unsigned long``: of the ids of threads, and of what counts the turns of a GIL. Windows: 4."""

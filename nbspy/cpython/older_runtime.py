@@ -16,8 +16,21 @@ from typing import Final
 from nbspy.cpython.layout import Layout
 from nbspy.target.memory import RemoteMemory
 
-EXPORTED: Final = ("_PyThreadState_Current", "PyInterpreterState_Head", "PyUnicodeUCS2_AsUTF8String")
-STATIC: Final = ("interp_head", "interpreter_lock", "gil_cond", "gil_mutex", "switch_cond", "switch_mutex")
+EXPORTED: Final = (
+    "_PyThreadState_Current",
+    "_Py_Finalizing",
+    "PyInterpreterState_Head",
+    "PyUnicodeUCS2_AsUTF8String",
+)
+STATIC: Final = (
+    "interp_head",
+    "interpreter_lock",
+    "gil_cond",
+    "gil_mutex",
+    "switch_cond",
+    "switch_mutex",
+    "collecting",
+)
 _LOCKS: Final = {"gil_cond": 48, "gil_mutex": 40, "switch_cond": 48, "switch_mutex": 40}
 """Size of ``pthread_cond_t`` and ``pthread_mutex_t`` (glibc, x86-64)."""
 _FUNCTION_BYTES: Final = 24
@@ -37,6 +50,10 @@ class OlderStatics:
     """(start, end) of each condition variable and mutex of 3.6's GIL."""
     lock_pointer: int | None
     """2.7: of ``interpreter_lock``, which is NULL until a second thread is wanted, else points to the GIL."""
+    finalizing: int | None
+    """3.6: of ``_Py_Finalizing``, the thread state that ends Python."""
+    collecting: int | None
+    """Of the int ``collecting`` of ``Modules/gcmodule.c``, whose name only ``.symtab`` has."""
 
 
 def find_statics(memory: RemoteMemory, symbols: Mapping[str, int]) -> OlderStatics | None:
@@ -48,7 +65,14 @@ def find_statics(memory: RemoteMemory, symbols: Mapping[str, int]) -> OlderStati
     if head is None or current is None:
         return None
     locks = tuple((symbols[name], symbols[name] + size) for name, size in _LOCKS.items() if name in symbols)
-    return OlderStatics(head, current, locks, symbols.get("interpreter_lock"))
+    return OlderStatics(
+        head,
+        current,
+        locks,
+        symbols.get("interpreter_lock"),
+        symbols.get("_Py_Finalizing"),
+        symbols.get("collecting"),
+    )
 
 
 def layout_of_build(layout: Layout, symbols: Mapping[str, int]) -> Layout:

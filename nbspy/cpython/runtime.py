@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nbspy.cpython import debug_offsets, layout_tables, older_runtime
+from nbspy.cpython import abi, debug_offsets, layout_tables, older_runtime
 from nbspy.cpython.layout import Layout
 from nbspy.cpython.older_runtime import OlderStatics
 from nbspy.errors import CorruptTarget, MemoryFault, NotPython, UnsupportedPython
@@ -22,10 +22,15 @@ from nbspy.target.memory import RemoteMemory
 from nbspy.target.process import Mapping, Target
 
 COOKIE = b"xdebugpy"
-_SECTIONS = (".PyRuntime",)
+_SECTIONS = (".PyRuntime", "PyRuntime", "PyRuntim")
+"""The same section in ELF, Mach-O and PE."""
 _SYMBOLS = ("_PyRuntime", "Py_Version", *older_runtime.EXPORTED)
-_LIBRARY = re.compile(r"(?:^|/)libpython(\d)\.(\d+)[a-z]*\.so")
-_EXECUTABLE = re.compile(r"(?:^|/)python(\d)\.(\d+)[a-z]*$")
+_LIBRARY = re.compile(
+    r"(?:^|[/\\])(?:libpython(\d)\.(\d+)[a-z]*\.(?:so|dylib)|python(\d)(\d+)t?(?:_d)?\.dll$"
+    r"|Python\w*\.framework/Versions/(\d)\.(\d+)t?/Python\w*$)"
+)
+"""As libraries are named on Linux, macOS and Windows, and in a framework of macOS."""
+_EXECUTABLE = re.compile(r"(?:^|[/\\])python(\d)\.(\d+)[a-z]*$")
 # Some distributors put their own name in front of the parenthesis.
 _VERSION_TEXT = re.compile(
     rb"\b([23])\.(\d{1,2})\.(\d{1,3})(?:(?:a|b|rc)\d+)?\+?(?: \|[^|\x00]{1,60}\|)? \([^\x00]{4,80}?\)"
@@ -106,7 +111,7 @@ def locate(target: Target) -> Runtime:
         )
     address = _scan_for_cookie(target.memory, mappings)
     if address is not None:
-        return _self_described(target.memory, address)
+        return _self_described(target, address)
     raise NotPython(
         f"process {target.pid} is not a Python process",
         "no CPython runtime was found in it; 'nbspy processes' or %python_processes lists those that are",
@@ -126,7 +131,7 @@ def _candidates(target: Target, mappings: list[Mapping]) -> Iterator[_Candidate]
     """
     by_path: dict[str, list[Mapping]] = {}
     for mapping in mappings:
-        if mapping.path.startswith("/"):
+        if mapping.is_of_file:
             by_path.setdefault(mapping.path, []).append(mapping)
     executables = [path for path, parts in by_path.items() if any(part.executable for part in parts)]
     libraries = [path for path in executables if _LIBRARY.search(path)]
@@ -140,20 +145,22 @@ def _candidates(target: Target, mappings: list[Mapping]) -> Iterator[_Candidate]
             continue
         if facts is not None and (facts.sections or facts.symbols):
             end = by_path[path][-1].end
-            zeroed = [mapping for mapping in mappings if mapping.start == end and not mapping.path.startswith("/")]
+            zeroed = [mapping for mapping in mappings if mapping.start == end and not mapping.is_of_file]
             yield _Candidate(path, tuple(by_path[path]), tuple(zeroed), facts)
 
 
 def _examine(target: Target, candidate: _Candidate) -> Runtime | tuple[int, ...] | None:
     """Return the runtime, or the version of one that cannot be read, or None where it is none."""
     memory = target.memory
-    linked = candidate.facts.sections.get(".PyRuntime", candidate.facts.symbols.get("_PyRuntime"))
+    sections = candidate.facts.sections
+    linked = next((sections[name] for name in _SECTIONS if name in sections), candidate.facts.symbols.get("_PyRuntime"))
     address = None if linked is None else candidate.address(linked)
     if address is not None and memory.read(address, len(COOKIE)) == COOKIE:
-        return _self_described(memory, address)
+        return _self_described(target, address)
     version = _version(memory, candidate)
     if version is None:
         return None
+    abi.refuse_unknown(version, target.abi)
     layout = layout_tables.TABLES.get((version[0], version[1]))
     if layout is None and version >= (3, 13):
         raise CorruptTarget(
@@ -162,7 +169,7 @@ def _examine(target: Target, candidate: _Candidate) -> Runtime | tuple[int, ...]
     if layout is None:
         return version
     if address is not None:
-        return Runtime(address, version, layout)
+        return Runtime(address, version, abi.with_mutex_size(layout, memory, address))
     return _examine_older(target, candidate, version, layout)
 
 
@@ -180,11 +187,11 @@ def _examine_older(
     return Runtime(statics.interpreters_head, version, layout, statics=statics)
 
 
-def _self_described(memory: RemoteMemory, address: int) -> Runtime:
-    data = memory.read(address, debug_offsets.MINIMUM_READ)
+def _self_described(target: Target, address: int) -> Runtime:
+    data = target.memory.read(address, debug_offsets.MINIMUM_READ)
     layout, warning = debug_offsets.read_layout(data)
     (version_hex,) = _WORD.unpack_from(data, 8)
-    return Runtime(address, _from_hex(version_hex), layout, warning)
+    return Runtime(address, _from_hex(version_hex), abi.adapt(layout, target.abi), warning)
 
 
 def _from_hex(version: int) -> tuple[int, int, int]:
@@ -198,7 +205,8 @@ def _version(memory: RemoteMemory, candidate: _Candidate) -> tuple[int, int, int
         if version[0] in (2, 3):
             return version
     name = _LIBRARY.search(candidate.path) or _EXECUTABLE.search(candidate.path)
-    named = (int(name[1]), int(name[2]), 0) if name is not None else None
+    numbers = [int(number) for number in name.groups() if number is not None] if name is not None else []
+    named = (numbers[0], numbers[1], 0) if numbers else None
     texts = list(_version_texts(memory, candidate))
     alike = [version for version in texts if named is None or version[:2] == named[:2]]
     return next(iter(alike or texts), named)
@@ -217,7 +225,7 @@ def _scan_for_cookie(memory: RemoteMemory, mappings: list[Mapping]) -> int | Non
     """Look for a runtime that describes itself in the writable mappings of files."""
     for mapping in mappings:
         size = mapping.end - mapping.start
-        if not (mapping.readable and mapping.writable and mapping.path.startswith("/") and size <= _SCAN_LIMIT):
+        if not (mapping.readable and mapping.writable and mapping.is_of_file and size <= _SCAN_LIMIT):
             continue
         try:
             data = memory.read(mapping.start, size)

@@ -96,6 +96,11 @@ def _read_interpreter(memory: RemoteMemory, layout: Layout, address: int) -> tup
     return interpreter, values[fields.next]
 
 
+def _id(data: bytes, offset: int | None, size: int) -> int:
+    """Return an ``unsigned long``; 0 where there is no such field."""
+    return 0 if offset is None else int.from_bytes(data[offset : offset + size], "little")
+
+
 def read_threads(memory: RemoteMemory, layout: Layout, interpreter: int, head: int) -> list[ThreadState]:
     """Return the thread states of one interpreter, newest first (the order of the list)."""
     fields = layout.thread_state
@@ -118,8 +123,8 @@ def read_threads(memory: RemoteMemory, layout: Layout, interpreter: int, head: i
             ThreadState(
                 address=address,
                 interpreter=interpreter,
-                thread_id=word(data, fields.thread_id),
-                native_thread_id=0 if fields.native_thread_id is None else word(data, fields.native_thread_id),
+                thread_id=_id(data, fields.thread_id, layout.long_size),
+                native_thread_id=_id(data, fields.native_thread_id, layout.long_size),
             )
         )
         address = word(data, fields.next)

@@ -26,6 +26,7 @@ from nbspy.cpython.gil import GilWords
 from nbspy.cpython.gil_turns import GilTurns
 from nbspy.cpython.interner import ROOT, FrameKey, Interner
 from nbspy.cpython.pthreads import PthreadIds
+from nbspy.cpython.rare_states import RareStates, RareWords, ThreadWords
 from nbspy.cpython.runtime import Runtime
 from nbspy.cpython.stack_root import StackRoot
 from nbspy.cpython.thread_state import Interpreter, ThreadState, read_interpreters, word
@@ -77,6 +78,8 @@ class TrackedThread:
     own_id: bytes = b""
     """``state.native_thread_id`` as it stands in the thread state; before 3.11 ``state.thread_id``."""
     root: StackRoot = field(default_factory=StackRoot)
+    beside: int = 0
+    """Of :attr:`bits` those that the thread state itself tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ class Unwinder:
         # Before 3.11 the system's id is not in the thread state; Python's own is set at the same time.
         self._pthreads = PthreadIds(target) if fields.native_thread_id is None else None
         own_id = fields.thread_id if fields.native_thread_id is None else fields.native_thread_id
-        self._own_id = slice(own_id, own_id + 8)
+        self._own_id = slice(own_id, own_id + runtime.layout.long_size)
         self._stopper = target.stopper() if blocking else None
         self._codes = CodeCache(target.memory, runtime.layout, interner, names)
         self._plans: dict[frozenset[int], CopyPlan[TrackedThread]] = {}
@@ -122,6 +125,10 @@ class Unwinder:
         self._generations = b""
         self._holders: tuple[int, ...] = ()
         self._gil: GilWords | AttachedWords | None = None
+        self._thread_words = ThreadWords(target.memory, runtime.layout)
+        self._rare_states: RareStates[TrackedThread] = RareStates(self._has_finalizer)
+        self._rare: tuple[RareWords, bytes] | None = None
+        """The words of the last sample."""
         self._listed = False
         """True while the list of threads is believed to be the target's."""
         self.interpreters: list[Interpreter] = []
@@ -375,6 +382,7 @@ class Unwinder:
         self._holders = holders
         self._gil = plan.gil
         self._turn = plan.turn(data)
+        self._rare = plan.rare, plan.rare_words(data)
         if len(plan.spans) == len(self.threads):
             self._full_ns = time.monotonic_ns()
         if self.while_standing is not None:
@@ -436,6 +444,8 @@ class Unwinder:
         for thread in self._changed:
             thread.quiet = False
             chain, nodes = thread.chain, thread.nodes
+            if chain.region:
+                thread.beside = self._thread_words.bits(chain.region)
             done = len(nodes)
             node = nodes[-1] if nodes else ROOT
             for code, instruction in zip(chain.codes[done:], chain.instructions[done:], strict=True):
@@ -451,27 +461,35 @@ class Unwinder:
         self._note_states()
 
     def _note_states(self) -> None:
-        gil = self._gil
+        gil, rare = self._gil, self._rare
         assert gil is not None
+        assert rare is not None
         requested = self._runtime.layout.thread_state.gil_requested
         for thread in self.threads:
             if thread.state.address in self._holders:
-                thread.bits = _ACTIVE if self._free_threaded else _HOLDS
+                bits = _ACTIVE if self._free_threaded else _HOLDS
             elif requested is not None and thread.chain.region[requested : requested + 4] != _NO:
                 # 3.15 says it itself, at the instant of the copy.
-                thread.bits = _WAITS
+                bits = _WAITS
             elif thread.running:
-                thread.bits = _ACTIVE
+                bits = _ACTIVE
             elif thread.waits_for and gil.is_waited_for(thread.waits_for):
-                thread.bits = _WAITS
+                bits = _WAITS
             else:
-                thread.bits = 0
+                bits = 0
+            thread.bits = bits | thread.beside
+        # Without a GIL more than one thread may run Python, and one that is attached need not be the one that collects.
+        self._rare_states.mark(*rare, self.threads, () if self._free_threaded else self._holders)
+
+    def _has_finalizer(self, thread: TrackedThread) -> bool:
+        return any(frame.key.name == "__del__" for frame in self.frames(thread))
 
     def _host_id(self, thread_state: int) -> int:
         for thread in self.threads:
             if thread.state.address == thread_state:
                 return thread.host_id
-        native = word(self._target.memory.read(thread_state + self._own_id.start, 8), 0)
+        size = self._runtime.layout.long_size
+        native = int.from_bytes(self._target.memory.read(thread_state + self._own_id.start, size), "little")
         if self._pthreads is not None:
             native = self._pthreads.native_ids([native]).get(native, 0)
         return self._target.host_thread_id(native)
@@ -541,7 +559,7 @@ class Unwinder:
         except (MemoryFault, CorruptTarget):
             chain.reset()
         own_id = state.native_thread_id if self._pthreads is None else state.thread_id
-        thread.own_id = own_id.to_bytes(8, "little")
+        thread.own_id = own_id.to_bytes(self._runtime.layout.long_size, "little")
         chain.plan()
         self._changed[thread] = None
         return thread

@@ -10,7 +10,7 @@ from array import array
 from dataclasses import dataclass, field
 from typing import Final
 
-from nbspy.wire import State
+from nbspy.wire import BESIDE_WORDS, State
 
 NO_FRAME: Final = 0xFFFF_FFFF
 """Frame id of node 0, the root, which has no frame."""
@@ -158,9 +158,6 @@ class FrameInfo:
     flags: int
 
 
-_BESIDE: Final = ((State.GC, "gc"), (State.EXCEPTION, "exception"), (State.FINALIZING, "finalizing"))
-
-
 def state_word(state: int) -> str:
     """Return the words for state bits: ``active+gil``, ``active``, ``gil-wait`` or ``idle``, and behind it those of
     ``gc``, ``exception`` and ``finalizing`` that apply, with spaces between."""
@@ -170,4 +167,4 @@ def state_word(state: int) -> str:
         word = "active"
     else:
         word = "gil-wait" if state & State.GIL_WAIT else "idle"
-    return " ".join([word, *(beside for bit, beside in _BESIDE if state & bit)])
+    return " ".join([word, *(beside for bit, beside in BESIDE_WORDS if state & bit)])

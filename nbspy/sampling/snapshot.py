@@ -16,7 +16,7 @@ from nbspy.stack_trace import Dump, Frame, ProcessInfo, StackTrace
 from nbspy.target.own_thread import in_own_thread
 from nbspy.target.process_tree import process_info
 from nbspy.target.source_files import SourceFiles
-from nbspy.wire import State
+from nbspy.wire import BESIDE_WORDS, State
 
 ROUNDS: Final = 8
 """Times a process is looked at before it is said to change too fast."""
@@ -95,4 +95,11 @@ def _stack_trace(
         owns_gil=bool(thread.bits & State.GIL),
         frames=frames,
         process_info=process,
+        states=_states(thread.bits),
+        interpreter=thread.interpreter.id,
     )
+
+
+def _states(bits: int) -> tuple[str, ...]:
+    waits = ("gil-wait",) if bits & State.GIL_WAIT else ()
+    return waits + tuple(word for bit, word in BESIDE_WORDS if bits & bit)

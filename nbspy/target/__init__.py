@@ -42,8 +42,16 @@ def open_target(pid: int) -> Target:
         from nbspy.target.linux import LinuxTarget
 
         return LinuxTarget(pid)
+    if PLATFORM is Platform.MACOS:
+        from nbspy.target.macos import MacTarget
+
+        return MacTarget(pid)
+    if PLATFORM is Platform.WINDOWS:
+        from nbspy.target.windows import WindowsTarget
+
+        return WindowsTarget(pid)
     raise UnsupportedPlatform(
-        f"nbspy cannot read processes on {sys.platform} yet", "run it on Linux, next to the process"
+        f"nbspy cannot read processes on {sys.platform}", "it reads those of Linux, macOS and Windows"
     )
 
 

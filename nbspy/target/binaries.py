@@ -1,15 +1,17 @@
 """Where a symbol or a section lies in an executable or shared library.
 
-ELF through pyelftools, which is imported only when a process is attached to. Files are opened in the target's own
-root; what they contain is untrusted, and every parse error is "not there".
+ELF through pyelftools, which is imported only when a process is attached to; Mach-O and PE through modules of their
+own. Files are opened in the target's own root; what they contain is untrusted, and every parse error is "not there".
 """
 
 from __future__ import annotations
 
 import os
 import struct
-from dataclasses import dataclass
 from typing import Any, BinaryIO
+
+from nbspy.target.binary_facts import BinaryFacts as BinaryFacts
+from nbspy.target.binary_facts import Inspect
 
 _PAGE = 4096
 _MAX_SYMBOLS = 2_000_000
@@ -21,30 +23,37 @@ _known: dict[object, BinaryFacts | None] = {}
 """What was found in files that were looked at, by what identifies them and what was asked."""
 
 
-@dataclass(frozen=True, slots=True)
-class BinaryFacts:
-    """What was looked for in one file; addresses are as linked, before the load bias."""
-
-    first_load_address: int
-    """Page-aligned address of the first loaded segment: what the lowest mapping of the file corresponds to."""
-    sections: dict[str, int]
-    symbols: dict[str, int]
+def inspect_binary(file: BinaryIO, sections: tuple[str, ...], symbols: tuple[str, ...]) -> BinaryFacts | None:
+    """Return the addresses of those ``sections`` and ``symbols`` that the ELF, Mach-O or PE ``file`` has, else None."""
+    file.seek(0)
+    start = file.read(4)
+    file.seek(0)
+    inspect: Inspect
+    if start == b"\x7fELF":
+        inspect = inspect_elf
+    elif start == b"\xcf\xfa\xed\xfe":
+        from nbspy.target.mach_o import inspect
+    elif start.startswith(b"MZ"):
+        from nbspy.target.pe import inspect
+    else:
+        return None
+    return inspect(file, sections, symbols)
 
 
 def inspect_file(file: BinaryIO, sections: tuple[str, ...], symbols: tuple[str, ...]) -> BinaryFacts | None:
-    """Return what :func:`inspect_elf` does, at once where this very file was asked about before.
+    """Return what :func:`inspect_binary` does, at once where this very file was asked about before.
 
     Processes of one tree run the same few files, and parsing one takes milliseconds.
     """
     try:
         status = os.fstat(file.fileno())
     except OSError:  # it has no descriptor
-        return inspect_elf(file, sections, symbols)
+        return inspect_binary(file, sections, symbols)
     key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns, sections, symbols)
     if key not in _known:
         if len(_known) >= _MAX_KNOWN:
             _known.clear()
-        _known[key] = inspect_elf(file, sections, symbols)
+        _known[key] = inspect_binary(file, sections, symbols)
     return _known[key]
 
 

@@ -18,7 +18,7 @@ from nbspy.target import permissions
 from nbspy.target.linux_memory import FileMemory, open_memory
 from nbspy.target.linux_ptrace import LinuxThreadStopper
 from nbspy.target.memory import RemoteMemory
-from nbspy.target.process import Activity, Mapping
+from nbspy.target.process import Abi, Activity, Mapping
 
 _MAPS_LINE = re.compile(rb"([0-9a-f]+)-([0-9a-f]+) (\S{4}) ([0-9a-f]+) \S+ \d+ *(.*)")
 _PR_SET_PTRACER = 0x59616D61
@@ -76,6 +76,8 @@ def parse_mapping(line: bytes) -> Mapping | None:
 
 class LinuxTarget:
     """Implements :class:`~nbspy.target.process.Target`."""
+
+    abi = Abi("Linux", long_size=8)
 
     def __init__(self, pid: int) -> None:
         self.pid = pid

@@ -26,6 +26,21 @@ class Mapping:
     deleted: bool
     """True where the file was removed or replaced after it was mapped."""
 
+    @property
+    def is_of_file(self) -> bool:
+        """True where a file is mapped, by the full path that it has on any system."""
+        return self.path.startswith(("/", "\\\\")) or self.path[1:3] == ":\\"
+
+
+@dataclass(frozen=True, slots=True)
+class Abi:
+    """What C programs of a system agree upon, as far as it decides where fields of structs lie."""
+
+    system: str
+    """By the name that people know: "Linux", "macOS", "Windows"."""
+    long_size: int
+    """Bytes of C's ``long`` and ``unsigned long`` in a 64-bit program."""
+
 
 class Activity(enum.Enum):
     """What the operating system says of a thread."""
@@ -82,6 +97,7 @@ class Target(Protocol):
     """A process that is read. Holds files open: close it."""
 
     pid: int
+    abi: Abi
     memory: RemoteMemory
 
     def mappings(self) -> list[Mapping]:

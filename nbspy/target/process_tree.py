@@ -11,7 +11,7 @@ import shlex
 import time
 from dataclasses import dataclass
 
-from nbspy.errors import ProcessNotFound
+from nbspy.errors import ProcessNotFound, TargetEnded
 from nbspy.stack_trace import ProcessInfo
 
 _PYTHON_NAME = re.compile(r"^(?:i?python|pypy|uwsgi|gunicorn|uvicorn|celery|jupyter)[\d.t]*", re.IGNORECASE)
@@ -61,6 +61,65 @@ def descendants(pid: int) -> list[int]:
         return []
 
 
+def exists(pid: int) -> bool:
+    """True while there is such a process and it is no zombie."""
+    import psutil
+
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.AccessDenied:
+        return True
+    except psutil.Error:
+        return False
+
+
+def arguments(pid: int) -> list[str]:
+    """Return the arguments the process was started with, empty where they may not be known; raises TargetEnded."""
+    import psutil
+
+    try:
+        return psutil.Process(pid).cmdline()
+    except psutil.NoSuchProcess:
+        raise TargetEnded(f"process {pid} has ended") from None
+    except psutil.Error:
+        return []
+
+
+def identity(pid: int) -> object:
+    """Return a value that changes when the process becomes another program; raises TargetEnded."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return process.exe(), process.create_time()
+    except psutil.AccessDenied:
+        return "", 0.0
+    except psutil.Error:
+        raise TargetEnded(f"process {pid} has ended") from None
+
+
+def program_and_user(pid: int) -> tuple[str, int | None]:
+    """Return the path of the program and the number of its user, "" and None for what may not be known."""
+    import psutil
+
+    program, user = "", None
+    with contextlib.suppress(psutil.Error):
+        user = psutil.Process(pid).uids().effective
+        program = psutil.Process(pid).exe()
+    return program, user
+
+
+def user_names(pid: int) -> tuple[str, str]:
+    """Return the names of the process's user and of ours, "" for what may not be known."""
+    import psutil
+
+    own = psutil.Process().username()
+    try:
+        return psutil.Process(pid).username(), own
+    except psutil.Error:
+        return "", own
+
+
 def _command_line(process: object) -> str:
     import psutil
 
@@ -97,7 +156,7 @@ def _python_process(process: object) -> PythonProcess | None:
         executable = process.exe()
     except psutil.AccessDenied:
         executable = ""
-    base = executable.rpartition("/")[2] or process.name()
+    base = re.split(r"[/\\]", executable)[-1] or process.name()
     if not _PYTHON_NAME.match(base):
         return None
     version = _VERSIONED.search(base) or _VERSIONED.search(executable)

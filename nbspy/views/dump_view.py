@@ -28,6 +28,12 @@ _STATUS_STYLES: Final = {"active+gil": "bold green", "active": "green", "idle": 
 _STATUS_COLORS: Final = {"active+gil": "#1a9850", "active": "#4393c3", "idle": "#888888"}
 """Readable on a light and on a dark page."""
 _STATUS_MARKS: Final = {"active+gil": "●", "active": "◐", "idle": "○"}
+_STATE_TEXTS: Final = {
+    "gil-wait": "waits for the GIL",
+    "gc": "collects garbage",
+    "exception": "handles an exception",
+    "finalizing": "Python ends",
+}
 _NAMES_SHOWN: Final = 3
 _THREADS_WITH_VARIABLES: Final = 50
 """Of those with the same stack: a table is to be looked at, and a notebook to be saved."""
@@ -77,7 +83,14 @@ def _all_lines(dumps: Sequence[Dump], options: DumpOptions, source_of: SourceOf 
 def _thread_line(trace: StackTrace) -> list[Span]:
     name = f': "{printable(trace.thread_name)}"' if trace.thread_name else ""
     status = (trace.status, _STATUS_STYLES[trace.status])
-    return [("Thread ", ""), (trace.format_thread_id(), "bold"), (" (", ""), status, (")", ""), (name, "")]
+    beside = [(f", {_state_text(state)}", "yellow") for state in trace.states]
+    interpreter = f" in interpreter {trace.interpreter}" if trace.interpreter else ""
+    thread = [("Thread ", ""), (trace.format_thread_id(), "bold"), (interpreter, "")]
+    return [*thread, (" (", ""), status, *beside, (")", ""), (name, "")]
+
+
+def _state_text(state: str) -> str:
+    return _STATE_TEXTS.get(state) or printable(state)
 
 
 def _frame_lines(pid: int, frame: Frame, options: DumpOptions, source_of: SourceOf | None) -> Iterator[list[Span]]:
@@ -129,7 +142,7 @@ def _same_stacks(traces: Iterable[StackTrace]) -> list[list[StackTrace]]:
     groups: dict[object, list[StackTrace]] = {}
     for trace in traces:
         stack = tuple((frame.name, frame.filename, frame.line) for frame in trace.frames)
-        groups.setdefault((trace.status, stack), []).append(trace)
+        groups.setdefault((trace.status, trace.states, trace.interpreter, stack), []).append(trace)
     return list(groups.values())
 
 
@@ -139,7 +152,7 @@ def _row(group: list[StackTrace], options: DumpOptions, source_of: SourceOf | No
     cells = (
         _folded([_thread_name(trace) for trace in group], "threads here"),
         _folded(ids, "ids"),
-        _badge(first.status),
+        _badge(first.status) + "".join(f"<br>{escape(_state_text(state))}" for state in first.states),
         _stack_html(group, options, source_of),
     )
     return "<tr>" + "".join(f"<td {_LEFT}>{cell}</td>" for cell in cells) + "</tr>"

@@ -1,28 +1,22 @@
 from __future__ import annotations
 
 import os
-import re
 import select
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import psutil
 import pytest
 
 import nbspy
 from nbspy.errors import NbspyError, NotPython, ProcessNotFound, SamplerFailed, TargetEnded
-from nbspy.model.profile import Profile
 from nbspy.sampler_process import running_samplers
-from nbspy.session import Session
 
 from .interpreters import TARGETS, Interpreter, Target, start_target
-
-ENOUGH = 20
-"""Samples after which a session has seen something of everything."""
+from .sessions import ENOUGH, check_totals, check_unharmed, wait_for_samples
 
 both_modes = pytest.mark.parametrize("nonblocking", [False, True], ids=["blocking", "nonblocking"])
 
@@ -31,34 +25,6 @@ both_modes = pytest.mark.parametrize("nonblocking", [False, True], ids=["blockin
 def busy_target(interpreter: Interpreter, *threads: str) -> Iterator[Target]:
     with start_target(interpreter.path, "stacks.py", "busy", *(threads or ("spin", "sleep"))) as target:
         yield target
-
-
-def wait_for_samples(session: Session, wanted: int = ENOUGH) -> None:
-    """Wait until so many more samples were taken."""
-    wanted += session.sample_count
-    while session.sample_count < wanted:
-        assert session.running, session.error
-        session.stream.wait_beyond(session.stream.size, timeout=1)
-
-
-def check_totals(profile: Profile) -> None:
-    status = profile.status
-    assert status is not None
-    assert sum(profile.runs.count) == status.thread_samples > 0
-    assert status.thread_samples >= status.samples
-    if profile.hello.blocking:
-        assert 0 < status.stop_median_ns <= 2 * status.stop_p99_ns
-
-
-def check_unharmed(target: Target) -> None:
-    """Nobody traces a thread of the target, none stands, and it makes progress."""
-    for task in Path(f"/proc/{target.pid}/task").iterdir():
-        text = (task / "status").read_text()
-        assert re.search(r"^TracerPid:\s+0$", text, re.MULTILINE)
-        assert re.search(r"^State:\s+[RS]", text, re.MULTILINE), text
-    before = target.ask("counter")
-    while target.ask("counter") == before:
-        pass
 
 
 @both_modes

@@ -46,7 +46,7 @@ THREAD = call("PyThreadState_Get")
 def check_runtime():
     head = call("PyInterpreterState_Head")
     check("runtime.interpreters_head", head, word(RUNTIME + offset("runtime.interpreters_head")))
-    check("runtime.finalizing", 0, word(RUNTIME + offset("runtime.finalizing")))
+    check("runtime.finalizing", 0, word(RUNTIME + offset("runtime.finalizing")))  # and again at the end
     if offset("runtime.current_thread_state") is not None:
         check("runtime.current_thread_state", THREAD, word(RUNTIME + offset("runtime.current_thread_state")))
         # interval, last holder, locked, switch number
@@ -119,10 +119,96 @@ def check_thread_state():
                 break
         check("thread_state.status", [True, False], bits)
     check("thread_state.status_active", offset("thread_state.status") is not None, active != 0)
-    sizes = ("size", "status_active")
+    check_thread_end()
+    check_exceptions()
+    sizes = ("size", "status_active", "status_finalizing")
     ends = [value + 8 for name, value in LAYOUT["thread_state"].items() if name not in sizes and value is not None]
     needed = max(*ends, offset("thread_state.datastack_chunk") + 24)
     check("thread_state.size", needed, offset("thread_state.size"))
+
+
+def check_thread_end():
+    """An object that only a thread has is freed while the thread clears its state."""
+    bits = []
+    local = threading.local()
+
+    def look():
+        if offset("thread_state.status") is not None:
+            status = number(call("PyThreadState_Get") + offset("thread_state.status"), 4)
+            bits.append(status & offset("thread_state.status_finalizing") != 0)
+
+    class LooksWhenFreed:
+        def __del__(self):
+            look()
+
+    def run():
+        local.value = LooksWhenFreed()
+        look()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    check("thread_state.status_finalizing", [] if offset("thread_state.status") is None else [False, True], bits)
+
+
+def check_exceptions():
+    try:
+        raise ValueError
+    except ValueError as err:
+        check("thread_state.exception_handled", id(err), word(THREAD + offset("thread_state.exception_handled")))
+    # Nothing in Python runs while an exception is on its way: one that is put there must come out.
+    put = ValueError() if sys.version_info >= (3, 12) else ValueError
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(put))
+    found, occurred = [], ctypes.pythonapi.PyErr_Occurred
+    try:
+        pointer = ctypes.c_void_p(id(put))
+        ctypes.memmove(THREAD + offset("thread_state.exception_raised"), ctypes.byref(pointer), 8)
+        occurred()
+    except (ValueError, SystemError) as err:
+        found = [err, err.__cause__]
+    check("thread_state.exception_raised", True, any(isinstance(one, ValueError) for one in found))
+
+
+def check_collector():
+    found = []
+
+    def look(phase, info):
+        collecting = number(INTERPRETER + offset("interpreter.gc_collecting"), 4)
+        frame = offset("interpreter.gc_frame")
+        found.append((phase, collecting, None if frame is None else word(INTERPRETER + frame)))
+
+    look("before", {})
+    gc.callbacks.append(look)
+    gc.collect()
+    gc.callbacks.remove(look)
+    look("after", {})
+    expected = [("before", 0), ("start", 1), ("stop", 1), ("after", 0)]
+    check("interpreter.gc_collecting", expected, [(phase, collecting) for phase, collecting, _ in found])
+    if offset("interpreter.gc_frame") is not None:
+        own = word(id(sys._getframe()) + PYFRAME_F_FRAME)
+        check("interpreter.gc_frame", own, found[1][2])
+
+
+PYFRAME_F_FRAME = (32 if LAYOUT["free_threaded"] else 16) + 8
+"""``f_frame`` of ``PyFrameObject``: behind the header and ``f_back``."""
+
+
+class EndOfPython:
+    """Prints the results, and what can only be seen at the end, when the module it is in is cleared."""
+
+    def __init__(self):
+        self.text = json.dumps(RESULTS)[:-1]
+        # Everything it needs, since modules are cleared in no particular order.
+        self.string_at, self.unpack, self.thread = ctypes.string_at, struct.unpack, THREAD
+        self.ends = {"runtime.finalizing": RUNTIME + offset("runtime.finalizing")}
+        if offset("interpreter.finalizing") is not None:
+            self.ends["interpreter.finalizing"] = INTERPRETER + offset("interpreter.finalizing")
+
+    def __del__(self):
+        for field, address in self.ends.items():
+            (value,) = self.unpack("<Q", self.string_at(address, 8))
+            self.text += f', "{field}": [{self.thread}, {value}]'
+        print(self.text + "}", flush=True)
 
 
 def chunk_pointers():
@@ -375,6 +461,7 @@ check_runtime()
 check_interpreter()
 check_second_interpreter()
 check_gil()
+check_collector()
 check_thread_state()
 check_code()
 check_types()
@@ -383,4 +470,4 @@ check_functions_and_sets()
 check_numbers_and_strings()
 check_dict()
 check_instance_values()
-print(json.dumps(RESULTS))
+END = EndOfPython()

@@ -5,6 +5,7 @@ Fields that this version lacks, and those that are the same in all of these vers
 """
 
 import ctypes
+import gc
 import json
 import os
 import struct
@@ -84,10 +85,47 @@ def check_thread_state():
     check_word("thread_state.next", call("PyThreadState_Next", newest), newest)
     check_word("thread_state.interp", INTERPRETER, newest)
     check_word("thread_state.thread_id", threading.current_thread().ident, THREAD)
-    sizes = ("size", "status_active")
+    check_exceptions()
+    sizes = ("size", "status_active", "status_finalizing")
     ends = [value + 8 for name, value in LAYOUT["thread_state"].items() if name not in sizes and value is not None]
     check("thread_state.size", max(ends), offset("thread_state.size"))
     check("thread_state.status_active", 0, offset("thread_state.status_active"))
+    check("thread_state.status_finalizing", 0, offset("thread_state.status_finalizing"))
+
+
+def check_exceptions():
+    try:
+        raise ValueError
+    except ValueError as err:
+        check_word("thread_state.exception_handled", id(err), THREAD)
+    # Nothing in Python runs while an exception is on its way: one that is put there must come out.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(ValueError))
+    found, occurred = [], ctypes.pythonapi.PyErr_Occurred
+    try:
+        pointer = ctypes.c_void_p(id(ValueError))
+        ctypes.memmove(THREAD + offset("thread_state.exception_raised"), ctypes.byref(pointer), 8)
+        occurred()
+    except (ValueError, SystemError) as err:
+        found = [err, getattr(err, "__cause__", None)]
+    check("thread_state.exception_raised", True, any(isinstance(one, ValueError) for one in found))
+
+
+def check_collector():
+    found = []
+
+    def look(*_):
+        if offset("runtime.gc_collecting") is not None:
+            found.append(integer(RUNTIME + offset("runtime.gc_collecting")))
+        if offset("interpreter.gc_collecting") is not None:
+            found.append(integer(INTERPRETER + offset("interpreter.gc_collecting")))
+
+    look()
+    if VERSION >= (3, 3):
+        gc.callbacks.append(look)
+    gc.collect()
+    del getattr(gc, "callbacks", [])[:]
+    check("runtime.gc_collecting", [0, 1, 1], found)
+    RESULTS["interpreter.gc_collecting"] = RESULTS["runtime.gc_collecting"]
 
 
 def look(marker):
@@ -285,6 +323,7 @@ Holder.first_of_all = object()
 sorted([0], key=lambda marker: next(generate(marker)) or 0)
 check_runtime()
 check_interpreter()
+check_collector()
 check_thread_state()
 check_code()
 check_types()

@@ -6,6 +6,7 @@ between any two reads of the reader, or between two ranges of one read.
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 from array import array
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ from nbspy.cpython.layout import Layout
 from nbspy.cpython.runtime import Runtime
 from nbspy.errors import MemoryFault
 from nbspy.target.memory import RemoteMemory
-from nbspy.target.process import Activity, StopOutcome
+from nbspy.target.process import Abi, Activity, StopOutcome
 from nbspy.target.process import Mapping as ProcessMapping
 
 from .fake_memory import FakeMemory
@@ -239,8 +240,9 @@ class FakePython:
 
     def add_interpreter(self, *, own_gil: bool = True) -> FakeInterpreter:
         fields, memory = self.layout.interpreter, self.memory
-        last = max(fields.next, fields.threads_head, fields.imports_modules, known(fields.id))
-        address = self.allocate(bytes(max(last, fields.code_object_generation or 0, fields.ceval_gil or 0) + 8))
+        offsets = dataclasses.asdict(fields)
+        del offsets["size"]
+        address = self.allocate(bytes(max(offset or 0 for offset in offsets.values()) + 8))
         gil = self.allocate(bytes(256)) if own_gil else self.interpreters[0].gil
         if fields.ceval_gil is not None:
             memory.write_word(address + fields.ceval_gil, gil)
@@ -428,6 +430,8 @@ class FakeStopper:
 
 class FakeTarget:
     """Implements :class:`~nbspy.target.process.Target` around a :class:`FakePython`."""
+
+    abi = Abi("Linux", long_size=8)
 
     def __init__(self, python: FakePython, pid: int = 1001) -> None:
         self.pid = pid

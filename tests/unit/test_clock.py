@@ -74,3 +74,17 @@ def test_deadlines_whatever_the_delays_advance_and_never_fall_behind(delays: lis
         now.ns = max(now.ns, deadline) + delay
 
     assert clock.late <= len(delays)
+
+
+def test_deadline_after_a_suspended_night_is_the_next_and_what_was_missed_is_not_made_up_for() -> None:
+    now = FakeNow()
+    clock = Clock(INTERVAL_NS, now)
+    now.ns = clock.next_deadline() + 8 * 3600 * 10**9
+
+    deadline = clock.next_deadline()
+
+    assert clock.late == 1
+    assert abs(deadline - now.ns) <= 2 * INTERVAL_NS
+    now.ns = deadline
+    assert clock.next_deadline() > deadline
+    assert clock.late == 1

@@ -50,7 +50,7 @@ def test_read_layout_when_the_version_is_3_15_takes_every_field_from_its_own_pla
     assert layout.gil is not None
     assert (layout.gil.last_holder, layout.gil.locked, layout.gil.switch_number) == (8, 16, 24)
     thread_state = layout.thread_state
-    assert (thread_state.thread_id, thread_state.datastack_chunk, thread_state.size) == (176, 256, 280)
+    assert (thread_state.thread_id, thread_state.datastack_chunk, thread_state.size) == (176, 256, 296)
     assert (thread_state.holds_gil, thread_state.gil_requested) == (36, 40)
     assert (layout.frame.owner, layout.frame.localsplus, layout.code.code_adaptive) == (74, 80, 208)
     assert layout.objects.heap_type_cached_keys == 888

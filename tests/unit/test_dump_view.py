@@ -50,6 +50,8 @@ traces = st.lists(
         *(st.integers(1, 2**31), st.integers(0, 2**64), st.none() | texts, st.none() | st.integers(1, 2**22)),
         *(st.booleans(), st.booleans(), st.lists(frames, max_size=3).map(tuple)),
         st.none() | st.builds(ProcessInfo, st.integers(1, 99), texts),
+        st.lists(texts | st.sampled_from(["gil-wait", "gc"]), max_size=2).map(tuple),
+        st.integers(0, 99),
     ),
     max_size=3,
 )
@@ -75,6 +77,17 @@ def test_given_threads_when_dumped_then_they_read_as_py_spys() -> None:
     ]
     assert "    Worker.run (/src/pkg/app.py:12)" in dump_text([dump_of(trace())], DumpOptions(full_filenames=True))
     assert dump_text([], PLAIN) == ""
+
+
+def test_given_states_beside_the_status_then_they_are_told() -> None:
+    waits = replace(trace("w"), active=False, states=("gil-wait", "exception"))
+    ends = replace(trace("e"), states=("gc", "finalizing"), interpreter=3)
+    text = dump_text([dump_of(waits, ends)], PLAIN)
+    assert 'Thread 4242 (idle, waits for the GIL, handles an exception): "w"' in text
+    assert 'Thread 4242 in interpreter 3 (active+gil, collects garbage, Python ends): "e"' in text
+    html = Markup(dump_html([dump_of(waits, replace(waits, states=()), ends)], PLAIN))
+    assert "handles an exception" in html.text
+    assert html.text.count("collects garbage") == 1
 
 
 def with_locals(*variables: LocalVariable) -> StackTrace:

@@ -14,7 +14,7 @@ import pytest
 from nbspy import doctor
 from nbspy.errors import PermissionRefused, SamplerFailed, TargetEnded, UnsupportedPlatform, UsageError
 from nbspy.target import Platform, permissions
-from nbspy.target.permissions import Cause, Check, Diagnosis, Who, from_json, macos, windows
+from nbspy.target.permissions import Cause, Check, Diagnosis, Who, from_json
 
 if sys.platform != "linux":
     pytest.skip("the reasons are those of Linux", allow_module_level=True)
@@ -346,25 +346,6 @@ def test_given_a_fork_then_the_child_has_said_nothing_yet(prctl: list[tuple[int,
 
 
 # --- other platforms, and the doctor's own troubles ------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("cause", "words", "who"),
-    [
-        (macos.why_refused(7, "/usr/bin/python3", as_root=True), "System Integrity Protection", Who.YOU),
-        (macos.why_refused(7, "/usr/local/bin/python3", as_root=False), "cs.debugger", Who.YOU),
-        (macos.why_refused(7, "", as_root=True), "get-task-allow", Who.YOU),
-        (windows.why_refused(7, 5, elevated=False), "another user's, or runs as administrator", Who.YOU),
-        (windows.why_refused(7, 5, elevated=True), "protected process", Who.ADMIN),
-        (windows.why_refused(7, 87, elevated=False), "there is no process 7", Who.YOU),
-        (windows.why_refused(7, 299, elevated=False), "64-bit", Who.YOU),
-        (windows.why_refused(7, 6, elevated=False), "error 6", Who.YOU),
-    ],
-)
-def test_causes_of_other_platforms(cause: Cause, words: str, who: Who) -> None:
-    assert words in cause.cause
-    assert cause.cure
-    assert cause.who is who
 
 
 def test_given_another_platform_then_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

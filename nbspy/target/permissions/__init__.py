@@ -1,7 +1,7 @@
 """Why reading a process was refused, and who must grant what.
 
 :func:`refusal` is the error of a refused attach; :func:`diagnose` the same conclusion with everything that was looked
-at. Each platform's causes are a module: ``linux``; ``macos`` and ``windows``, which await their backends.
+at. Each platform's causes are a module: ``linux``; ``macos`` and ``windows``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from nbspy.target.permissions.diagnosis import from_json as from_json
 
 
 def refusal(pid: int) -> NbspyError:
-    """Return the error for a refused read of ``pid``: the one cause the evidence points to, and its cure.
+    """Linux: return the error for a refused read of ``pid``: the one cause the evidence points to, and its cure.
 
     TargetEnded where it ended meanwhile, else :class:`PermissionRefused`.
     """
@@ -52,6 +52,14 @@ def diagnose(pid: int, *, stop: bool) -> Diagnosis:
         from nbspy.target.permissions import linux
 
         return linux.diagnose(pid, stop=stop)
+    if PLATFORM is Platform.MACOS:
+        from nbspy.target.permissions import macos
+
+        return macos.diagnose(pid, stop=stop)
+    if PLATFORM is Platform.WINDOWS:
+        from nbspy.target.permissions import windows
+
+        return windows.diagnose(pid, stop=stop)
     raise UnsupportedPlatform("nbspy reads no processes on this system", "run it on Linux")
 
 
