@@ -59,6 +59,7 @@ class FrameChain:
         "_fields",
         "_first",
         "_left",
+        "_long_size",
         "_memory",
         "_next_cframe",
         "_offsets",
@@ -75,6 +76,7 @@ class FrameChain:
         "ranges",
         "region",
         "stale",
+        "stepped",
         "unpredicted",
     )
 
@@ -82,6 +84,7 @@ class FrameChain:
         self._memory = memory
         self._address = thread.address
         self._thread = layout.thread_state
+        self._long_size = layout.long_size
         self._fields = layout.frame
         self._unpack = unpack.unpack_from
         self.addresses: list[int] = []
@@ -89,6 +92,8 @@ class FrameChain:
         self.instructions: list[int] = []
         self.region = b""
         """The last copy; b"" where there is none to compare with."""
+        self.stepped = False
+        """True where the leaf has gone on since that copy."""
         self.changed_from = 0
         """Index of the first frame that the last update replaced."""
         self.unpredicted = False
@@ -111,6 +116,38 @@ class FrameChain:
         self._first = sum(length for _, length in self.ranges)
         """Where the frames begin in a region."""
         self._index_ranges()
+
+    @property
+    def thread_state(self) -> int:
+        """Address of the thread state."""
+        return self._address
+
+    @property
+    def frames_start(self) -> int:
+        """Where, in a region, the frames begin."""
+        return self._first
+
+    @property
+    def leaf_offset(self) -> int:
+        """Where, in a region, the leaf frame begins; -1 where the frames do not all lie in it, one behind the other."""
+        return self._offsets[-1] if self._offsets and self._ordered == len(self._offsets) else -1
+
+    @property
+    def deciding_words(self) -> list[tuple[int, int]]:
+        """What, in a region and before the frames, says all that is told of a thread but its frames: (offset, size)."""
+        thread = self._thread
+        own_id = thread.thread_id if thread.native_thread_id is None else thread.native_thread_id
+        words = [(thread.next, 8), (own_id, self._long_size), (thread.current_frame, 8), (thread.exception_raised, 8)]
+        optional = ((thread.gil_requested, 4), (thread.status, 4), (thread.exception_handled, 8))
+        words += [(offset, size) for offset, size in optional if offset is not None]
+        if thread.cframe_current_frame is not None:
+            words.append((thread.size + thread.cframe_current_frame, 8))
+        return sorted(set(words))
+
+    def step(self, instruction: int) -> None:
+        """Take note that the leaf has gone on to another instruction, and that nothing else has changed."""
+        self.instructions[-1] = instruction
+        self.stepped = True
 
     @property
     def leaf_range(self) -> tuple[int, int]:
@@ -141,7 +178,7 @@ class FrameChain:
         :attr:`unpredicted` and copy again. Raises CorruptTarget or MemoryFault; the chain is then empty, and the next
         region is walked in full.
         """
-        self.unpredicted = False
+        self.unpredicted = self.stepped = False
         try:
             unchanged = self._unchanged_frames(region)
             if not (unchanged and self._step(region, unchanged)):

@@ -15,7 +15,7 @@ from nbspy.errors import UnsupportedPython
 class FrameStruct(Protocol):
     """Unpacks (executable, previous, instruction pointer, owner) from a frame."""
 
-    def unpack_from(self, buffer: bytes, /, offset: int = 0) -> tuple[Any, ...]: ...
+    def unpack_from(self, buffer: bytes | bytearray, /, offset: int = 0) -> tuple[Any, ...]: ...
 
 
 class FrameObjectStruct:
@@ -32,7 +32,7 @@ class FrameObjectStruct:
         self._unpack = struct.Struct("<{}xQ{}xQ{}xi".format(*gaps)).unpack_from
         self._unit = unit
 
-    def unpack_from(self, buffer: bytes, /, offset: int = 0) -> tuple[int, int, int, int]:
+    def unpack_from(self, buffer: bytes | bytearray, /, offset: int = 0) -> tuple[int, int, int, int]:
         previous, code, lasti = self._unpack(buffer, offset)
         return code, previous, code + lasti * self._unit, 0
 

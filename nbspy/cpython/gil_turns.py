@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from nbspy.cpython.attached import AttachedWords
 from nbspy.cpython.gil import GilWords
 from nbspy.cpython.runtime import Runtime
+from nbspy.cpython.thread_state import word
 
 _GIL_SIZE = 32
 _WORD_SIZE = 8
@@ -50,6 +51,18 @@ class GilTurns:
         return found
 
     @staticmethod
-    def threads(turn: bytes) -> frozenset[int]:
-        """Return the thread states that had a GIL last."""
-        return frozenset(int.from_bytes(turn[at : at + 8], "little") for at in range(0, len(turn), 16))
+    def moved(before: bytes, after: bytes) -> frozenset[int] | None:
+        """Return the thread states that had a GIL between two turns; None where there may be others.
+
+        Where a GIL has changed hands once, those are the two; more often, nobody knows who had it in between.
+        """
+        if len(before) != len(after) or not after:
+            return None
+        found = set()
+        for at in range(0, len(after), 16):
+            last, now = before[at : at + 8], after[at : at + 8]
+            switches = word(after, at + 8) - word(before, at + 8)
+            if not (switches == 0 and last == now) and switches != 1:
+                return None
+            found |= {int.from_bytes(last, "little"), int.from_bytes(now, "little")}
+        return frozenset(found - {0})

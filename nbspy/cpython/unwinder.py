@@ -13,31 +13,29 @@ thread is believed only where the links of its chain were the same each time. Wh
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
+from nbspy.cpython.activity_watch import ActivityWatch
 from nbspy.cpython.attached import AttachedWords
 from nbspy.cpython.code_object import CodeCache, SourceNames
 from nbspy.cpython.copy_plan import CopyPlan, Span
-from nbspy.cpython.frame_chain import FrameChain
 from nbspy.cpython.frame_struct import frame_struct
 from nbspy.cpython.gil import GilWords
 from nbspy.cpython.gil_turns import GilTurns
 from nbspy.cpython.interner import ROOT, FrameKey, Interner
-from nbspy.cpython.pthreads import PthreadIds
+from nbspy.cpython.known_stacks import KnownStacks
 from nbspy.cpython.rare_states import RareStates, RareWords, ThreadWords
 from nbspy.cpython.runtime import Runtime
-from nbspy.cpython.stack_root import StackRoot
-from nbspy.cpython.thread_state import Interpreter, ThreadState, read_interpreters, word
+from nbspy.cpython.thread_list import ThreadList, TrackedThread
+from nbspy.cpython.thread_state import word
 from nbspy.errors import CorruptTarget, MemoryFault
-from nbspy.target.process import Activity, StopOutcome, Target
+from nbspy.target.process import StopOutcome, Target
 from nbspy.wire import State
 
 ATTEMPTS: Final = 16
 LOOKS: Final = 3
-QUIET_NS: Final = 10_000_000
-"""A waiting thread whose frames stand still is asked about this often: 150 of them would cost 0.7 ms a sample."""
 FULL_EVERY_NS: Final = 500_000_000
 """Every thread is copied this often, also where it cannot have moved."""
 _PATIENT_ATTEMPTS: Final = 4
@@ -45,41 +43,11 @@ _PATIENT_ATTEMPTS: Final = 4
 _REVALIDATE_EVERY: Final = 32
 """Samples between two looks at every code object on the stacks (before 3.14, which counts freed code objects)."""
 _MAX_CODES: Final = 50_000
+_MAX_PLANS: Final = 1024
 _HOLDS: Final = int(State.ACTIVE | State.GIL)
 _WAITS: Final = int(State.GIL_WAIT)
 _ACTIVE: Final = int(State.ACTIVE)
 _NO: Final = b"\0\0\0\0"
-
-
-@dataclass(slots=True, eq=False)
-class TrackedThread:
-    """A thread of the target, with what the last sample said of it."""
-
-    state: ThreadState
-    interpreter: Interpreter
-    chain: FrameChain
-    host_id: int
-    """OS id by which this system knows it; differs from ``state.native_thread_id`` across pid namespaces."""
-    node: int = ROOT
-    """Leaf node of its stack."""
-    bits: int = 0
-    """:class:`nbspy.wire.State` at the last sample."""
-    running: bool = False
-    waits_for: int = 0
-    """Address of the lock it waits for, by the system's word."""
-    quiet: bool = False
-    """It waited when it was asked about, and has not moved since."""
-    asked_ns: int = 0
-    """Monotonic time when the system was last asked about it."""
-    nodes: list[int] = field(default_factory=list)
-    """Node of each frame of ``chain``, root first."""
-    next: int = 0
-    """Address of the next thread state in the interpreter's list."""
-    own_id: bytes = b""
-    """``state.native_thread_id`` as it stands in the thread state; before 3.11 ``state.thread_id``."""
-    root: StackRoot = field(default_factory=StackRoot)
-    beside: int = 0
-    """Of :attr:`bits` those that the thread state itself tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,28 +68,35 @@ class Unwinder:
     def __init__(
         self, target: Target, runtime: Runtime, names: SourceNames, interner: Interner, *, blocking: bool = True
     ) -> None:
+        layout = runtime.layout
         self._target = target
         self._runtime = runtime
         self._interner = interner
-        self._free_threaded = runtime.layout.free_threaded
+        self._free_threaded = layout.free_threaded
         """All that is said of threads that hold a GIL is then said of attached ones: each may change its frames."""
-        self._unpack = frame_struct(runtime.layout.frame)
-        fields = runtime.layout.thread_state
-        # Before 3.11 the system's id is not in the thread state; Python's own is set at the same time.
-        self._pthreads = PthreadIds(target) if fields.native_thread_id is None else None
-        own_id = fields.thread_id if fields.native_thread_id is None else fields.native_thread_id
-        self._own_id = slice(own_id, own_id + runtime.layout.long_size)
+        self._unpack = frame_struct(layout.frame)
         self._stopper = target.stopper() if blocking else None
-        self._codes = CodeCache(target.memory, runtime.layout, interner, names)
-        self._plans: dict[frozenset[int], CopyPlan[TrackedThread]] = {}
-        """By the thread states that may have moved; the empty set stands for all."""
-        self._turn = b""
-        """Whose turn it was when all threads were last as :attr:`threads` has them; b"" for not known."""
-        self._full_ns = 0
-        """Monotonic time of the last sample that looked at every thread."""
+        self._codes = CodeCache(target.memory, layout, interner, names)
+        self._known = KnownStacks(interner, self._codes)
         self._changed: dict[TrackedThread, None] = {}
         """Threads whose frames moved since the last sample that was believed."""
+        self._list = ThreadList(target, runtime, self._codes, self._changed)
+        self._own_id = self._list.own_id
+        self._activity = ActivityWatch(target)
+        self._plans: dict[frozenset[int], CopyPlan[TrackedThread]] = {}
+        """By the thread states that may have moved; the empty set stands for all."""
+        self._plan: CopyPlan[TrackedThread] | None = None
+        """The one of the last sample."""
+        self._replan = False
+        """True where a chain wants other ranges."""
+        self._turn = b""
+        """Whose turn it was when all threads were last as :attr:`threads` has them; b"" for not known."""
+        self._now_ns = 0
+        self._full_ns = 0
+        """Monotonic times of this sample, and of the last one that looked at every thread."""
         self._samples = 0
+        self._followed = 0
+        """How often a chain was followed, or went on at a glance."""
         self._generations = b""
         self._holders: tuple[int, ...] = ()
         self._gil: GilWords | AttachedWords | None = None
@@ -129,13 +104,14 @@ class Unwinder:
         self._rare_states: RareStates[TrackedThread] = RareStates(self._has_finalizer)
         self._rare: tuple[RareWords, bytes] | None = None
         """The words of the last sample."""
-        self._listed = False
-        """True while the list of threads is believed to be the target's."""
-        self.interpreters: list[Interpreter] = []
-        self.threads: list[TrackedThread] = []
-        """The threads of the last sample, main interpreter first, oldest first."""
-        self.threads_version = 0
-        """Grows when :attr:`threads` becomes another list."""
+        self._was_quiet = False
+        """True where they told of nothing."""
+        self._proved: list[TrackedThread] = []
+        """Threads on whose stacks several looks have agreed in this sample."""
+        self._noted: list[TrackedThread] = []
+        """The threads whose state may have changed in this sample."""
+        self.news: list[TrackedThread] = []
+        """The threads whose node or state bits are not what they were at the sample before."""
         self.retried = 0
         self.discarded = 0
         self.notice = ""
@@ -144,8 +120,21 @@ class Unwinder:
         """How long threads were kept standing, since the caller last emptied it."""
         self.while_standing: Callable[[tuple[int, ...]], None] | None = None
         """Called with the thread states that hold a GIL when a sample is believed: while they stand, if they do."""
-        self.failure: Exception | None = None
+
+    @property
+    def threads(self) -> list[TrackedThread]:
+        """The threads of the last sample, main interpreter first, oldest first."""
+        return self._list.threads
+
+    @property
+    def threads_version(self) -> int:
+        """Grows when :attr:`threads` becomes another list."""
+        return self._list.version
+
+    @property
+    def failure(self) -> Exception | None:
         """Why the threads could not be listed the last time."""
+        return self._list.failure
 
     @property
     def blocking(self) -> bool:
@@ -164,11 +153,14 @@ class Unwinder:
         """
         if self._stopper is not None:
             self._stopper.release_late()
-        if not self._listed and not self._refresh_threads():
+        self._now_ns = time.monotonic_ns()
+        if not self._list.listed and not self._refresh_threads():
             self.discarded += 1
             return False
-        self._ask_activity()
-        if not self._listed and not self._refresh_threads():
+        # Before anything is stopped: a stop would make sleepers look busy.
+        self._activity.look(self._now_ns, self._holders)
+        if self._activity.one_is_gone and not self._list.native_ids_are_theirs and not self._refresh_threads():
+            # Another may have taken its place (see ThreadList.are_the_same).
             self.discarded += 1
             return False
         for attempt in range(ATTEMPTS):
@@ -181,33 +173,16 @@ class Unwinder:
                     return True
             except MemoryFault:
                 # A range that was planned is no longer there; which one is not worth finding out.
-                self._forget_chains()
+                self._list.forget_chains()
             except CorruptTarget:
-                self._listed = False
+                self._list.listed = False
             if self._codes.loads != loads:
                 # What a copy that is not believed pointed to need not be a code object, or not yet.
                 self._generations = b""
-            if not self._listed and not self._refresh_threads():
+            if not self._list.listed and not self._refresh_threads():
                 break
         self.discarded += 1
         return False
-
-    def _ask_activity(self) -> None:
-        """Ask the system what the threads do, before anything is stopped: a stop would make sleepers look busy.
-
-        A thread that waited the last time and has not moved since is asked about only now and then.
-        """
-        activity = self._target.activity
-        now = time.monotonic_ns()
-        for thread in self.threads:
-            if not thread.quiet or now - thread.asked_ns >= QUIET_NS:
-                thread.asked_ns = now
-                doing, thread.waits_for = activity(thread.host_id)
-                thread.running = doing is Activity.RUNNING
-                thread.quiet = not thread.running
-                if doing is Activity.GONE and self._pthreads is not None and thread.state.native_thread_id:
-                    # Another may have taken its place (see _are_the_same).
-                    self._listed = False
 
     def frames(self, thread: TrackedThread) -> list[ObservedFrame]:
         """Return the frames that the last sample saw of ``thread``, leaf first."""
@@ -229,37 +204,105 @@ class Unwinder:
 
     def _observe(self, patient: bool) -> bool:
         """Take one copy and follow what changed; False where it was not of one instant."""
-        plan = self._ready_plan()
-        if self._stopper is None and len(self.threads) == 1:
+        self._proved = []
+        plan = self._likely_plan()
+        if self._stopper is None:
             return self._observe_running(plan, held=True)
+        if not self._holders and self._plan is plan:
+            # Nobody held a GIL the last time: where the copy says the same again, nobody has to be asked for.
+            plan.read()
+            if self._goes_on(plan):
+                return True
         holders, turn = plan.look()
-        if turn and turn == self._turn and time.monotonic_ns() - self._full_ns < FULL_EVERY_NS:
-            moved = GilTurns.threads(turn)
-            if all(thread.state.address in moved for thread in self._changed):
-                plan = self._ready_plan(moved)
-        if not holders or self._stopper is None:
-            return self._observe_running(plan, held=self._stopper is None)
+        plan = self._plan_since(turn) or plan
+        if not holders:
+            return self._observe_running(plan, held=False)
         return self._observe_stopped(plan, holders, patient)
+
+    def _likely_plan(self) -> CopyPlan[TrackedThread]:
+        """Return the plan of the last sample while that is of use, else that of all threads."""
+        if self._replan:
+            self._plan_chains()
+        moving = self._moving()
+        if self._now_ns - self._full_ns >= FULL_EVERY_NS:
+            self._plan = self._ready_plan()
+        elif self._plan is None or not self._plan.of.issuperset(moving):
+            moved = GilTurns.moved(self._turn, self._turn)
+            self._plan = self._ready_plan(moved if moved and moved.issuperset(moving) else frozenset())
+        return self._plan
+
+    def _moving(self) -> list[int]:
+        """Return the thread states whose frames were followed in a copy that was not believed."""
+        return [thread.state.address for thread in self._changed]
+
+    def _plan_since(self, turn: bytes) -> CopyPlan[TrackedThread] | None:
+        """Return the plan of those that can have moved since the last sample, by whose turn it is; None for all."""
+        if self._now_ns - self._full_ns >= FULL_EVERY_NS:
+            return None
+        moved = GilTurns.moved(self._turn, turn)
+        if not moved or not moved.issuperset(self._moving()):
+            return self._ready_plan()
+        return self._ready_plan(moved)
+
+    def _plan_chains(self) -> None:
+        """Choose other ranges for the chains that want them, and forget the plans that have them."""
+        self._replan = False
+        stale = {thread.state.address for thread in self.threads if thread.chain.stale}
+        for thread in self.threads:
+            if thread.chain.stale:
+                thread.chain.plan()
+        for key in [key for key in self._plans if not key or not key.isdisjoint(stale)]:
+            del self._plans[key]
+        if self._plan is not None and not self._plan.of.isdisjoint(stale):
+            self._plan = None
 
     def _ready_plan(self, moved: frozenset[int] = frozenset()) -> CopyPlan[TrackedThread]:
         """Return the plan to copy the threads that may have ``moved`` (none named: all)."""
+        if len(self.threads) == 1:
+            moved = frozenset()
         plan = self._plans.get(moved)
-        if plan is not None and not any(span.thread.chain.stale for span in plan.spans):
-            return plan
-        threads = [thread for thread in self.threads if not moved or thread.state.address in moved]
-        for thread in threads:
-            if thread.chain.stale:
-                # Every plan that this thread is in has become another.
+        if plan is None:
+            if len(self._plans) >= _MAX_PLANS:
                 self._plans.clear()
-                thread.chain.plan()
-        plan = CopyPlan(self._target.memory, self._runtime, self.interpreters, threads, tails=self._stopper is None)
-        self._plans[moved] = plan
+            threads = [thread for thread in self.threads if not moved or thread.state.address in moved]
+            plan = self._plans[moved] = CopyPlan(
+                self._target.memory,
+                self._runtime,
+                self._list.interpreters,
+                threads,
+                tails=self._stopper is None,
+                unpack=self._unpack,
+                code_identity=self._codes.identity_range,
+            )
         return plan
+
+    def _goes_on(self, plan: CopyPlan[TrackedThread]) -> bool:
+        """True where the copy just taken shows nothing new but, perhaps, another instruction of one leaf."""
+        if self._changed or plan is not self._plan:
+            return False
+        if not plan.counts_codes and self._samples % _REVALIDATE_EVERY == 0:
+            return False
+        instruction = plan.glance()
+        if instruction is None:
+            return False
+        thread = plan.spans[0].thread
+        if not self._list.are_the_same((thread,)):
+            return False
+        # All that is told of threads that were not asked about was seen to be the same.
+        self._noted = self._activity.asked
+        if instruction != thread.chain.instructions[-1]:
+            self._followed += 1
+            thread.chain.step(instruction)
+            del thread.nodes[-1:]
+            self._changed[thread] = None
+        if self.while_standing is not None:
+            self.while_standing(self._holders)
+        return True
 
     def _observe_stopped(self, plan: CopyPlan[TrackedThread], holders: tuple[int, ...], patient: bool) -> bool:
         stopper = self._stopper
         assert stopper is not None
-        threads = list(dict.fromkeys(self._host_id(holder) for holder in holders))
+        threads = list(dict.fromkeys(map(self._list.host_id, holders)))
         if 0 in threads:
             # The system's id of a holder is not known.
             return self._observe_running(plan, held=True)
@@ -268,7 +311,7 @@ class Unwinder:
         try:
             outcomes = [stopper.stop(threads[0])] if len(threads) == 1 else stopper.stop_all(threads)
             if StopOutcome.GONE in outcomes:
-                self._listed = False
+                self._list.listed = False
                 return False
             if outcomes.count(StopOutcome.STOPPED) == len(threads):
                 return self._copy_standing(plan, holders, patient)
@@ -288,13 +331,17 @@ class Unwinder:
 
     def _copy_standing(self, plan: CopyPlan[TrackedThread], holders: tuple[int, ...], patient: bool) -> bool:
         """Copy and follow while the holders stand; False where they are no longer the holders."""
-        data = plan.copy()
+        plan.read()
+        if holders == self._holders and self._goes_on(plan):
+            return True
+        data = bytes(plan.buffer)
         if not plan.stood(data, holders) or not self._covers(plan, data):
             return False
         if not (plan.same_lists(data) and self._follow(plan, data)):
-            self._listed = False
+            self._list.listed = False
             if patient or not self._refresh_threads():
                 return False
+            self._plan_chains()
             plan = self._ready_plan()
             data = plan.copy()
             if not plan.stood(data, holders) or not self._follow(plan, data):
@@ -305,31 +352,51 @@ class Unwinder:
             moved = [span for span in free if span.thread in self._changed]
             if moved and not (self._is_whole(plan, moved, data) and self._stands_still(plan, moved, data)):
                 return False
-        if not self._begin_credibly(holders) or not self._are_the_same():
+        if not self._begin_credibly(holders) or not self._list.are_the_same(self._changed):
             return False
         self._refresh_codes(plan.generations(data))
         self._believe(plan, data, holders)
         return True
 
     def _observe_running(self, plan: CopyPlan[TrackedThread], held: bool) -> bool:
-        """Observe without stopping: believe what several looks agree on. ``held``: although the GIL may be held."""
-        data = plan.copy()
+        """Observe without stopping: believe what is known to exist, and else what several looks agree on.
+
+        ``held``: although the GIL may be held.
+        """
+        plan.read()
+        if held and self._stopper is None and self._goes_on(plan):
+            return True
+        data = bytes(plan.buffer)
+        if not self._covers(plan, data):
+            plan = self._plan_since(plan.turn(data)) or self._ready_plan()
+            data = plan.copy()
         holders = plan.gil.holders(data)
         if (holders and not held) or not self._covers(plan, data):
             return False
         if not (plan.same_lists(data) and self._follow(plan, data)):
-            self._listed = False
+            self._list.listed = False
             return False
         changed = [span for span in plan.spans if span.thread in self._changed]
-        if not self._is_whole(plan, changed, data):
+        if any(span.thread.chain.unpredicted for span in changed):
             return False
-        if not self._begin_credibly(holders):
+        known = self._are_known()
+        if not known and not (self._is_whole(plan, changed, data) and self._begin_credibly(holders)):
             return False
         self._refresh_codes(plan.generations(data))
-        if not self._stands_still(plan, changed, data) or not self._are_the_same():
+        if known:
+            if not self._are_known():
+                return False
+        elif self._stands_still(plan, changed, data):
+            self._proved = [span.thread for span in changed]
+        else:
+            return False
+        if not self._list.are_the_same(self._changed):
             return False
         self._believe(plan, data, holders)
         return True
+
+    def _are_known(self) -> bool:
+        return all(self._known.knows(thread) for thread in self._changed)
 
     def _is_whole(self, plan: CopyPlan[TrackedThread], changed: list[Span[TrackedThread]], data: bytes) -> bool:
         """True where ``data`` has all frames of these threads, and, as far as the plan tells, none came or went."""
@@ -363,52 +430,69 @@ class Unwinder:
 
     def _covers(self, plan: CopyPlan[TrackedThread], data: bytes) -> bool:
         """True where no thread that ``plan`` leaves out has had its turn since all were last seen."""
-        return len(plan.spans) == len(self.threads) or plan.turn(data) == self._turn
-
-    def _are_the_same(self) -> bool:
-        """True where the threads that moved are still those that were listed.
-
-        Before 3.11 nothing in memory tells a thread from one that took its place: the system knows that it has ended.
-        """
-        if self._pthreads is None:
+        if len(plan.spans) == len(self.threads):
             return True
-        for thread in self._changed:
-            if thread.state.native_thread_id and self._target.activity(thread.host_id)[0] is Activity.GONE:
-                self._listed = False
-                return False
-        return True
+        moved = GilTurns.moved(self._turn, plan.turn(data))
+        # One that has ended since is in no list.
+        return moved is not None and all(one in plan.of or one not in self._list.by_address for one in moved)
 
     def _believe(self, plan: CopyPlan[TrackedThread], data: bytes, holders: tuple[int, ...]) -> None:
-        self._holders = holders
+        was_holding, self._holders = self._holders, holders
         self._gil = plan.gil
-        self._turn = plan.turn(data)
         self._rare = plan.rare, plan.rare_words(data)
+        self._turn = plan.turn(data)
         if len(plan.spans) == len(self.threads):
-            self._full_ns = time.monotonic_ns()
+            self._full_ns = self._now_ns
+        for address in was_holding:
+            # These were not asked about, and nobody has stopped them now.
+            thread = self._list.by_address.get(address)
+            if thread is not None and address not in holders:
+                self._activity.ask(thread, self._now_ns)
+        if len(plan.spans) == len(self.threads):
+            self._noted = self.threads
+        else:
+            had_or_have = {*was_holding, *holders, *plan.of}
+            threads = [thread for one in had_or_have if (thread := self._list.by_address.get(one)) is not None]
+            self._noted = [*dict.fromkeys([*threads, *self._activity.asked])]
+        self._plan = self._next_plan(plan, data)
         if self.while_standing is not None:
             self.while_standing(holders)
 
+    def _next_plan(self, plan: CopyPlan[TrackedThread], data: bytes) -> CopyPlan[TrackedThread]:
+        """Return the plan that will do if nothing happens until the next sample, and prepare it for a glance."""
+        turn = GilTurns.moved(self._turn, self._turn)
+        likely = self._ready_plan(turn) if turn else plan
+        if len(plan.spans) == 1:
+            codes = plan.spans[0].thread.chain.codes
+            code = self._codes.codes.get(codes[-1]) if codes else None
+            plan.remember(data, code.copied if code is not None else b"")
+        if likely is not plan:
+            likely.forget()
+        return likely
+
     def _follow(self, plan: CopyPlan[TrackedThread], data: bytes) -> bool:
         """Bring the chains up to ``data``; False where a list of threads is no longer what it was."""
-        if data == plan.last:
+        if data == plan.last and plan.last_followed == self._followed:
             return True
         changed = self._changed
         next_offset, own_id = self._runtime.layout.thread_state.next, self._own_id
         for thread, start, end in plan.spans:
             region = data[start:end]
             chain = thread.chain
-            if region == chain.region:
+            if region == chain.region and not chain.stepped:
                 continue
             if word(region, next_offset) != thread.next or region[own_id] != thread.own_id:
                 # The list has changed, or a thread that was just being born has learnt its id.
                 return False
             changed[thread] = None
+            self._followed += 1
             try:
                 chain.update(region)
             finally:
                 # What is left of the nodes is true of the frames that were left alone.
                 del thread.nodes[chain.changed_from :]
-        plan.last = data
+                self._replan = self._replan or chain.stale
+        plan.last, plan.last_followed = data, self._followed
         return True
 
     def _refresh_codes(self, generations: bytes) -> None:
@@ -441,11 +525,11 @@ class Unwinder:
         self._samples += 1
         children, frame_id = self._interner.children, self._codes.frame_id
         codes_by_address = self._codes.codes
+        news = self.news = []
         for thread in self._changed:
-            thread.quiet = False
+            if thread.quiet:
+                self._activity.wake(thread)
             chain, nodes = thread.chain, thread.nodes
-            if chain.region:
-                thread.beside = self._thread_words.bits(chain.region)
             done = len(nodes)
             node = nodes[-1] if nodes else ROOT
             for code, instruction in zip(chain.codes[done:], chain.instructions[done:], strict=True):
@@ -456,43 +540,50 @@ class Unwinder:
                     if frame >= 0:
                         node = children.get(node << 32 | frame) or self._interner.node(node, frame)
                 nodes.append(node)
-            thread.node = node
-        self._changed.clear()
+            if chain.region:
+                thread.beside = self._thread_words.bits(chain.region)
+            if thread.node != node:
+                thread.node = node
+                news.append(thread)
+        for thread in self._proved:
+            self._known.proved(thread)
         self._note_states()
+        self._changed.clear()
 
     def _note_states(self) -> None:
-        gil, rare = self._gil, self._rare
-        assert gil is not None
+        rare = self._rare
         assert rare is not None
-        requested = self._runtime.layout.thread_state.gil_requested
-        for thread in self.threads:
-            if thread.state.address in self._holders:
-                bits = _ACTIVE if self._free_threaded else _HOLDS
-            elif requested is not None and thread.chain.region[requested : requested + 4] != _NO:
-                # 3.15 says it itself, at the instant of the copy.
-                bits = _WAITS
-            elif thread.running:
-                bits = _ACTIVE
-            elif thread.waits_for and gil.is_waited_for(thread.waits_for):
-                bits = _WAITS
-            else:
-                bits = 0
-            thread.bits = bits | thread.beside
-        # Without a GIL more than one thread may run Python, and one that is attached need not be the one that collects.
-        self._rare_states.mark(*rare, self.threads, () if self._free_threaded else self._holders)
+        words, data = rare
+        quiet = data == words.quiet
+        noted = self._noted if quiet and self._was_quiet else self.threads
+        before = [thread.bits for thread in noted]
+        for thread in noted:
+            thread.bits = self._bits(thread) | thread.beside
+        if not quiet or not self._was_quiet:
+            # Without a GIL more than one thread may run Python: one that is attached need not be the one that collects.
+            self._rare_states.mark(words, data, noted, () if self._free_threaded else self._holders)
+        self._was_quiet = quiet
+        self.news += [thread for thread, bits in zip(noted, before, strict=True) if thread.bits != bits]
 
     def _has_finalizer(self, thread: TrackedThread) -> bool:
         return any(frame.key.name == "__del__" for frame in self.frames(thread))
 
-    def _host_id(self, thread_state: int) -> int:
-        for thread in self.threads:
-            if thread.state.address == thread_state:
-                return thread.host_id
-        size = self._runtime.layout.long_size
-        native = int.from_bytes(self._target.memory.read(thread_state + self._own_id.start, size), "little")
-        if self._pthreads is not None:
-            native = self._pthreads.native_ids([native]).get(native, 0)
-        return self._target.host_thread_id(native)
+    def _bits(self, thread: TrackedThread) -> int:
+        """Return the main state of ``thread``.
+
+        What this, or ThreadWords, reads of its region must be among :attr:`FrameChain.deciding_words`.
+        """
+        if thread.state.address in self._holders:
+            return _ACTIVE if self._free_threaded else _HOLDS
+        requested = self._runtime.layout.thread_state.gil_requested
+        if requested is not None and thread.chain.region[requested : requested + 4] != _NO:
+            # 3.15 says it itself, at the instant of the copy.
+            return _WAITS
+        if thread.running:
+            return _ACTIVE
+        if thread.waits_for and self._gil is not None and self._gil.is_waited_for(thread.waits_for):
+            return _WAITS
+        return 0
 
     def _give_up_stopping(self, reason: str) -> None:
         self.notice = f"threads of the target cannot be stopped ({reason}): sampling goes on without stopping them"
@@ -500,66 +591,16 @@ class Unwinder:
         self._stopper.close()
         self._stopper = None
         self._plans.clear()
+        self._plan = None
 
     def _refresh_threads(self) -> bool:
-        """List the threads anew and learn where the frames of the new ones lie; False where that did not succeed."""
-        for _ in range(ATTEMPTS):
-            try:
-                self.interpreters = read_interpreters(self._target.memory, self._runtime)
-                self.failure = None
-                break
-            except (MemoryFault, CorruptTarget) as err:
-                self.failure = err
-        else:
+        """List the threads anew; False where that did not succeed."""
+        if not self._list.refresh():
             return False
-        known = {thread.state: thread for thread in self.threads}
-        threads: list[TrackedThread] = []
-        for interpreter in self.interpreters:
-            below = 0
-            for state in self._states(interpreter):
-                thread = known.pop(state, None) or self._track(state, interpreter)
-                thread.next, below = below, state.address
-                threads.append(thread)
-        for thread in known.values():
-            self._changed.pop(thread, None)
-        self._target.forget_threads({gone.host_id for gone in known.values()} - {kept.host_id for kept in threads})
-        self.threads = threads
+        self._activity.follow(self.threads)
         self._generations = b""
-        self.threads_version += 1
         self._plans.clear()
+        self._plan = None
+        self._replan = True
         self._turn = b""
-        self._listed = True
         return True
-
-    def _states(self, interpreter: Interpreter) -> Sequence[ThreadState]:
-        """Return the thread states with the system's ids, as far as they can be had."""
-        states = interpreter.threads
-        if self._pthreads is None:
-            return states
-        natives = self._pthreads.native_ids([state.thread_id for state in states])
-        # Until a thread has begun its state has the id of the thread that made it. That one is older.
-        return [replace(state, native_thread_id=natives.pop(state.thread_id, 0)) for state in states]
-
-    def _forget_chains(self) -> None:
-        for thread in self.threads:
-            thread.chain.reset()
-            thread.nodes.clear()
-            self._changed[thread] = None
-        self._listed = False
-
-    def _track(self, state: ThreadState, interpreter: Interpreter) -> TrackedThread:
-        memory = self._target.memory
-        chain = FrameChain(memory, self._runtime.layout, state, self._unpack)
-        thread = TrackedThread(state, interpreter, chain, self._target.host_thread_id(state.native_thread_id))
-        try:
-            # A look at a running thread may be torn: it only tells where to look, and which code there is.
-            chain.update(b"".join(memory.read_many(chain.ranges)))
-            thread.root.expect(chain)
-            self._codes.refresh({code for code in chain.codes if code} - self._codes.codes.keys())
-        except (MemoryFault, CorruptTarget):
-            chain.reset()
-        own_id = state.native_thread_id if self._pthreads is None else state.thread_id
-        thread.own_id = own_id.to_bytes(self._runtime.layout.long_size, "little")
-        chain.plan()
-        self._changed[thread] = None
-        return thread

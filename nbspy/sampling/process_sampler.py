@@ -72,11 +72,13 @@ class ProcessSampler:
                 self._check_target()
             return False
         self._failures = 0
+        news = unwinder.news
         if unwinder.threads_version != self._threads_version:
             self._follow_threads(time_ns)
+            news = unwinder.threads
         ids = self._ids
-        self.thread_samples += len(unwinder.threads)
-        self.runs.observe(time_ns, [(ids[thread], thread.node, thread.bits) for thread in unwinder.threads])
+        self.thread_samples += len(ids)
+        self.runs.observe(time_ns, [(ids[thread], thread.node, thread.bits) for thread in news])
         return True
 
     def end(self, time_ns: int) -> None:

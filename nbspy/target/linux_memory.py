@@ -54,17 +54,18 @@ def readv_arguments(pid: int, local: Any, local_count: int, remote: Any, remote_
 
 
 class LinuxPreparedRead:
-    """One fixed vectored read; more than :data:`IOV_MAX` ranges take several calls."""
+    """One prepared vectored read; more than :data:`IOV_MAX` ranges take several calls."""
 
     def __init__(self, memory: LinuxMemory, ranges: Sequence[tuple[int, int]]) -> None:
         self._memory = memory
-        self._ranges = tuple(ranges)
+        self._ranges = list(ranges)
         total = sum(size for _, size in ranges)
         self.buffer = bytearray(total)
         # The buffer is never resized, so its address may be kept as long as the exporting view is.
         self._view = (ctypes.c_char * total).from_buffer(self.buffer) if total else None
         local_base = ctypes.addressof(self._view) if self._view is not None else 0
         self._readv = memory.readv
+        self._remotes: list[ctypes.Array[_IoVec]] = []
         self._calls: list[tuple[_Arguments, int]] = []
         """Arguments and bytes, one entry a system call."""
         for first in range(0, len(self._ranges), IOV_MAX):
@@ -73,7 +74,12 @@ class LinuxPreparedRead:
             remote = (_IoVec * len(part))(*(_IoVec(address, length) for address, length in part))
             local = (_IoVec * 1)(_IoVec(local_base, size))
             self._calls.append((readv_arguments(memory.pid, local, 1, remote, len(part)), size))
+            self._remotes.append(remote)
             local_base += size
+
+    def aim(self, index: int, address: int) -> None:
+        self._ranges[index] = (address, self._ranges[index][1])
+        self._remotes[index // IOV_MAX][index % IOV_MAX].base = address
 
     def read(self) -> None:
         readv = self._readv
@@ -148,8 +154,11 @@ class FilePreparedRead:
 
     def __init__(self, memory: FileMemory, ranges: Sequence[tuple[int, int]]) -> None:
         self._memory = memory
-        self._ranges = tuple(ranges)
+        self._ranges = list(ranges)
         self.buffer = bytearray(sum(size for _, size in self._ranges))
+
+    def aim(self, index: int, address: int) -> None:
+        self._ranges[index] = (address, self._ranges[index][1])
 
     def read(self) -> None:
         view = memoryview(self.buffer)

@@ -10,7 +10,7 @@ Address = NewType("Address", int)
 
 
 class PreparedRead(Protocol):
-    """A vectored read whose ranges are fixed, so that repeating it costs one call and no allocation."""
+    """A vectored read whose sizes are fixed, so that repeating it costs one call and no allocation."""
 
     @property
     def buffer(self) -> bytearray:
@@ -22,6 +22,10 @@ class PreparedRead(Protocol):
 
         Raises :class:`~nbspy.errors.MemoryFault` where a range cannot be read; the buffer then holds a mixture.
         """
+        ...
+
+    def aim(self, index: int, address: int) -> None:
+        """Read the range of this index from another address from now on."""
         ...
 
 

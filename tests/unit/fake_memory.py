@@ -81,6 +81,10 @@ class FakePreparedRead:
         """The bytes of all ranges, one after the other."""
         return self._buffer
 
+    def aim(self, index: int, address: int) -> None:
+        """Read the range of this index from another address from now on."""
+        self._ranges[index] = (address, self._ranges[index][1])
+
     def read(self) -> None:
         """Copy all ranges again; raises MemoryFault for the first that leaves the segments."""
         self._buffer[:] = b"".join(self._memory.read_many(self._ranges))

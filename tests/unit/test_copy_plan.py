@@ -43,7 +43,15 @@ class Scene:
                 chain.plan()
             self.threads.append(Planned(fake, chain))
         interpreters = read_interpreters(self.python.memory, self.python.runtime)
-        self.plan = CopyPlan(self.python.memory, self.python.runtime, interpreters, self.threads, tails=tails)
+        self.plan = CopyPlan(
+            self.python.memory,
+            self.python.runtime,
+            interpreters,
+            self.threads,
+            tails=tails,
+            unpack=frame_struct(layout.frame),
+            code_identity=(0, 8),
+        )
 
 
 @every_layout
@@ -120,15 +128,19 @@ def test_turn_is_whose_it_was_during_the_whole_copy(layout: Layout) -> None:
     first, second = (thread.fake for thread in scene.threads)
     scene.python.hold(first)
     turn = scene.plan.turn(scene.plan.copy())
-    assert GilTurns.threads(turn) == {first.address}
+    assert GilTurns.moved(turn, turn) == {first.address}
 
     scene.python.hold(None)
     assert scene.plan.turn(scene.plan.copy()) == turn
     scene.python.hold(first)
     assert scene.plan.turn(scene.plan.copy()) == turn
     scene.python.hold(second)
+    assert GilTurns.moved(turn, scene.plan.turn(scene.plan.copy())) == {first.address, second.address}
     scene.python.hold(first)
-    assert scene.plan.turn(scene.plan.copy()) not in (turn, b"")
+    later = scene.plan.turn(scene.plan.copy())
+    assert later not in (turn, b"")
+    assert GilTurns.moved(turn, later) is None
+    assert GilTurns.moved(b"", later) is None
 
     scene.python.memory.between_ranges = lambda index: scene.python.hold(second) if index == 4 else None
     assert scene.plan.turn(scene.plan.copy()) == b""

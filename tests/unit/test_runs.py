@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable
 from unittest.mock import patch
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -142,12 +141,14 @@ def test_tracker_when_a_thread_moves_or_its_state_changes_begins_another_run() -
     assert rows(tracker.columns) == [(0, 0, 7, 1, 1, 10), (10, 0, 8, 1, 1, 10), (20, 0, 8, 0, 1, 10)]
 
 
-def test_tracker_when_a_thread_leaves_without_notice_says_so() -> None:
+def test_tracker_lets_a_thread_that_is_not_mentioned_go_on() -> None:
     tracker = RunTracker()
-    tracker.observe(0, [(0, 1, 1), (1, 1, 1)])
+    tracker.observe(0, [(0, 1, 1), (1, 2, 0)])
+    tracker.observe(10, [(0, 5, 1)])
+    tracker.observe(20, [])
+    tracker.finish(30)
 
-    with pytest.raises(AssertionError, match="retire"):
-        tracker.observe(10, [(0, 1, 1)])
+    assert sorted(rows(tracker.columns)) == [(0, 0, 1, 1, 1, 10), (0, 1, 2, 0, 3, 30), (10, 0, 5, 1, 2, 20)]
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 50), st.integers(0, 1)), min_size=1, max_size=300))

@@ -536,7 +536,10 @@ def test_stack_that_begins_elsewhere_is_believed_once_the_thread_has_moved(layou
 
 @every_layout
 @both_modes
-def test_stack_that_begins_with_a_generator_is_not_believed_because_it_moves(layout: Layout, blocking: bool) -> None:
+def test_stack_that_begins_with_a_generator_is_not_believed_because_it_moves(
+    layout: Layout, blocking: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nbspy.cpython.stack_root.DOUBT_NS", 1 << 62)
     scene = Scene(layout, blocking=blocking)
     mover = scene.threads[0]
     scene.python.hold(mover)
@@ -772,9 +775,19 @@ def test_threads_that_cannot_have_moved_are_not_copied_again(layout: Layout, blo
 
     scene.python.hold(third)
     scene.call(third, "a")
-    scene.python.hold(first)
     assert ranges_of_a_sample() > alone
+    scene.python.hold(second)
+    scene.call(second, "a")
+    scene.python.hold(first)
+    everyone = ranges_of_a_sample()
+    assert everyone > alone
     assert ranges_of_a_sample() == alone
+    scene.python.hold(second)
+    second.ret()
+    # The GIL went from one to another once: it is those two.
+    assert alone < ranges_of_a_sample() < everyone
+    scene.python.hold(first)
+    ranges_of_a_sample()
 
     scene.python.hold(None)
     second.ret()
