@@ -1,6 +1,6 @@
 """What one sample copies, in which order: one vectored read for all threads.
 
-    GIL words, turns | list heads, code generations, rare words | regions of threads ... | leaf's code | GIL words, turns
+    GIL words, turns | list heads, generations, rare words | region of each thread ... | leaf's code | GIL words, turns
 
 The kernel copies the ranges in this order, so equal GIL words at both ends speak for everything between them. Where
 threads are not stopped, each region is followed by its leaf pointer again (its *tail*): a region whose tail says

@@ -9,8 +9,9 @@ from typing import Final
 from nbspy import wire
 from nbspy.cpython.interner import Interner
 from nbspy.cpython.runtime import Runtime
+from nbspy.cpython.thread_list import TrackedThread
 from nbspy.cpython.thread_state import TooManyThreads
-from nbspy.cpython.unwinder import TrackedThread, Unwinder
+from nbspy.cpython.unwinder import Unwinder
 from nbspy.errors import NbspyError, PermissionRefused, TargetEnded
 from nbspy.sampling.attach import command_line
 from nbspy.sampling.runs import RunColumns, RunTracker

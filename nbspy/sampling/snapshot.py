@@ -7,7 +7,8 @@ from typing import Final
 
 from nbspy.cpython.interner import Interner
 from nbspy.cpython.locals import LocalsReader
-from nbspy.cpython.unwinder import ObservedFrame, TrackedThread, Unwinder
+from nbspy.cpython.thread_list import TrackedThread
+from nbspy.cpython.unwinder import ObservedFrame, Unwinder
 from nbspy.errors import CorruptTarget
 from nbspy.options import DumpOptions, LineMode
 from nbspy.sampling.attach import attached, command_line

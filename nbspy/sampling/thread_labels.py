@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from nbspy.cpython.runtime import Runtime
+from nbspy.cpython.thread_list import TrackedThread
 from nbspy.cpython.thread_names import thread_names
-from nbspy.cpython.unwinder import TrackedThread
 from nbspy.errors import CorruptTarget, MemoryFault
 from nbspy.target.process import Target
 

@@ -26,9 +26,8 @@ from nbspy.sampling.tree import attached_alone, attached_tree
 
 _DRAIN_S: Final = 5.0
 """How long the last records may take to be read before the process ends without them."""
-_SHORT_NS: Final = 500_000
-"""Waits shorter than this do not look at the standard input: a look would cost more than the sample."""
 _LOOK_NS: Final = 50_000_000
+"""The standard input is looked at this often, and in longer waits: select() costs more than a sample does."""
 
 
 class ParentInput:
@@ -47,7 +46,7 @@ class ParentInput:
         while True:
             now = time.monotonic_ns()
             left = deadline_ns - now
-            if left < _SHORT_NS and now - self._looked_ns < _LOOK_NS:
+            if left + now - self._looked_ns < _LOOK_NS:
                 if left > 0:
                     time.sleep(left / 1e9)
                 return False

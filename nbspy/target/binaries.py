@@ -1,7 +1,8 @@
 """Where a symbol or a section lies in an executable or shared library.
 
-ELF through pyelftools, which is imported only when a process is attached to; Mach-O and PE through modules of their
-own. Files are opened in the target's own root; what they contain is untrusted, and every parse error is "not there".
+ELF files as linkers make them through :mod:`nbspy.target.elf_lookup`, all others through pyelftools, which is imported
+only then; Mach-O and PE through modules of their own. Files are opened in the target's own root; what they contain is
+untrusted, and every parse error is "not there".
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, BinaryIO
 
 from nbspy.target.binary_facts import BinaryFacts as BinaryFacts
 from nbspy.target.binary_facts import Inspect
+from nbspy.target.elf_lookup import NotOrdinary, OrdinaryElf
 
 _PAGE = 4096
 _MAX_SYMBOLS = 2_000_000
@@ -63,6 +65,18 @@ def inspect_elf(file: BinaryIO, sections: tuple[str, ...], symbols: tuple[str, .
     Symbols are looked up by hash in ``.dynsym``. ``.symtab`` has no hash: it is the last resort, where nothing else was
     found.
     """
+    try:
+        elf = OrdinaryElf(file)
+        found_sections = {name: address for name in sections if (address := elf.section(name)) is not None}
+        found_symbols = {name: value for name in symbols if (value := elf.symbol(name)) is not None}
+        if elf.loads and (found_sections or found_symbols):
+            return BinaryFacts(min(elf.loads) & -_PAGE, found_sections, found_symbols)
+    except NotOrdinary:
+        pass
+    return _inspect_any_elf(file, sections, symbols)
+
+
+def _inspect_any_elf(file: BinaryIO, sections: tuple[str, ...], symbols: tuple[str, ...]) -> BinaryFacts | None:
     from elftools.common.exceptions import ELFError, ELFParseError
     from elftools.elf.elffile import ELFFile
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from nbspy.cpython.interner import Interner
-from nbspy.cpython.unwinder import TrackedThread, Unwinder
+from nbspy.cpython.thread_list import TrackedThread
+from nbspy.cpython.unwinder import Unwinder
 from nbspy.observe import dump
 from nbspy.sampling.attach import attached
 from nbspy.stack_trace import StackTrace

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import io
+import random
+import sys
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbspy.target.binaries import inspect_elf
+from nbspy.target.binaries import _inspect_any_elf, inspect_elf
+from nbspy.target.elf_lookup import NotOrdinary, OrdinaryElf
 
 from .elf_file import elf_file
 
@@ -50,3 +54,45 @@ def test_damaged_file_never_raises(length: int, changes: list[tuple[int, int]]) 
     facts = inspect_elf(io.BytesIO(bytes(data[:length])), SECTIONS, SYMBOLS)
 
     assert facts is None or facts.first_load_address % 4096 == 0
+
+
+def _mapped_files() -> list[str]:
+    """The executable and the libraries of this process: what linkers really make."""
+    with open("/proc/self/maps", encoding="utf-8") as maps:
+        paths = {line.split(maxsplit=5)[5].strip() for line in maps if line.count("/") and "r-xp" in line}
+    return sorted(path for path in paths if path.startswith("/"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs files that a linker of Linux made")
+def test_ordinary_files_are_understood_as_pyelftools_does() -> None:
+    symbols = ("_PyRuntime", "Py_Version", "malloc", "environ", "no_such_symbol", "ELF")
+    seen: set[str] = set()
+    for path in _mapped_files():
+        with open(path, "rb") as file:
+            elf = OrdinaryElf(file)
+            plain = _inspect_any_elf(file, SECTIONS, symbols)
+            found = {name: value for name in symbols if (value := elf.symbol(name)) is not None}
+            assert plain is not None
+            assert plain.first_load_address == min(elf.loads) & -4096
+            assert plain.sections == {name: at for name in SECTIONS if (at := elf.section(name)) is not None}
+            if plain.sections or found:
+                assert found == plain.symbols
+                seen |= found.keys() | plain.sections.keys()
+    assert "malloc" in seen
+
+
+def test_damaged_ordinary_file_is_not_understood_or_understood_alike() -> None:
+    with open(sys.executable, "rb") as file:
+        whole = file.read()
+    choices = random.Random(4)
+    for _ in range(300):
+        data = bytearray(whole[:4096])
+        for _ in range(choices.randrange(1, 6)):
+            data[choices.randrange(64)] = choices.randrange(256)
+        file = io.BytesIO(bytes(data) + whole[4096 : choices.randrange(4096, len(whole))])
+        try:
+            elf = OrdinaryElf(file)
+            values = [elf.section(".text"), elf.symbol("malloc")]
+        except NotOrdinary:
+            continue
+        assert all(value is None or 0 <= value < 1 << 64 for value in values)

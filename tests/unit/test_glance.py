@@ -1,0 +1,192 @@
+"""What an unwinder tells at a glance, and at one look, must be what it would tell after all of them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nbspy.cpython.known_stacks import PROOFS
+from nbspy.cpython.layout import Layout
+from nbspy.wire import State
+
+from .fake_python import LAYOUTS, FakeThread
+from .test_unwinder import Scene
+
+every_layout = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
+both_modes = pytest.mark.parametrize("blocking", [True, False], ids=["blocking", "nonblocking"])
+
+
+def settled(layout: Layout, *, blocking: bool) -> tuple[Scene, FakeThread]:
+    """A scene whose first thread holds the GIL and was sampled until nothing is new any more."""
+    scene = Scene(layout, blocking=blocking)
+    mover = scene.threads[0]
+    scene.python.hold(mover)
+    for unit in range(4):
+        mover.step(unit)
+        assert scene.unwinder.sample()
+    scene.seen()
+    return scene, mover
+
+
+def reads_of_a_sample(scene: Scene) -> int:
+    before = scene.python.memory.reads
+    assert scene.unwinder.sample()
+    return scene.python.memory.reads - before
+
+
+@every_layout
+@both_modes
+def test_leaf_that_goes_on_is_told_by_one_copy(layout: Layout, blocking: bool) -> None:
+    scene, mover = settled(layout, blocking=blocking)
+
+    for unit in (7, 8, 8, 9):
+        mover.step(unit)
+        # Who is to be stopped must be asked first.
+        assert reads_of_a_sample(scene) == (2 if blocking else 1)
+        assert scene.seen() == scene.truth()
+        assert scene.unwinder.frames(scene.unwinder.threads[0])[0].key.line == 300 + unit
+        assert scene.unwinder.news in ([], [scene.unwinder.threads[0]])
+    mover.step(5)
+    mover.step(8)
+    assert scene.unwinder.sample()
+    assert scene.unwinder.frames(scene.unwinder.threads[0])[0].key.line == 308
+
+
+@every_layout
+@both_modes
+def test_leaf_that_went_on_at_a_glance_and_back_is_where_it_is(layout: Layout, blocking: bool) -> None:
+    scene, mover = settled(layout, blocking=blocking)
+    mover.step(3)
+    scene.call(mover, "d")
+    assert scene.unwinder.sample()
+    mover.ret()
+    for unit in (3, 6, 3):
+        mover.step(unit)
+        assert scene.unwinder.sample()
+    # Byte for byte what was followed last, with another instruction told in between.
+    scene.call(scene.threads[0], "d")
+    assert scene.unwinder.sample()
+    assert scene.seen() == scene.truth()
+    mover.ret()
+    assert scene.unwinder.sample()
+    assert scene.seen() == scene.truth()
+    assert scene.unwinder.frames(scene.unwinder.threads[0])[0].key.line == 303
+
+
+@every_layout
+@both_modes
+@pytest.mark.parametrize("change", ["code", "recode", "caller", "call", "return", "hand over", "let go", "thread ends"])
+def test_whatever_else_changes_is_not_missed_by_a_glance(layout: Layout, blocking: bool, change: str) -> None:
+    scene, mover = settled(layout, blocking=blocking)
+    expected = [HOLDS, 0, 0]
+    if change == "code":
+        mover.ret()
+        scene.call(mover, "h")
+    elif change == "recode":
+        scene.python.recode(scene.codes["c"], "z", first_line=50)
+    elif change == "caller":
+        caller = mover.frames[-2]
+        scene.python.write_frame(caller.address, instruction=(caller.code, 8))
+    elif change == "call":
+        scene.call(mover, "h")
+    elif change == "return":
+        mover.ret()
+    elif change == "hand over":
+        scene.python.hold(scene.threads[1])
+        scene.call(scene.threads[1], "h")
+        expected = [0, HOLDS, 0]
+    elif change == "let go":
+        scene.python.hold(None)
+        expected = [0, 0, 0]
+    else:
+        scene.python.remove_thread(scene.threads.pop())
+        expected = [HOLDS, 0]
+
+    assert scene.unwinder.sample()
+
+    assert scene.seen() == scene.truth()
+    assert [thread.bits for thread in scene.unwinder.threads] == expected
+    if change == "caller":
+        assert scene.unwinder.frames(scene.unwinder.threads[0])[1].key.line == 208
+
+
+HOLDS = int(State.ACTIVE | State.GIL)
+
+
+@every_layout
+def test_stack_on_which_looks_have_agreed_twice_is_believed_at_one_look(layout: Layout) -> None:
+    scene, mover = settled(layout, blocking=False)
+    costs = []
+    for _ in range(PROOFS + 2):
+        scene.call(mover, "d")
+        costs.append(reads_of_a_sample(scene))
+        assert scene.seen() == scene.truth()
+        mover.ret()
+        assert scene.unwinder.sample()
+        assert scene.seen() == scene.truth()
+
+    assert costs[-1] <= costs[PROOFS - 1] - 2
+    # As a stack of another function it is another: three looks again.
+    scene.call(mover, "e")
+    assert reads_of_a_sample(scene) >= 3
+
+
+@every_layout
+def test_stack_of_known_calls_that_was_never_seen_whole_is_not_known(layout: Layout) -> None:
+    """A torn copy shows an old caller with a new callee, each of them well known."""
+    scene, mover = settled(layout, blocking=False)
+    for position, callee in ((2, "d"), (5, "e")) * (PROOFS + 1):
+        mover.step(position)
+        scene.call(mover, callee)
+        assert scene.unwinder.sample()
+        mover.ret()
+    mover.step(2)
+    scene.call(mover, "e")
+    torn = True
+
+    def move_on() -> None:
+        nonlocal torn
+        frame = mover.frames[-2]
+        torn = not torn
+        scene.python.write_frame(frame.address, instruction=(frame.code, 2 if torn else 5))
+
+    scene.python.memory.before_read = move_on
+    for _ in range(10):
+        if scene.unwinder.sample():
+            lines = [frame.key.line for frame in scene.unwinder.frames(scene.unwinder.threads[0])]
+            assert lines[1] == 305
+
+
+@every_layout
+@both_modes
+@given(data=st.data())
+@settings(max_examples=15)
+def test_whatever_one_thread_does_each_sample_shows_it(layout: Layout, blocking: bool, data: st.DataObject) -> None:
+    scene = Scene(layout, blocking=blocking)
+    mover = scene.threads[0]
+    scene.python.hold(mover)
+    generators = [scene.python.generator() for _ in range(2)]
+    moves = st.sampled_from(
+        ["step", "step", "step", "call", "return", "return", "resume", "chunk", "recode", "nothing"]
+    )
+    for move in data.draw(st.lists(moves, min_size=5, max_size=40)):
+        if move == "step":
+            mover.step(data.draw(st.integers(0, 9)))
+        elif move == "call":
+            scene.call(mover, data.draw(st.sampled_from("abcdefgh")))
+        elif move == "return" and len(mover.frames) > 1:
+            gone = mover.frames[-1]
+            mover.ret()
+            if gone.chunk is None:
+                generators.append(gone.address)
+        elif move == "resume" and generators:
+            mover.resume(generators.pop(), scene.codes[data.draw(st.sampled_from("abcd"))], 1)
+        elif move == "chunk":
+            mover.call(scene.codes["a"], 1, 1500)
+        elif move == "recode":
+            name = data.draw(st.sampled_from("abcdefgh"))
+            if not any(frame.code == scene.codes[name] for thread in scene.threads for frame in thread.frames):
+                scene.python.recode(scene.codes[name], data.draw(st.sampled_from("xyz")))
+        assert scene.unwinder.sample() or scene.unwinder.sample()
+        assert scene.seen() == scene.truth()
