@@ -28,14 +28,17 @@ class RangePreparedRead:
         local = ctypes.addressof(self._view) if self._view is not None else 0
         self._calls: list[tuple[int, int, int]] = []
         for address, size in ranges:
-            if size:
-                self._calls.append((address, size, local))
+            self._calls.append((address, size, local))
             local += size
+
+    def aim(self, index: int, address: int) -> None:
+        _, size, local = self._calls[index]
+        self._calls[index] = (address, size, local)
 
     def read(self) -> None:
         copy = self._copy
         for address, size, local in self._calls:
-            if not copy(address, size, local):
+            if size and not copy(address, size, local):
                 raise MemoryFault(address, size)
 
 

@@ -98,6 +98,21 @@ def test_given_ranges_then_read_many_and_prepared_reads_agree(subject: Subject, 
         assert bytes(prepared.buffer) == b"".join(expected)
 
 
+def test_given_another_aim_then_that_range_is_read_from_there(subject: Subject) -> None:
+    prepared = subject.memory.prepare([(subject.address + 8 * number, 8) for number in range(1500)])
+    for index in (0, 3, 1100):
+        prepared.aim(index, subject.address + SIZE - 8)
+    prepared.read()
+
+    expected = bytearray(subject.content[: 8 * 1500])
+    for index in (0, 3, 1100):
+        expected[8 * index : 8 * index + 8] = subject.content[-8:]
+    assert prepared.buffer == expected
+    prepared.aim(2, subject.address + SIZE)
+    with pytest.raises(MemoryFault):
+        prepared.read()
+
+
 @pytest.mark.parametrize("address", [0, 8, -8, 1 << 63, (1 << 64) - 8, 1 << 64, (1 << 80)])
 def test_given_an_address_that_cannot_be_then_it_is_a_fault(subject: Subject, address: int) -> None:
     with pytest.raises(MemoryFault):
