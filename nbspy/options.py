@@ -145,6 +145,10 @@ PID: Final = Option(
     ("-p", "--pid"), "the process to look at, decimal or 0x hexadecimal", parse_pid, metavar="PID", required=True
 )
 
+PID_OR_COMMAND: Final = Option(
+    ("-p", "--pid"), "the process to look at, decimal or 0x hexadecimal; or else -- COMMAND", parse_pid, metavar="PID"
+)
+
 OPTIONAL_PID: Final = Option(("pid",), "the process to look at (default: this one)", parse_pid, metavar="PID")
 
 SAMPLING: Final = (
@@ -163,6 +167,7 @@ CONTENT: Final = (
     Option(("-F", "--function"), "one frame a function, at its first line, instead of one a line"),
     Option(("--nolineno",), "leave line numbers out"),
     Option(("--full-filenames",), "full file names instead of the part below the outermost package"),
+    Option(("--merge-processes",), "equal stacks of several processes are one (without it each has its process in it)"),
 )
 """What of a profile is written, and how a frame is written."""
 
@@ -173,7 +178,9 @@ FILES: Final = (
 )
 """Where a recording goes."""
 
-RECORD: Final = (*SAMPLING, *CONTENT, *FILES)
+RECORD: Final = (PID_OR_COMMAND, *SAMPLING, *CONTENT, *FILES)
+
+TOP: Final = (PID_OR_COMMAND, *SAMPLING, option_of(CONTENT, "gil"), option_of(CONTENT, "idle"))
 
 DUMP: Final = (
     Option(("-j", "--json"), "JSON: an array with one object a thread, frames leaf first"),
@@ -233,6 +240,7 @@ class ContentOptions(_FromMapping):
     function: bool = False
     nolineno: bool = False
     full_filenames: bool = False
+    merge_processes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

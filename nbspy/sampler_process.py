@@ -53,12 +53,16 @@ def module_command(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
-def sampler_command(pid: int, options: SamplingOptions, requested_ns: int, recording: Path | None = None) -> list[str]:
+def sampler_command(
+    pid: int, options: SamplingOptions, requested_ns: int, recording: Path | None = None, plan: int | None = None
+) -> list[str]:
     """Return the sampler's command line; ``requested_ns`` is the monotonic clock when the attach was asked for.
 
-    ``recording``: the file it writes its stream to as well.
+    ``recording``: the file it writes its stream to as well. ``plan``: the descriptor that tells what it is to start;
+    ``pid`` does not count then.
     """
-    arguments = ["--pid", str(pid), "--rate", repr(float(options.rate))]
+    whom = ["--pid", str(pid)] if plan is None else ["--launch", str(plan)]
+    arguments = [*whom, "--rate", repr(float(options.rate))]
     if options.duration is not None:
         arguments += ["--duration", repr(float(options.duration))]
     if options.nonblocking:
@@ -119,8 +123,14 @@ class SamplerProcess:
     ``finished`` is true the process is reaped and its pipes are closed.
     """
 
-    def __init__(self, command: Sequence[str], *, reads_this_process: bool = False) -> None:
-        """Start ``command``; raises :class:`SamplerFailed` where that is not possible."""
+    def __init__(
+        self, command: Sequence[str], *, reads_this_process: bool = False, inherited: Sequence[int] = ()
+    ) -> None:
+        """Start ``command``; raises :class:`SamplerFailed` where that is not possible.
+
+        ``inherited`` descriptors are open in it too. It then starts another program, and stays in our terminal, which
+        that one is to have.
+        """
         self.log = ByteLog()
         self.builder = Builder()
         self.changed = threading.Condition()
@@ -140,7 +150,7 @@ class SamplerProcess:
                 stderr=subprocess.PIPE,
                 bufsize=0,
                 env=module_environment(),
-                **host.start_apart(),
+                **({"pass_fds": tuple(inherited)} if inherited else host.start_apart()),
             )
         except OSError as err:
             raise SamplerFailed(f"the sampler process cannot be started: {err}") from err

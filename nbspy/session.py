@@ -28,6 +28,8 @@ from nbspy.wire import End, Hello, Labels, Notice, Status
 
 HELLO_TIMEOUT_S: Final = 10.0
 """How long a sampler may take from its start to its first record."""
+LAUNCH_TIMEOUT_S: Final = 30.0
+"""The same where it has a command to start, which may take its time."""
 KILL_TIMEOUT_S: Final = 5.0
 
 
@@ -83,6 +85,11 @@ class Session:
         """Instants observed so far, by the newest counters."""
         status = self.status
         return status.samples if status is not None else 0
+
+    @property
+    def process_count(self) -> int:
+        """Processes seen so far, those that have ended too."""
+        return self._sampler.builder.process_count
 
     @property
     def profile(self) -> Profile:
@@ -161,22 +168,38 @@ def attach(
     it is sampled. Raises :class:`~nbspy.errors.NbspyError` of the kind that fits where the process cannot be read;
     nothing is left behind then. (``_command`` is the sampler's command, for tests.)
     """
-    requested_ns = time.monotonic_ns()
     options = SamplingOptions(rate, duration, nonblocking, recording, subprocesses)
-    check_pid(pid)
+    return begin(check_pid(pid), options, _command)
+
+
+def begin(
+    pid: int,
+    options: SamplingOptions,
+    command: Sequence[str] | None = None,
+    *,
+    launched: tuple[int, tuple[int, ...]] | None = None,
+) -> Session:
+    """Start a sampler and return its session once it has begun; raises what :func:`attach` does.
+
+    ``launched``: instead of a ``pid``, the inherited descriptor with the plan of what the sampler is to start
+    (:mod:`nbspy.launched`), and the others that go with it.
+    """
+    requested_ns = time.monotonic_ns()
     own = pid == os.getpid()
-    path, problem = _recording_path(pid) if recording and _command is None else (None, "")
-    command = _command or sampler_command(pid, options, requested_ns, path)
-    sampler = SamplerProcess(command, reads_this_process=own)
+    path, problem = _recording_path(pid or os.getpid()) if options.recording and command is None else (None, "")
+    plan, descriptors = launched or (None, ())
+    words = command or sampler_command(pid, options, requested_ns, path, plan)
+    sampler = SamplerProcess(words, reads_this_process=own, inherited=() if plan is None else (plan, *descriptors))
     try:
         if own:
             let_trace(sampler.pid)
         sampler.go()
-        if not sampler.wait(HELLO_TIMEOUT_S, for_hello=True):
-            sampler.kill(f"the sampler did not begin within {HELLO_TIMEOUT_S:g} s")
+        patience_s = HELLO_TIMEOUT_S if plan is None else LAUNCH_TIMEOUT_S
+        if not sampler.wait(patience_s, for_hello=True):
+            sampler.kill(f"the sampler did not begin within {patience_s:g} s")
             sampler.wait()
         if sampler.finished and not sampler.builder.has_samples:
-            if sampler.error is not None:
+            if sampler.error is not None and not (launched and sampler.builder.hello is not None):
                 raise sampler.error
             if sampler.builder.hello is None:
                 raise SamplerFailed("the sampler ended before it began")
@@ -186,7 +209,9 @@ def attach(
         if path is not None:
             recordings.remove(path)
         raise
-    session = Session(pid, sampler, path)
+    hello = sampler.builder.hello
+    assert hello is not None
+    session = Session(hello.pid if launched else pid, sampler, path)
     if problem:
         session.add_notice(f"Nothing is recorded to disk: {problem}.")
     return session

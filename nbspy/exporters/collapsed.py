@@ -1,6 +1,7 @@
 """Collapsed stacks, the text format of flame graph tools: ``root;...;leaf count``, one line a distinct stack.
 
-A frame is ``name (file:line)``. Counts are thread samples. Lines are sorted, so that two files can be compared.
+A frame is ``name (file:line)``. Where there are several processes, the first frame is ``process PID: COMMAND``. Counts
+are thread samples. Lines are sorted, so that two files can be compared.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from functools import cache
 from typing import BinaryIO, Final
 
 from nbspy.exporters.format import Exporter, chosen
+from nbspy.model.process_frames import process_text
 from nbspy.model.profile import Profile
 from nbspy.model.tables import FrameInfo, ThreadInfo
 from nbspy.options import ContentOptions
@@ -24,11 +26,10 @@ def write_collapsed(profile: Profile, stream: BinaryIO, options: ContentOptions)
         return frame_text(info, options)
 
     counts: Counter[str] = Counter()
+    several = len(profile.processes) > 1
     for stack in chosen(profile, options).stacks():
-        frames = [frame(info) for info in stack.frames]
-        if options.threads:
-            frames.insert(0, thread_text(stack.thread))
-        if frames:  # a thread without Python frames has no line
+        frames = [*roots(stack.thread, options, several=several), *map(frame, stack.frames)]
+        if stack.frames or options.threads:  # a thread without Python frames has no line
             counts[";".join(frames)] += stack.count
     for line, count in sorted(counts.items()):
         stream.write(f"{line} {count}\n".encode())
@@ -39,6 +40,12 @@ def frame_text(frame: FrameInfo, options: ContentOptions) -> str:
     line = frame.first_line if options.function else frame.line
     file = frame.file if options.full_filenames else frame.short_file
     return _escaped(call_site(frame.name, file, 0 if options.nolineno else line))
+
+
+def roots(thread: ThreadInfo, options: ContentOptions, *, several: bool) -> list[str]:
+    """Return what stands at the root of a thread's stacks: its process, where there are several, and the thread."""
+    texts = [_escaped(process_text(thread.process))] if several and not options.merge_processes else []
+    return [*texts, thread_text(thread)] if options.threads else texts
 
 
 def thread_text(thread: ThreadInfo) -> str:

@@ -54,7 +54,7 @@ class _Box(NamedTuple):
 
 def write_flamegraph(profile: Profile, stream: BinaryIO, options: ContentOptions) -> None:
     """Write ``profile`` to ``stream``."""
-    tree = text_tree(chosen(profile, options).stacks(), options)
+    tree = text_tree(chosen(profile, options).stacks(), options, several=len(profile.processes) > 1)
     boxes = list(_boxes(tree))
     if len(boxes) > MAX_FRAMES:  # a parent is as wide as its child, and comes first where they are equal
         boxes = sorted(boxes, key=lambda box: (-box.width, box.depth))[:MAX_FRAMES]

@@ -5,7 +5,8 @@ Every line has ``type``. In order:
 | type    | members                                                                                              |
 |---------|------------------------------------------------------------------------------------------------------|
 | meta    | v (1), pid, command_line, python_version, free_threaded, interval_ns, started_unix_ns, blocking        |
-| process | process (id), pid, parent_pid, command_line                                                            |
+| process | process (id), pid, parent_pid, command_line, python_version ("": not known), started_ns, ended_ns       |
+|         | (null: it was still there)                                                                              |
 | thread  | thread (id), process (id), os_thread_id, thread_id (Python's), name, interpreter                       |
 | frame   | frame (id), name, file, short_file, module, line, first_line; a line of 0 is not known                 |
 | stack   | stack (id), parent (id of the stack below its last frame; 0: none), frame (id of its last frame)       |
@@ -55,7 +56,8 @@ def _lines(profile: Profile) -> Iterator[dict[str, Any]]:
     yield {"type": "meta", "v": VERSION, **{name: getattr(hello, name) for name in about}}
     for process in profile.processes:
         ids = {"process": process.id, "pid": process.pid, "parent_pid": process.parent_pid}
-        yield {"type": "process", **ids, "command_line": process.command_line}
+        told = {"command_line": process.command_line, "python_version": process.python_version}
+        yield {"type": "process", **ids, **told, "started_ns": process.started_ns, "ended_ns": process.ended_ns}
     for thread in profile.threads:
         line = {"type": "thread", "thread": thread.id, "process": thread.process.id}
         line |= {"os_thread_id": thread.os_thread_id} if thread.os_thread_id is not None else {}

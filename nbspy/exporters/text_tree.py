@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from nbspy.exporters.collapsed import frame_text, thread_text
+from nbspy.exporters.collapsed import frame_text, roots
 from nbspy.model.profile import Stack
 from nbspy.model.tables import FrameInfo
 from nbspy.options import ContentOptions
@@ -41,13 +41,16 @@ class TextTree:
         return children
 
 
-def text_tree(stacks: Iterable[Stack], options: ContentOptions) -> TextTree:
-    """Return the tree of ``stacks``, with the thread at the root of each where the options ask for it."""
+def text_tree(stacks: Iterable[Stack], options: ContentOptions, *, several: bool = False) -> TextTree:
+    """Return the tree of ``stacks``, with the thread at the root of each where the options ask for it.
+
+    ``several``: they are of several processes, which are told apart unless the options merge them.
+    """
     tree = TextTree()
     rows: dict[tuple[int, str, str], int] = {}
     texts: dict[FrameInfo, str] = {}
     for stack in stacks:
-        labels = [(thread_text(stack.thread), "")] if options.threads else []
+        labels = [(text, "") for text in roots(stack.thread, options, several=several)]
         for frame in stack.frames:
             if frame not in texts:
                 texts[frame] = frame_text(frame, options)

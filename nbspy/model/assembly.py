@@ -33,11 +33,15 @@ class Assembler:
         self._processes: dict[tuple[int, str], ProcessInfo] = {}
         self._threads: list[ThreadInfo] = []
 
-    def process(self, pid: int, command_line: str = "", parent_pid: int = 0) -> ProcessInfo:
+    def process(
+        self, pid: int, command_line: str = "", parent_pid: int = 0, *, python_version: str = ""
+    ) -> ProcessInfo:
         """Return the process, the same for the same pid and command line."""
         known = self._processes.get((pid, command_line))
         if known is None:
-            known = ProcessInfo(len(self._processes), pid, parent_pid, _encodable(command_line))
+            known = ProcessInfo(
+                len(self._processes), pid, parent_pid, _encodable(command_line), python_version=python_version
+            )
             self._processes[pid, command_line] = known
         return known
 

@@ -53,6 +53,10 @@ class Builder:
         }
 
     @property
+    def process_count(self) -> int:
+        return len(self._processes)
+
+    @property
     def has_samples(self) -> bool:
         return len(self._runs) > 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from array import array
 
 from nbspy import wire
@@ -21,9 +22,7 @@ def stream_of(profile: Profile) -> bytes:
     records.append(wire.Frames(0, 0, *columns))
     columns = [wire.column_bytes(column[1:node_count]) for column in (nodes.parent, nodes.frame)]
     records.append(wire.Nodes(0, 1, *columns))
-    records.append(
-        wire.Processes(0, [wire.ProcessRow(p.id, p.pid, p.parent_pid, p.command_line) for p in profile.processes])
-    )
+    records.append(wire.Processes(0, [wire.ProcessRow(*dataclasses.astuple(process)) for process in profile.processes]))
     rows = [
         wire.ThreadRow(t.id, t.process.id, t.os_thread_id, t.thread_id, t.name, t.interpreter) for t in profile.threads
     ]

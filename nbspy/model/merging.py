@@ -65,7 +65,7 @@ def _add(assembler: Assembler, threads: dict[_ThreadKey, int], profile: Profile,
 
 def _thread(assembler: Assembler, threads: dict[_ThreadKey, int], thread: ThreadInfo) -> int:
     of = thread.process
-    process = assembler.process(of.pid, of.command_line, of.parent_pid)
+    process = assembler.process(of.pid, of.command_line, of.parent_pid, python_version=of.python_version)
     key = (process.id, thread.os_thread_id, thread.thread_id, thread.name, thread.interpreter)
     if key not in threads:
         threads[key] = assembler.thread(

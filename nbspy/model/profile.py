@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from nbspy.errors import UsageError
 from nbspy.model.call_tree import CallTree, Rules, call_order_tree, merged_tree, node_totals, stack_of
 from nbspy.model.functions import FunctionTotals, function_totals
-from nbspy.model.selection import ACTIVE_STATES, GIL_STATES, between, filtered, state_table, thread_table
+from nbspy.model.selection import ACTIVE_STATES, GIL_STATES, between, filtered, process_table, state_table, thread_table
 from nbspy.model.tables import FrameInfo, ProcessInfo, RunColumns, Tables, ThreadInfo, state_word
 from nbspy.model.transforms import by_function, by_line, cell_frames
 from nbspy.model.ways_out import WaysOut
@@ -135,13 +135,14 @@ class Profile(WaysOut):
         time: tuple[int, int] | None = None,
         threads: Iterable[ThreadInfo | int | str] | int | str | None = None,
         states: Iterable[str] | str | None = None,
+        processes: Iterable[ProcessInfo | int] | int | None = None,
     ) -> Profile:
         """Return the part of the profile in which all that is given holds.
 
         ``time``: (start, end) in ns; a sample at ``end`` is outside. ``threads``: rows of :attr:`threads`, OS
         thread ids, or names. ``states``: one or more of ``idle``, ``active``, ``gil``, ``gil-wait``, ``gc``,
-        ``exception``, ``finalizing``; a sample in any of them counts. Raises :class:`UsageError` for what there
-        is none of.
+        ``exception``, ``finalizing``; a sample in any of them counts. ``processes``: rows of :attr:`processes`, or
+        pids. Raises :class:`UsageError` for what there is none of.
         """
         runs, (start, end) = self.runs, self.span_ns
         if time is not None:
@@ -150,6 +151,10 @@ class Profile(WaysOut):
             runs = between(runs, *time)
             start, end = min(max(start, time[0]), end), max(min(end, time[1]), start)
         wanted_threads = None if threads is None else thread_table(threads, self.threads)
+        if processes is not None:
+            of_processes = process_table(processes, self.processes, self.threads)
+            both = zip(of_processes, wanted_threads or bytes([1]) * len(of_processes), strict=True)
+            wanted_threads = bytes(one & other for one, other in both)
         wanted_states = None if states is None else state_table(states)
         runs = filtered(runs, wanted_threads, wanted_states)
         return Profile(
@@ -164,6 +169,29 @@ class Profile(WaysOut):
             end=self.end,
             notices=self.notices,
             span_ns=(start, end),
+        )
+
+    def told_apart(self) -> Profile:
+        """Return the profile with a frame for its process, its pid and command line, at the root of each stack.
+
+        Without it, equal stacks of several processes are one.
+        """
+        from nbspy.model.process_frames import with_process_frames
+
+        of_thread = [thread.process for thread in self.threads]
+        tables, runs = with_process_frames(self.tables, self.runs, of_thread)
+        return Profile(
+            hello=self.hello,
+            tables=tables,
+            runs=runs,
+            run_count=len(runs),
+            threads=self.threads,
+            processes=self.processes,
+            labels=self.labels,
+            status=self.status,
+            end=self.end,
+            notices=self.notices,
+            span_ns=self._span_ns,
         )
 
     # Beside others

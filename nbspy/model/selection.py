@@ -8,7 +8,7 @@ from itertools import compress
 from typing import Final
 
 from nbspy.errors import UsageError
-from nbspy.model.tables import RunColumns, ThreadInfo
+from nbspy.model.tables import ProcessInfo, RunColumns, ThreadInfo
 from nbspy.wire import State
 
 _RUNNING: Final = State.ACTIVE | State.GIL
@@ -55,6 +55,20 @@ def thread_table(wanted: Iterable[ThreadInfo | int | str] | int | str, threads: 
         for thread_id in fitting:
             table[thread_id] = 1
     return bytes(table)
+
+
+def process_table(
+    wanted: Iterable[ProcessInfo | int] | int, processes: tuple[ProcessInfo, ...], threads: tuple[ThreadInfo, ...]
+) -> bytes:
+    """Return 1 for each thread whose process is wanted: itself, or by its pid; raises :class:`UsageError`."""
+    fitting: set[int] = set()
+    for one in [wanted] if isinstance(wanted, int) else wanted:
+        found = {p.id for p in processes if (p.id == one.id if isinstance(one, ProcessInfo) else p.pid == one)}
+        if not found:
+            known = ", ".join(str(process.pid) for process in processes) or "none"
+            raise UsageError(f"no process fits {one!r}", f"processes are {known}")
+        fitting |= found
+    return bytes(thread.process.id in fitting for thread in threads)
 
 
 def filtered(runs: RunColumns, threads: bytes | None, states: bytes | None) -> RunColumns:

@@ -23,6 +23,7 @@ def headline(profile: Profile) -> str:
     )
     parts = [
         *filter(None, known),
+        *([f"{len(profile.processes):,} processes"] if len(profile.processes) > 1 else []),
         f"{seconds:.1f} s",
         f"{profile.sample_count:,} samples" + (f" · {profile.sample_count / seconds:.0f}/s" if seconds >= 0.1 else ""),
     ]
@@ -47,8 +48,10 @@ def thread_totals_table(profile: Profile) -> Table:
     """Return one row a thread: name, id, state, shares, and what it does (or last did)."""
     totals = profile.thread_totals()
     hidden = len(totals) - SHOWN_THREADS
+    several = len(profile.processes) > 1
     rows = [
         (
+            *([str(row.thread.process.pid)] if several else []),
             row.thread.shown_name,
             row.thread.shown_id,
             row.state,
@@ -59,6 +62,7 @@ def thread_totals_table(profile: Profile) -> Table:
         for row in totals[:SHOWN_THREADS]
     ]
     columns = (
+        *([Column("pid", number=True)] if several else []),
         Column("thread", width=30),
         Column("id", number=True),
         Column("state"),

@@ -10,13 +10,14 @@ from typing import Final
 
 from nbspy.cpython.runtime import Runtime, locate
 from nbspy.cpython.thread_state import ThreadState, TooManyThreads, read_interpreters
-from nbspy.errors import CorruptTarget, MemoryFault, NotPython
+from nbspy.errors import CorruptTarget, MemoryFault, NotPython, UnsupportedPython
 from nbspy.target import open_target
 from nbspy.target.process import Target
 
 START_PATIENCE_NS: Final = 2_000_000_000
 """How long a process may take from its exec to its first thread state; an idle machine needs 10 ms."""
 _POLL_S: Final = 0.01
+_SOON_S: Final = 0.001
 _SAMPLER: Final = "nbspy.sampling.worker"
 
 
@@ -95,3 +96,23 @@ def started_runtime(target: Target) -> Runtime:
 def command_line(target: Target) -> str:
     """Return the target's command line, quoted as a shell would take it."""
     return shlex.join(target.command_line())
+
+
+def launched_runtime(target: Target) -> Runtime:
+    """Find the Python of a process that was started just now, as soon as it begins.
+
+    Until then it may be what started it, without its libraries, or of no version yet. Raises as :func:`attached`.
+    """
+    deadline = time.monotonic_ns() + START_PATIENCE_NS
+    while True:
+        try:
+            runtime = locate(target)
+            if any(interpreter.threads for interpreter in read_interpreters(target.memory, runtime)):
+                return runtime
+        except (MemoryFault, CorruptTarget, NotPython, UnsupportedPython):
+            if time.monotonic_ns() > deadline:
+                raise
+        else:
+            if time.monotonic_ns() > deadline:
+                raise NotPython(f"the Python in process {target.pid} does not begin to run")
+        time.sleep(_SOON_S)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from nbspy.cpython.runtime import Runtime
 from nbspy.errors import NotPython
 from nbspy.host import host
-from nbspy.sampling.attach import attached, started_runtime
+from nbspy.sampling.attach import attached, launched_runtime, started_runtime
 from nbspy.sampling.subprocesses import Subprocesses
 from nbspy.target import open_target, watch_processes
 from nbspy.target.process import Target
@@ -20,29 +20,38 @@ Opened = tuple[Target, Runtime | None, Subprocesses | None]
 
 
 @contextmanager
-def attached_alone(pid: int) -> Iterator[Opened]:
-    """Attach to one process; raises what :func:`nbspy.sampling.attach.attached` does."""
-    with attached(pid) as (target, runtime):
-        yield target, runtime, None
+def attached_alone(pid: int, *, launched: bool = False) -> Iterator[Opened]:
+    """Attach to one process; raises what :func:`nbspy.sampling.attach.attached` does.
+
+    ``launched``: it has only just been started, and may not yet be what it is to become.
+    """
+    if not launched:
+        with attached(pid) as (target, runtime):
+            yield target, runtime, None
+        return
+    target = open_target(pid)
+    try:
+        yield target, launched_runtime(target), None
+    finally:
+        target.close()
 
 
 @contextmanager
-def attached_tree(pid: int) -> Iterator[Opened]:
+def attached_tree(pid: int, *, launched: bool = False) -> Iterator[Opened]:
     """Attach to a process and make ready to follow those that it has started, and starts from now on.
 
-    Where it runs no Python itself (a shell that starts Python) there must be processes below it. Raises what
-    :func:`nbspy.sampling.attach.attached` does.
+    Where it runs no Python itself (a shell that starts Python) there must be processes below it, unless it was
+    ``launched`` just now. Raises what :func:`nbspy.sampling.attach.attached` does.
     """
     _permit_many_files()
     target = open_target(pid)
     try:
-        runtime: Runtime | None
+        runtime: Runtime | None = None
         try:
-            runtime = started_runtime(target)
+            runtime = None if launched else started_runtime(target)
         except NotPython:
             if pid not in (watch_processes().poll() or {}).values():
                 raise
-            runtime = None
         own = frozenset({os.getpid()})
         tree = Subprocesses(pid, watch_processes(), excluded=own, root_is_followed=runtime is not None)
         yield target, runtime, tree

@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Final
 
 from nbspy import wire
@@ -22,7 +23,7 @@ from nbspy.sampling.process_sampler import shown_command_line
 from nbspy.sampling.recording import RecordingFile
 from nbspy.sampling.sampler import Sampler, SamplerOptions
 from nbspy.sampling.stream_writer import StreamWriter
-from nbspy.sampling.tree import attached_alone, attached_tree
+from nbspy.sampling.tree import Opened, attached_alone, attached_tree
 
 _DRAIN_S: Final = 5.0
 """How long the last records may take to be read before the process ends without them."""
@@ -60,7 +61,9 @@ class ParentInput:
 
 def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="nbspy.sampling.worker", description="the sampler process of nbspy")
-    parser.add_argument("--pid", type=int, required=True)
+    whom = parser.add_mutually_exclusive_group(required=True)
+    whom.add_argument("--pid", type=int)
+    whom.add_argument("--launch", type=int, default=None, help="inherited descriptor of the plan of what to start")
     parser.add_argument("--rate", type=float, required=True, help="samples a second")
     parser.add_argument("--duration", type=float, default=None, help="seconds; default: until stopped")
     parser.add_argument("--nonblocking", action="store_true")
@@ -84,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     writer = StreamWriter(output)
     recording = RecordingFile(options.recording, options.recording_bytes) if options.recording else None
     try:
-        with attached_tree(options.pid) if options.subprocesses else attached_alone(options.pid) as opened:
+        with _opened(options) as opened:
             target, runtime, subprocesses = opened
             if recording is not None:
                 writer.record_to(recording)
@@ -108,6 +111,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     if recording is not None:
         recording.close()
     return 0
+
+
+def _opened(options: argparse.Namespace) -> AbstractContextManager[Opened]:
+    """Begin with what is asked for; a command is started, and must be before this process has a second thread."""
+    launched = options.launch is not None
+    pid = options.pid
+    if launched:
+        from nbspy.sampling.launch import LaunchPlan, launch
+        from nbspy.target.binaries import prepare
+
+        prepare()
+        pid = launch(LaunchPlan.from_file(options.launch))
+    return (attached_tree if options.subprocesses else attached_alone)(pid, launched=launched)
 
 
 def _own_output() -> int:

@@ -42,6 +42,11 @@ def inspect_binary(file: BinaryIO, sections: tuple[str, ...], symbols: tuple[str
     return inspect(file, sections, symbols)
 
 
+def prepare() -> None:
+    """Import now what the first look at a file would import; that takes longer than the look."""
+    import elftools.elf.elffile  # noqa: F401
+
+
 def inspect_file(file: BinaryIO, sections: tuple[str, ...], symbols: tuple[str, ...]) -> BinaryFacts | None:
     """Return what :func:`inspect_binary` does, at once where this very file was asked about before.
 

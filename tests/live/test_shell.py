@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
 import re
 import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -205,34 +209,41 @@ def test_given_this_very_process_when_dumped_and_profiled_then_it_is_read_from_o
 class Terminal:
     """A command on a pseudo-terminal: what it shows is read as it comes."""
 
-    def __init__(self, arguments: list[str]) -> None:
-        self._side, other = pty.openpty()
+    def __init__(self, arguments: list[str], size: tuple[int, int] | None = None) -> None:
+        """``size``: rows and columns, where they matter."""
+        self.side, other = pty.openpty()
         environment = module_environment() | {"TERM": "xterm", "COLUMNS": "120"}
+        if size is not None:
+            fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
+            del environment["COLUMNS"]
         self._process = subprocess.Popen(
             [*COMMAND, *arguments], stdin=other, stdout=other, stderr=other, env=environment, preexec_fn=_take_terminal
         )
         os.close(other)
         self.pid = self._process.pid
         self.shown = ""
+        self.everything = ""
 
-    def __enter__(self) -> Terminal:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.wait()
-        os.close(self._side)
+        os.close(self.side)
 
     def read_until(self, pattern: str) -> None:
         while not re.search(pattern, self.shown):
-            assert select.select([self._side], [], [], 30)[0], f"nothing more came after {self.shown!r}"
+            assert select.select([self.side], [], [], 30)[0], f"nothing more came after {self.shown!r}"
             try:
-                self.shown += os.read(self._side, 4096).decode(errors="replace")
+                text = os.read(self.side, 4096).decode(errors="replace")
             except OSError as err:  # the other side is closed
                 raise AssertionError(f"it ended after {self.shown!r}") from err
+            self.shown += text
+            self.everything += text
 
     def type(self, keys: bytes) -> None:
-        os.write(self._side, keys)
+        os.write(self.side, keys)
 
     def wait(self) -> int:
         return self._process.wait(30)

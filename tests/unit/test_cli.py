@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nbspy import cli, doctor, observe, session
+from nbspy import cli, cli_record, doctor, observe, session
 from nbspy.errors import PermissionRefused, ProcessNotFound
 from nbspy.options import DumpOptions, LineMode
 from nbspy.sampler_process import module_environment, running_samplers
@@ -38,7 +38,9 @@ def use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Use:
 
     def choose(mode: str) -> None:
         command = [sys.executable, str(FAKE), mode, str(tmp_path / "stream")]
-        monkeypatch.setattr(cli, "attach", lambda pid, **options: session.attach(pid, **options, _command=command))
+        monkeypatch.setattr(
+            cli_record, "attach", lambda pid, **options: session.attach(pid, **options, _command=command)
+        )
 
     return choose
 
@@ -152,6 +154,9 @@ def test_given_a_refusal_then_it_is_one_line_with_what_to_do(use: Use, nbspy: Nb
         (["record", "-p", "1", "--sudo"], "--sudo"),
         (["record", "-p", "one"], "-p/--pid"),
         (["record"], "-p/--pid"),
+        (["record", "-p", "1", "--", "python"], "-p/--pid and a command are given"),
+        (["record", "--"], "there is no command after --"),
+        (["dump", "-p", "1", "--", "python"], "dump takes no command"),
         (["dump"], "-p/--pid"),
         (["dump", "-p", "-4"], "-p/--pid"),
         (["fly"], "fly"),
@@ -171,7 +176,7 @@ def test_given_wrong_usage_then_one_line_names_the_option(nbspy: Nbspy, argument
 def test_given_an_output_that_cannot_be_written_then_nothing_is_started(
     nbspy: Nbspy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "attach", lambda *_, **__: pytest.fail("it attached"))
+    monkeypatch.setattr(cli_record, "attach", lambda *_, **__: pytest.fail("it attached"))
     for output, words in ((tmp_path / "no" / "x", "there is no folder"), (tmp_path, "it is a folder")):
         for option in ("-o", "--stats"):
             answer = nbspy("record", "-p", 1, option, output)
@@ -266,9 +271,9 @@ def test_given_a_reader_that_left_then_there_is_no_traceback() -> None:
 
 def test_given_a_session_then_its_progress_is_one_line(use: Use) -> None:
     use("duration")
-    with cli.attach(1) as running:
+    with cli_record.attach(1) as running:
         running.wait()
-        assert cli._progress(running) == "process 1 · 2.0 s · 5 samples · 2/s · Ctrl-C ends"
+        assert cli_record.progress(running) == "process 1 · 2.0 s · 5 samples · 2/s · Ctrl-C ends"
 
 
 def test_given_a_diagnosis_then_its_text_and_status_tell(nbspy: Nbspy, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,9 +24,11 @@ ORDER = (
     ("model",),
     ("exporters", "importers"),
     ("files", "recordings"),
-    ("byte_log", "sampler_process", "session", "observe", "doctor"),
+    ("byte_log", "sampler_process", "session", "launched", "observe", "doctor"),
     ("views",),
     ("cli_formats",),
+    ("cli_record",),
+    ("cli_top",),
     ("magics", "cli", "__main__"),
 )
 """The rooms from top to bottom; those of one row are on one level."""

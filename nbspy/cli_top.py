@@ -1,0 +1,160 @@
+"""``nbspy top``: where a process, or a command, spends its time now; live, in the terminal.
+
+Keys are read one by one from the terminal, without echo; the mouse is the terminal's own. Nothing is sent that a
+terminal at the other end of a slow line would choke on: four pictures a second, and only where something changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import select
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from rich.console import Console, Group
+from rich.live import Live
+
+from nbspy import launched
+from nbspy.cli_record import REFUSED, check_target, ending_signals, say
+from nbspy.errors import NbspyError, TargetEnded, UnsupportedPlatform
+from nbspy.host import WINDOWS
+from nbspy.options import ContentOptions, SamplingOptions
+from nbspy.plain_text import printable
+from nbspy.session import Session, attach
+from nbspy.views.top_screen import Screen, lines
+from nbspy.views.top_table import TopCounts
+
+_PICTURE_S: Final = 0.25
+_PATIENCE_S: Final = 5.0
+"""How long a command may take to end when it is asked to."""
+
+
+def top(arguments: argparse.Namespace) -> int:
+    """Run ``nbspy top``; return its exit status."""
+    check_target(arguments)
+    sampling = SamplingOptions.from_values(arguments)
+    content = ContentOptions.from_values(arguments)
+    counts = TopCounts(gil=content.gil, idle=content.idle)
+    if WINDOWS:
+        raise UnsupportedPlatform("nbspy top does not run on Windows yet", "nbspy record does")
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise NbspyError(
+            "nbspy top needs a terminal", "nbspy record writes to a file, nbspy dump shows what is done now"
+        )
+    with ending_signals():
+        if arguments.command is not None:
+            return _top_command(arguments.command, sampling, counts)
+        with attach(
+            arguments.pid,
+            rate=sampling.rate,
+            duration=sampling.duration,
+            nonblocking=sampling.nonblocking,
+            recording=sampling.recording,
+            subprocesses=sampling.subprocesses,
+        ) as session:
+            _show(session, counts)
+    return 0 if session.error is None or isinstance(session.error, TargetEnded) else _failed(session.error)
+
+
+def _failed(error: NbspyError) -> int:
+    say(str(error))
+    return REFUSED
+
+
+def _top_command(words: list[str], sampling: SamplingOptions, counts: TopCounts) -> int:
+    """Show a command from its beginning; its output goes nowhere, and it is ended with the picture."""
+    with launched.launch(words, sampling, quiet=True) as started:
+        command = started.command
+        if started.session is None:
+            assert started.refusal is not None
+            command.send(signal.SIGTERM)
+            raise started.refusal
+        _show(started.session, counts)
+        command.send(signal.SIGTERM)
+        if command.wait(_PATIENCE_S) is None:
+            say(f"the command has not ended; it runs on as process {command.pid}")
+            return REFUSED
+    status, how = launched.exit_status(command.returncode or 0)
+    if how and command.returncode != -signal.SIGTERM:
+        say(how)
+    return 0 if command.returncode == -signal.SIGTERM else status
+
+
+def _show(session: Session, counts: TopCounts) -> None:
+    """Show the session until a key or a signal ends it; its end keeps the last picture."""
+    console = Console(highlight=False)
+    screen = Screen()
+    title = f"nbspy top · {session.hello.command_line or session.pid}"
+    with (
+        _keys() as keys,
+        Live(console=console, screen=True, auto_refresh=False) as live,
+        contextlib.suppress(KeyboardInterrupt),
+    ):
+        while not screen.quit:
+            if not screen.paused:
+                counts.take(session.profile)
+            if screen.reset:
+                counts.reset()
+                screen.reset = False
+            size = console.size
+            shown = lines(counts, screen, title, _state(session), size.width, size.height)
+            live.update(Group(*shown), refresh=True)
+            for key in keys.read(_PICTURE_S):
+                screen.press(key)
+
+
+def _state(session: Session) -> str:
+    """Return one line: the figures while it runs, and how it ended."""
+    status = session.status
+    seconds = status.time_ns / 1e9 if status else 0.0
+    parts = [f"pid {session.pid}"]
+    if session.hello.python_version:
+        parts.append(f"Python {printable(session.hello.python_version, 40)}")
+    if status is not None and seconds:
+        parts += [f"{seconds:.1f} s", f"{status.samples:,} samples", f"{status.samples / seconds:.0f}/s"]
+        counted = ((status.late, "late"), (status.discarded, "discarded"))
+        parts += [f"{number:,} {word}" for number, word in counted if number]
+    if not session.running:
+        error = session.error
+        ended = error is None or isinstance(error, TargetEnded)
+        parts.insert(0, "ENDED" if ended else f"ENDED: {printable(str(error))}")
+    return " · ".join(parts)
+
+
+class _Keys:
+    """The keys that were pressed, from a terminal that is in character mode."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def read(self, timeout_s: float) -> list[str]:
+        """Wait for keys, for so long at most; an escape sequence is one of them."""
+        if not select.select([self._descriptor], [], [], timeout_s)[0]:
+            return []
+        data = os.read(self._descriptor, 256)
+        if not data:  # the terminal is gone
+            return ["q"]
+        text = data.decode("utf-8", "replace")
+        return [text] if text.startswith("\x1b") and len(text) > 1 else list(text)
+
+
+@contextmanager
+def _keys() -> Iterator[_Keys]:
+    """Take the terminal's keys one by one, and put it back as it was."""
+    import termios
+    import tty
+
+    descriptor = sys.stdin.fileno()
+    before = termios.tcgetattr(descriptor)
+    stopped = signal.signal(signal.SIGTSTP, signal.SIG_IGN)  # stopped in here, the shell would have our picture
+    try:
+        tty.setcbreak(descriptor)
+        yield _Keys(descriptor)
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSAFLUSH, before)
+        signal.signal(signal.SIGTSTP, stopped)
