@@ -1,4 +1,4 @@
-"""A JupyterLab server of the test's own, and what one does in its page."""
+"""A server of the test's own, for JupyterLab or Notebook 7, and what one does in its page."""
 
 from __future__ import annotations
 
@@ -9,19 +9,28 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import nbformat
 from playwright.sync_api import Page
 
-START_TIMEOUT_S = 60.0
-_URL = re.compile(r"http://127\.0\.0\.1:(\d+)/lab")
+START_TIMEOUT_S = 150.0
+_URL = re.compile(r"http://127\.0\.0\.1:(\d+)/(?:lab|tree)")
+
+
+def jupyterlab(folder: Path, state: Path) -> AbstractContextManager[str]:
+    """Serve ``folder`` and give the server's address; ``state`` keeps every file that Jupyter writes for itself."""
+    return _server("jupyterlab", "LabApp", folder, state)
+
+
+def notebook_7(folder: Path, state: Path) -> AbstractContextManager[str]:
+    """The same with Notebook 7."""
+    return _server("notebook", "JupyterNotebookApp", folder, state)
 
 
 @contextmanager
-def jupyterlab(folder: Path, state: Path) -> Iterator[str]:
-    """Serve ``folder`` and give the server's address; ``state`` keeps every file that Jupyter writes for itself."""
+def _server(module: str, application: str, folder: Path, state: Path) -> Iterator[str]:
     environment = dict(os.environ)
     for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_SETTINGS_DIR"):
         environment[name] = str(state / name.lower())
@@ -30,9 +39,9 @@ def jupyterlab(folder: Path, state: Path) -> Iterator[str]:
     page_config = state / "jupyter_config_dir" / "labconfig" / "page_config.json"
     page_config.parent.mkdir(parents=True)
     page_config.write_text(json.dumps({"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}))
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.port=0"]
+    command = [sys.executable, "-m", module, "--no-browser", "--allow-root", "--ServerApp.port=0"]
     command += ["--ServerApp.ip=127.0.0.1", "--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True"]
-    command += [f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True"]
+    command += [f"--ServerApp.root_dir={folder}", f"--{application}.expose_app_in_browser=True"]
     server = subprocess.Popen(
         command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
@@ -53,8 +62,8 @@ def jupyterlab(folder: Path, state: Path) -> Iterator[str]:
     reader = threading.Thread(target=read_log, daemon=True)
     reader.start()
     try:
-        assert ready.wait(START_TIMEOUT_S), "JupyterLab did not start"
-        assert address, "JupyterLab ended at once:\n" + "".join(log[-30:])
+        assert ready.wait(START_TIMEOUT_S), f"{module} did not start"
+        assert address, f"{module} ended at once:\n" + "".join(log[-30:])
         yield address[0]
     finally:
         server.terminate()
@@ -73,9 +82,9 @@ def write_notebook(path: Path, cells: Sequence[str]) -> None:
     nbformat.write(notebook, path)  # type: ignore[no-untyped-call]
 
 
-def open_notebook(page: Page, address: str, name: str) -> None:
-    """Open the notebook and wait until its kernel is ready."""
-    page.goto(f"{address}/lab/tree/{name}?reset")
+def open_notebook(page: Page, address: str, name: str, *, below: str = "lab/tree") -> None:
+    """Open the notebook and wait until its kernel is ready; ``below``: where the server shows notebooks."""
+    page.goto(f"{address}/{below}/{name}?reset")
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
     page.wait_for_function(
         "() => jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'", timeout=60_000
