@@ -15,7 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from nbspy.cpython.activity_watch import ActivityWatch
 from nbspy.cpython.attached import AttachedWords
@@ -60,6 +60,13 @@ class ObservedFrame:
     is_shim_entry: bool
     """A shim lies directly below it."""
     address: int
+
+
+class _Standing(NamedTuple):
+    """What was seen while threads stood: a copy, or b"" where a glance told all."""
+
+    plan: CopyPlan[TrackedThread]
+    data: bytes
 
 
 class Unwinder:
@@ -307,56 +314,65 @@ class Unwinder:
             # The system's id of a holder is not known.
             return self._observe_running(plan, held=True)
         outcomes: list[StopOutcome] = []
-        started = time.perf_counter_ns()
         try:
             outcomes = [stopper.stop(threads[0])] if len(threads) == 1 else stopper.stop_all(threads)
-            if StopOutcome.GONE in outcomes:
-                self._list.listed = False
-                return False
-            if outcomes.count(StopOutcome.STOPPED) == len(threads):
-                return self._copy_standing(plan, holders, patient)
+            stood = all(outcome is StopOutcome.STOPPED for outcome in outcomes)
+            seen = self._copy_standing(plan, holders, patient) if stood else None
         finally:
-            stopped = [
-                thread for thread, outcome in zip(threads, outcomes, strict=False) if outcome is StopOutcome.STOPPED
-            ]
-            for thread in stopped:
-                stopper.resume(thread)
-            if stopped:
-                self.stop_times_ns.append(time.perf_counter_ns() - started)
+            standing = False
+            for thread, outcome in zip(threads, outcomes, strict=False):
+                if outcome is StopOutcome.STOPPED:
+                    stopper.resume(thread)
+                    standing = True
+            if standing:
+                self.stop_times_ns.append(time.perf_counter_ns() - stopper.asked_ns)
+        if seen is not None:
+            # What needs no thread to stand is done when none does.
+            if seen.data:
+                self._believe(seen.plan, seen.data, holders)
+            return True
+        if stood:
+            return False
+        if StopOutcome.GONE in outcomes:
+            self._list.listed = False
+            return False
         if StopOutcome.REFUSED in outcomes:
             self._give_up_stopping(stopper.refusal())
             return False
         # It holds the GIL and does not stop: it hangs in the kernel, or may not be traced. Several looks must do.
         return self._observe_running(plan, held=True)
 
-    def _copy_standing(self, plan: CopyPlan[TrackedThread], holders: tuple[int, ...], patient: bool) -> bool:
-        """Copy and follow while the holders stand; False where they are no longer the holders."""
+    def _copy_standing(
+        self, plan: CopyPlan[TrackedThread], holders: tuple[int, ...], patient: bool
+    ) -> _Standing | None:
+        """Copy and follow while the holders stand; None where they are no longer the holders."""
         plan.read()
         if holders == self._holders and self._goes_on(plan):
-            return True
+            return _Standing(plan, b"")
         data = bytes(plan.buffer)
         if not plan.stood(data, holders) or not self._covers(plan, data):
-            return False
+            return None
         if not (plan.same_lists(data) and self._follow(plan, data)):
             self._list.listed = False
             if patient or not self._refresh_threads():
-                return False
+                return None
             self._plan_chains()
             plan = self._ready_plan()
             data = plan.copy()
             if not plan.stood(data, holders) or not self._follow(plan, data):
-                return False
+                return None
         if self._free_threaded:
             # Others may have attached, called and detached while they were copied: no words tell of that.
             free = [span for span in plan.spans if span.thread.state.address not in holders]
             moved = [span for span in free if span.thread in self._changed]
             if moved and not (self._is_whole(plan, moved, data) and self._stands_still(plan, moved, data)):
-                return False
+                return None
         if not self._begin_credibly(holders) or not self._list.are_the_same(self._changed):
-            return False
+            return None
         self._refresh_codes(plan.generations(data))
-        self._believe(plan, data, holders)
-        return True
+        if self.while_standing is not None:
+            self.while_standing(holders)
+        return _Standing(plan, data)
 
     def _observe_running(self, plan: CopyPlan[TrackedThread], held: bool) -> bool:
         """Observe without stopping: believe what is known to exist, and else what several looks agree on.
@@ -393,6 +409,8 @@ class Unwinder:
         if not self._list.are_the_same(self._changed):
             return False
         self._believe(plan, data, holders)
+        if self.while_standing is not None:
+            self.while_standing(holders)
         return True
 
     def _are_known(self) -> bool:
@@ -455,8 +473,6 @@ class Unwinder:
             threads = [thread for one in had_or_have if (thread := self._list.by_address.get(one)) is not None]
             self._noted = [*dict.fromkeys([*threads, *self._activity.asked])]
         self._plan = self._next_plan(plan, data)
-        if self.while_standing is not None:
-            self.while_standing(holders)
 
     def _next_plan(self, plan: CopyPlan[TrackedThread], data: bytes) -> CopyPlan[TrackedThread]:
         """Return the plan that will do if nothing happens until the next sample, and prepare it for a glance."""

@@ -89,14 +89,17 @@ class LinuxThreadStopper:
         self._late: set[int] = set()
         """Threads that were asked to stop and have not yet done so."""
         self._refusal = ""
+        self.asked_ns = 0
         # The wait below listens for SIGCHLD; as a blocked signal it is kept until it is asked for.
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
 
     def stop(self, thread: int) -> StopOutcome:
+        self.asked_ns = 0
         outcome = self._ask(thread)
         return self._wait(thread) if outcome is None else outcome
 
     def stop_all(self, threads: Sequence[int]) -> list[StopOutcome]:
+        self.asked_ns = 0
         # All are asked first: those that stand leave their processors to those that must run to stop.
         outcomes = [self._ask(thread) for thread in threads]
         return [
@@ -111,6 +114,8 @@ class LinuxThreadStopper:
         requests = self._requests.get(thread) or self._prepare(thread)
         if requests.seize() != 0:
             return self._seize_failed(thread)
+        # Seized it runs on; it may stand as soon as it is interrupted.
+        self.asked_ns = self.asked_ns or time.perf_counter_ns()
         requests.interrupt()
         return None
 
@@ -122,6 +127,7 @@ class LinuxThreadStopper:
 
     def _stop_late(self, thread: int) -> StopOutcome:
         """It was asked already; perhaps it stands by now."""
+        self.asked_ns = self.asked_ns or time.perf_counter_ns()
         try:
             found, status = os.waitpid(thread, _NO_HANG)
         except ChildProcessError:

@@ -6,6 +6,7 @@ fails, even when its pid is given to another.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import BinaryIO, Final
 
@@ -180,9 +181,11 @@ class MacThreadStopper:
         self._task = task
         self._token = 0
         self._standing: set[int] = set()
+        self.asked_ns = 0
 
     def stop(self, thread: int) -> StopOutcome:
         if not self._token:
+            self.asked_ns = time.perf_counter_ns()
             try:
                 self._token = self._mach.suspend(self._task)
             except MachError as err:

@@ -68,6 +68,9 @@ class StopOutcome(enum.Enum):
 class ThreadStopper(Protocol):
     """Stops single threads of the target for the time of a copy. Not thread-safe: one tracer, one thread."""
 
+    asked_ns: int
+    """``time.perf_counter_ns()`` when threads were last asked to stop: none stood before that."""
+
     def stop(self, thread: int) -> StopOutcome:
         """Stop the thread with this OS id; only after STOPPED it must be let go with :meth:`resume`."""
         ...

@@ -168,6 +168,7 @@ class WindowsThreadStopper:
         self._stopped: dict[int, tuple[int, int]] = {}
         """Thread id -> handle of the thread, and of what keeps it stopped."""
         self._refusal = ""
+        self.asked_ns = 0
 
     def stop(self, thread: int) -> StopOutcome:
         if not self._api.can_stop:
@@ -180,6 +181,8 @@ class WindowsThreadStopper:
             handle = self._api.open_thread(thread, _THREAD_RIGHTS)
         except WinError as err:
             return self._failed(err)
+        if not self._stopped:
+            self.asked_ns = time.perf_counter_ns()
         try:
             self._stopped[thread] = handle, self._api.suspend(handle)
         except WinError as err:

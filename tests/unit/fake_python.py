@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import struct
+import time
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -399,12 +400,14 @@ class FakeStopper:
         self.stops = 0
         self.releases = 0
         self.closed = False
+        self.asked_ns = 0
 
     def stop(self, thread: int) -> StopOutcome:
         assert not self.closed
         assert thread not in self.stopped
         if self.before_stop is not None:
             self.before_stop(thread)
+        self.asked_ns = time.perf_counter_ns()
         outcome = self.outcomes.pop(0) if self.outcomes else StopOutcome.STOPPED
         if outcome is StopOutcome.STOPPED:
             self.stopped.add(thread)

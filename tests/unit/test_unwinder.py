@@ -516,7 +516,10 @@ def test_frame_that_leads_nowhere_for_an_instant_is_not_taken_for_the_stack(layo
 
 @every_layout
 @both_modes
-def test_stack_that_begins_elsewhere_is_believed_once_the_thread_has_moved(layout: Layout, blocking: bool) -> None:
+def test_stack_that_begins_elsewhere_is_believed_once_the_thread_has_moved(
+    layout: Layout, blocking: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nbspy.cpython.stack_root.DOUBT_NS", 1 << 62)
     scene = Scene(layout, blocking=blocking)
     mover = scene.threads[0]
     scene.python.hold(mover)
