@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from nbspy import wire
+from nbspy.bounds import Bounds
 from nbspy.byte_log import ByteLog
 from nbspy.errors import NbspyError, PermissionRefused, SamplerFailed, StreamError, TargetEnded, error_from_kind
 from nbspy.host import host
@@ -251,6 +252,7 @@ class SamplerProcess:
         pipe = self._process.stdout
         assert pipe is not None
         splitter = wire.FrameSplitter()
+        bounds = Bounds(self.builder, self.log)
         signature = wire.MAGIC
         while data := os.read(pipe.fileno(), READ_BYTES):
             accepted = bytearray()
@@ -264,6 +266,7 @@ class SamplerProcess:
                         self.log.append(signature + accepted)
                         signature = b""
                         self.changed.notify_all()
+            bounds.keep(self.changed)
 
     def _reap(self) -> str:
         """Wait for the process, close the pipes, and return the end of what it wrote to its standard error."""

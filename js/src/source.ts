@@ -31,11 +31,12 @@ export class Source {
     return this.failure === null && (this.assembler.gap || this.announced > this.assembler.next);
   }
 
-  /** Takes the piece of the stream at `offset`; `total` is the stream's length as the sender knows it. */
-  receive(offset: number, bytes: Uint8Array, total: number, ended: boolean): void {
+  /** Takes the piece of the stream at `offset`; `total` is its length as the sender knows it, `next` where it goes on. */
+  receive(offset: number, bytes: Uint8Array, total: number, ended: boolean, next = 0): void {
     this.announced = Math.max(this.announced, total);
     this.finished ||= ended;
     for (const piece of this.assembler.add(offset, bytes)) this.decode(piece);
+    if (this.assembler.next === offset + bytes.length) this.assembler.next = Math.max(this.assembler.next, next);
     this.tell();
   }
 

@@ -2,7 +2,8 @@
  * Entry for notebooks (anywidget). The kernel sends pieces of the stream; everything else happens here, because a
  * busy kernel answers nobody. The source is kept per model; each render makes a view of its own.
  *
- * kernel -> browser: `{type: "stream", offset, total, ended}` and one buffer: bytes of the stream from `offset`.
+ * kernel -> browser: `{type: "stream", offset, total, ended}` and one buffer: bytes of the stream from `offset`; of a
+ * beginning that the kernel has shortened also `head`, its number, and `next`, where the stream goes on.
  * browser -> kernel: `{type: "request", offset}`: the first byte missing, when a view is made and when a gap stays.
  */
 import { Source } from "./source";
@@ -30,6 +31,8 @@ interface StreamMessage {
   offset?: unknown;
   total?: unknown;
   ended?: unknown;
+  head?: unknown;
+  next?: unknown;
 }
 
 interface Shared {
@@ -69,10 +72,15 @@ function open(model: Model): Shared {
   const known = sharedByModel.get(model);
   if (known) return known;
   const source = new Source();
+  let head = 0;
   const receive = (content: StreamMessage, buffers: DataView[]): void => {
     if (content.type !== "stream" || typeof content.offset !== "number") return;
     const bytes = buffers[0] ? asBytes(buffers[0]) : new Uint8Array();
-    source.receive(content.offset, bytes, Number(content.total) || 0, content.ended === true);
+    // A shortened beginning says again what others have in full: it is for who has nothing yet, or began with it.
+    const piece = Number(content.head) || 0;
+    if (piece && source.next === 0) head = piece;
+    if (piece && piece !== head) return;
+    source.receive(content.offset, bytes, Number(content.total) || 0, content.ended === true, Number(content.next) || 0);
   };
   model.on("msg:custom", receive);
   const stopWatching = watchGaps(model, source);

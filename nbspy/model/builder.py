@@ -17,7 +17,7 @@ import msgspec
 from nbspy import wire
 from nbspy.errors import StreamError
 from nbspy.model.profile import Profile
-from nbspy.model.tables import ProcessInfo, RunColumns, Tables, ThreadInfo
+from nbspy.model.tables import Extent, ProcessInfo, RunColumns, Tables, ThreadInfo
 
 MAX_TIME_NS: Final = 1 << 62
 """A bound on times in a stream (146 years), so that sums of them stay in 64 bits."""
@@ -93,6 +93,35 @@ class Builder:
             runs=self._runs,
             run_count=len(self._runs),
         )
+
+    @property
+    def run_count(self) -> int:
+        """Rows of samples so far."""
+        return len(self._runs)
+
+    def extent(self) -> Extent:
+        """Return how far the tables are."""
+        tables = self._tables
+        return Extent(
+            len(tables.strings),
+            len(tables.frames),
+            len(tables.nodes),
+            len(self._threads),
+            len(self._processes),
+            len(self._notices),
+        )
+
+    def replace_first_runs(self, length: int, runs: RunColumns) -> None:
+        """Let ``runs`` stand for the first ``length`` rows, whose sums they have; profiles made before keep theirs."""
+        rest = self._runs
+        made = runs.head(len(runs))
+        made.start_ns.extend(rest.start_ns[length:])
+        made.thread.extend(rest.thread[length:])
+        made.node.extend(rest.node[length:])
+        made.state.extend(rest.state[length:])
+        made.count.extend(rest.count[length:])
+        made.weight_us.extend(rest.weight_us[length:])
+        self._runs = made
 
     def _hello(self, hello: wire.Hello) -> None:
         if self.hello is not None:

@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import dataclasses
 from array import array
+from dataclasses import astuple
+from typing import Final
 
 from nbspy import wire
 from nbspy.model.profile import Profile
+from nbspy.model.tables import Extent, RunColumns
 
-_ROWS_IN_RECORD = 65_536
+_ROWS_IN_RECORD: Final = 65_536
+_TEXTS_IN_RECORD: Final = 4096
+"""Of at most some KiB each: far below what a reader refuses."""
 
 
 def stream_of(profile: Profile) -> bytes:
     """Return a whole stream that :func:`nbspy.model.builder.profile_from_stream` reads as an equal profile."""
-    frames, nodes = profile.tables.frames, profile.tables.nodes
+    tables = profile.tables
     # The tables may be growing. Nodes refer to frames and frames to strings: taken in this order, none is missing.
-    node_count, length, strings = len(nodes), len(frames), profile.tables.strings[:]
-    records: list[wire.Record] = [profile.hello, wire.Strings(0, 0, strings)]
-    names = (frames.name, frames.qualname, frames.file, frames.short_file, frames.module)
-    columns = [wire.column_bytes(column[:length]) for column in (*names, frames.line, frames.first_line, frames.flags)]
-    records.append(wire.Frames(0, 0, *columns))
-    columns = [wire.column_bytes(column[1:node_count]) for column in (nodes.parent, nodes.frame)]
-    records.append(wire.Nodes(0, 1, *columns))
-    records.append(wire.Processes(0, [wire.ProcessRow(*dataclasses.astuple(process)) for process in profile.processes]))
-    rows = [
-        wire.ThreadRow(t.id, t.process.id, t.os_thread_id, t.thread_id, t.name, t.interpreter) for t in profile.threads
-    ]
-    records.append(wire.Threads(0, rows))
-    records.append(wire.Labels(0, list(profile.labels.items())))
-    records += profile.notices
-    records += _samples(profile)
+    nodes, frames = len(tables.nodes), len(tables.frames)
+    extent = Extent(
+        len(tables.strings), frames, nodes, len(profile.threads), len(profile.processes), len(profile.notices)
+    )
+    records = beginning(profile, extent)
+    records += samples(profile.runs)
     if profile.status is not None:
         records.append(profile.status)
     if profile.end is not None:
@@ -37,21 +32,59 @@ def stream_of(profile: Profile) -> bytes:
     return wire.MAGIC + b"".join(map(wire.encode, records))
 
 
-def _samples(profile: Profile) -> list[wire.Record]:
-    """Return the runs, cut where a record is full or a start no longer fits 32 bits of microseconds."""
-    runs = profile.runs
+def beginning(profile: Profile, extent: Extent) -> list[wire.Record]:
+    """Return the records that define what samples refer to, as far as ``extent`` goes."""
+    frames, nodes = profile.tables.frames, profile.tables.nodes
+    strings = profile.tables.strings[: extent.strings]
+    records: list[wire.Record] = [profile.hello]
+    records += [
+        wire.Strings(0, first, strings[first : first + _TEXTS_IN_RECORD])
+        for first in range(0, len(strings), _TEXTS_IN_RECORD)
+    ]
+    names = (frames.name, frames.qualname, frames.file, frames.short_file, frames.module)
+    for first in range(0, extent.frames, _ROWS_IN_RECORD):
+        part = slice(first, min(first + _ROWS_IN_RECORD, extent.frames))
+        columns = [wire.column_bytes(column[part]) for column in (*names, frames.line, frames.first_line, frames.flags)]
+        records.append(wire.Frames(0, first, *columns))
+    for first in range(1, extent.nodes, _ROWS_IN_RECORD):
+        part = slice(first, min(first + _ROWS_IN_RECORD, extent.nodes))
+        records.append(
+            wire.Nodes(0, first, wire.column_bytes(nodes.parent[part]), wire.column_bytes(nodes.frame[part]))
+        )
+    processes = [wire.ProcessRow(*astuple(process)) for process in profile.processes[: extent.processes]]
+    records.append(wire.Processes(0, processes))
+    rows = [
+        wire.ThreadRow(t.id, t.process.id, t.os_thread_id, t.thread_id, t.name, t.interpreter)
+        for t in profile.threads[: extent.threads]
+    ]
+    records.append(wire.Threads(0, rows))
+    records.append(wire.Labels(0, list(profile.labels.items())))
+    records += profile.notices[: extent.notices]
+    return records
+
+
+def samples(runs: RunColumns) -> list[wire.Record]:
+    """Return ``runs`` as records, cut where a record is full or a start no longer fits 32 bits of microseconds."""
     records: list[wire.Record] = []
     row = 0
     while row < len(runs):
-        base_ns = runs.start_ns[row]
-        starts = array("I")
-        for start_ns in runs.start_ns[row : row + _ROWS_IN_RECORD]:
-            offset_us = (start_ns - base_ns) // 1000
-            if not 0 <= offset_us < 1 << 32:
+        length = _ROWS_IN_RECORD
+        while True:
+            starts = runs.start_ns[row : row + length]
+            base_ns = min(starts)
+            if (max(starts) - base_ns) // 1000 < 1 << 32:
                 break
-            starts.append(offset_us)
+            length //= 2
         part = slice(row, row + len(starts))
-        columns = (starts, runs.thread[part], runs.node[part], runs.state[part], runs.count[part], runs.weight_us[part])
+        offsets = array("I", [(start - base_ns) // 1000 for start in starts])
+        columns = (
+            offsets,
+            runs.thread[part],
+            runs.node[part],
+            runs.state[part],
+            runs.count[part],
+            runs.weight_us[part],
+        )
         records.append(wire.Samples(0, base_ns, *map(wire.column_bytes, columns)))
         row = part.stop
     return records

@@ -99,6 +99,18 @@ class Tables:
 
 
 @dataclass(frozen=True, slots=True)
+class Extent:
+    """How much of what only grows is meant: lengths."""
+
+    strings: int
+    frames: int
+    nodes: int
+    threads: int
+    processes: int
+    notices: int
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessInfo:
     """One process of the profile."""
 

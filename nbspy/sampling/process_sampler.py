@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import count
 from typing import Final
 
 from nbspy import wire
@@ -15,6 +14,7 @@ from nbspy.cpython.unwinder import Unwinder
 from nbspy.errors import NbspyError, PermissionRefused, TargetEnded
 from nbspy.sampling.attach import command_line
 from nbspy.sampling.runs import RunColumns, RunTracker
+from nbspy.sampling.thread_ids import SHARED_NAME, ThreadIds
 from nbspy.sampling.thread_labels import ThreadLabels
 from nbspy.target.process import Target
 from nbspy.target.source_files import SourceFiles
@@ -34,12 +34,12 @@ class ProcessSampler:
         runtime: Runtime,
         interner: Interner,
         columns: RunColumns,
-        thread_ids: count[int],
+        thread_ids: ThreadIds,
         row: wire.ProcessRow,
         *,
         blocking: bool,
     ) -> None:
-        """``thread_ids`` gives the next free id of a thread; ``row`` is what the stream says of the process."""
+        """``thread_ids`` gives each new thread its id; ``row`` is what the stream says of the process."""
         self.target = target
         self.runtime = runtime
         self.row = row
@@ -53,6 +53,7 @@ class ProcessSampler:
         self._ids: dict[TrackedThread, int] = {}
         self._untold: dict[TrackedThread, int] = {}
         """Threads whose row is still to be written; they may have ended already."""
+        self._told_shared: set[int] = set()
         self._threads_version = -1
         self._failures = 0
         self._program = target.program()
@@ -95,15 +96,28 @@ class ProcessSampler:
         told = {**dict.fromkeys(self._untold, ""), **self._new_labels(now_ns)}
         ids = self._untold | self._ids
         self._untold.clear()
+        shared: set[int] = set()
         for thread, name in told.items():
+            number = ids[thread]
+            if self._thread_ids.shared(number):
+                shared.add(number)
+                continue
             yield wire.ThreadRow(
-                id=ids[thread],
+                id=number,
                 process=self.row.id,
                 os_thread_id=thread.state.native_thread_id or None,
                 thread_id=thread.state.thread_id,
                 name=name,
                 interpreter=thread.interpreter.id,
             )
+        for number in shared - self._told_shared:
+            yield wire.ThreadRow(number, self.row.id, None, 0, SHARED_NAME, 0)
+        self._told_shared |= shared
+
+    def check_identity(self) -> None:
+        """Raise TargetEnded where the process is no more, though another with its pid may be read in its place."""
+        if not self.target.exists():
+            raise TargetEnded(f"process {self.pid} has ended")
 
     def _new_labels(self, now_ns: int) -> dict[TrackedThread, str]:
         # A sample that was discarded may have seen threads that have no id yet.
@@ -121,16 +135,17 @@ class ProcessSampler:
         self._threads_version = self.unwinder.threads_version
         present = self.unwinder.threads
         for gone in self._ids.keys() - set(present):
-            self.runs.retire(self._ids.pop(gone), time_ns)
+            number = self._ids.pop(gone)
+            self.runs.retire(number, time_ns)
+            self._thread_ids.give_back(self.row.id, number)
         for thread in present:
             if thread not in self._ids:
-                self._ids[thread] = self._untold[thread] = next(self._thread_ids)
+                self._ids[thread] = self._untold[thread] = self._thread_ids.take(self.row.id)
         self._labels.threads_changed()
 
     def _check_target(self) -> None:
         """Find out why nothing can be read; raises TargetEnded or TooManyThreads where it is of no use to go on."""
-        if not self.target.exists():
-            raise TargetEnded(f"process {self.pid} has ended")
+        self.check_identity()
         self._check_program()
         if isinstance(self.unwinder.failure, TooManyThreads):
             raise self.unwinder.failure

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import count
 from typing import Final
 
 import msgspec
@@ -25,6 +24,7 @@ from nbspy.sampling.runs import RunColumns
 from nbspy.sampling.stop_histogram import DurationHistogram
 from nbspy.sampling.stream_writer import StreamWriter
 from nbspy.sampling.subprocesses import Subprocesses
+from nbspy.sampling.thread_ids import ThreadIds
 from nbspy.target.process import Target
 
 FLUSH_NS: Final = 200_000_000
@@ -74,7 +74,7 @@ class Sampler:
         self._interner = Interner()
         self._columns = RunColumns()
         self._stops = DurationHistogram()
-        self._thread_ids = count()
+        self._thread_ids = ThreadIds()
         self._process_count = 0
         self._processes: tuple[ProcessSampler, ...] = ()
         """Those that are sampled now."""
@@ -130,6 +130,7 @@ class Sampler:
             self._sample()
             now = time.monotonic_ns()
             if now >= next_flush:
+                self._check_identities()
                 self._flush()
                 next_flush = now + FLUSH_NS
             deadline = self._clock.next_deadline()
@@ -147,6 +148,14 @@ class Sampler:
                 self._attach_ns = time.monotonic_ns() - self._options.requested_ns
 
     # which processes
+
+    def _check_identities(self) -> None:
+        """Memory is read by pid, and a pid may be given to another process."""
+        for process in self._processes:
+            try:
+                process.check_identity()
+            except TargetEnded as err:
+                self._drop(process, err)
 
     def _add(self, target: Target, runtime: Runtime, parent_pid: int) -> None:
         """Begin to sample a process; raises what reading it may raise."""

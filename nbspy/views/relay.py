@@ -8,6 +8,9 @@ message and its bytes.
 
 A message is ``{"type": "stream", "offset": N, "total": T, "ended": bool}`` with one buffer: the bytes
 ``[N, N + len)`` of a stream of which the kernel holds ``T`` bytes so far. ``ended`` says that ``T`` is final.
+
+A kernel that has shortened the beginning of its stream sends pieces of that with ``"head": K`` (its number) and
+``"next": M``, where the stream goes on. They are for a browser that has nothing yet, or began with that one.
 """
 
 from __future__ import annotations
@@ -44,7 +47,15 @@ class Stream(Protocol):
     def size(self) -> int: ...
 
     @property
+    def base(self) -> int: ...
+
+    @property
+    def head_number(self) -> int: ...
+
+    @property
     def closed(self) -> bool: ...
+
+    def goes_on_at(self, offset: int) -> int: ...
 
     def read(self, start: int, limit: int) -> bytes: ...
 
@@ -145,17 +156,22 @@ class Relay:
     def _send_keyframe(self, now: float, total: int, ended: bool) -> None:
         young = now - self._begun < KEYFRAME_SPAN_S
         self._keyframe_due = now + (YOUNG_KEYFRAME_INTERVAL_S if young else KEYFRAME_INTERVAL_S)
-        start = max(self._history[0][1], total - MESSAGE_BYTES)
+        start = max(self._history[0][1], total - MESSAGE_BYTES, self._stream.base)
         self.counters.keyframes += 1
         self._send_range(start, total, ended)
 
     def _send_range(self, start: int, total: int, ended: bool) -> int:
+        number, base = self._stream.head_number, self._stream.base
         data = self._stream.read(start, min(MESSAGE_BYTES, total - start))
         message = {"type": "stream", "offset": start, "total": total, "ended": ended}
+        follows = start + len(data)
+        if start < base:
+            message["head"] = number
+            follows = message["next"] = self._stream.goes_on_at(follows)
         self._send(message, [data])
         self.counters.messages += 1
         self.counters.bytes += len(data)
-        return len(data)
+        return follows - start
 
     def _run(self, on_end: Callable[[], None] | None) -> None:
         while not self._stopped.is_set():

@@ -22,9 +22,15 @@ class FakeStream:
     def size(self) -> int:
         return len(self._data)
 
+    base = head_number = 0
+    """Nothing is shortened here."""
+
     @property
     def closed(self) -> bool:
         return self._closed
+
+    def goes_on_at(self, offset: int) -> int:
+        return offset
 
     def read(self, start: int = 0, limit: int | None = None) -> bytes:
         return self._data[start:] if limit is None else self._data[start : start + limit]

@@ -24,7 +24,7 @@ ORDER = (
     ("model",),
     ("exporters", "importers"),
     ("files", "recordings"),
-    ("byte_log", "sampler_process", "session", "launched", "observe", "doctor"),
+    ("bounds", "byte_log", "sampler_process", "session", "launched", "observe", "doctor"),
     ("views",),
     ("cli_formats",),
     ("cli_record",),

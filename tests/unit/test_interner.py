@@ -84,3 +84,37 @@ def test_what_was_handed_over_rebuilds_every_stack_in_order(actions: list[list[t
     assert len(set(strings)) == len(strings)
     for frame in frames:
         assert {frame.name, frame.qualname, frame.file, frame.short_file, frame.module} <= set(strings)
+
+
+def leaf(interner: Interner, *frames: int) -> int:
+    node: int = ROOT
+    for frame in frames:
+        node = interner.children.get(node << 32 | frame) or interner.node(node, frame)
+    return node
+
+
+def test_stacks_beyond_the_bound_end_in_one_that_says_so_below_what_is_known_of_them() -> None:
+    interner = Interner(max_nodes=4)
+    frames = [interner.frame(key(name)) for name in "abcdefg"]
+    known = leaf(interner, *frames[:3])
+    end = leaf(interner, frames[0], frames[3])
+    again = leaf(interner, frames[0], frames[4], frames[5], frames[6])
+    elsewhere = leaf(interner, frames[0], frames[1], frames[6])
+    new = interner.take_new()
+
+    assert leaf(interner, *frames[:3]) == known
+    assert end == again != elsewhere
+    assert new.nodes[end - 1][0] == leaf(interner, frames[0])
+    assert new.nodes[elsewhere - 1][0] == leaf(interner, *frames[:2])
+    assert "too many" in new.frames[new.nodes[end - 1][1]].name
+    for number in range(1000):
+        leaf(interner, *[frames[(number >> shift) % 7] for shift in range(0, 9, 3)])
+    assert len(interner.children) <= 2 * 4
+
+
+def test_functions_beyond_the_bound_share_a_name() -> None:
+    for interner in (Interner(max_frames=3), Interner(max_text=60)):
+        numbers = {interner.frame(key(f"name {number}")) for number in range(100)}
+        assert max(numbers) <= 4
+        assert "too many" in interner.take_new().frames[max(numbers)].name
+        assert interner.frame(key("name 0")) == 0

@@ -17,6 +17,7 @@ from nbspy.sampling import stream_writer, subprocesses
 from nbspy.sampling.sampler import Sampler, SamplerOptions
 from nbspy.sampling.stream_writer import StreamWriter
 from nbspy.sampling.subprocesses import Subprocesses
+from nbspy.sampling.thread_ids import SHARED_NAME, ThreadIds
 from nbspy.target.process import StopOutcome, Target
 
 from .fake_python import LAYOUTS, FakePython, FakeStopper, FakeTarget, FakeThread
@@ -517,3 +518,36 @@ def test_target_that_runs_no_python_yet_has_its_children_sampled(monkeypatch: py
     assert [process.pid for process in profile.processes] == [2001]
     assert stacks_of(profile, 2001) == {"abc": 4}
     check_totals(profile)
+
+
+def test_pid_that_was_given_to_another_process_ends_the_stream(scene: Scene, flush_always: None) -> None:
+    """The other one is read just as well: only its identity tells."""
+
+    def give_away() -> None:
+        scene.target.alive = False
+
+    profile = scene.run(None, None, give_away, *[None] * 50)
+
+    assert profile.end is not None
+    assert (profile.end.reason, profile.end.message) == ("target-ended", "process 1001 has ended")
+    assert sum(profile.runs.count) == 6
+    check_totals(profile)
+
+
+def test_threads_beyond_the_bound_share_rows_and_no_sample_is_lost(
+    scene: Scene, flush_always: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scene.sampler, "_thread_ids", ThreadIds(3))
+    scene.sampler._processes[0]._thread_ids = scene.sampler._thread_ids
+
+    def replace_one() -> None:
+        scene.python.remove_thread(scene.threads.pop())
+        scene.threads.append(scene.python.add_thread())
+        scene.call(scene.threads[-1], "cd")
+
+    profile = scene.run(None, *[replace_one] * 20)
+
+    check_totals(profile)
+    assert sum(profile.runs.count) == 42
+    assert [thread.name for thread in profile.threads[3:]] == [SHARED_NAME]
+    assert {names for _, names in stacks(profile)} >= {"ab", "cd"}
