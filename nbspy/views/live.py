@@ -64,15 +64,23 @@ class LiveOutput:
         """Replace every output of an ended session by its saved form, once; the explorer is closed."""
         if self._frozen is not None:
             return
-        profile = self.session.profile
-        # The person may have dragged the explorer to another height.
-        height = self._height if self._explorer is None else self._explorer.height
-        html = frozen_html(profile, self.session.stream.read(), title=page_title(profile), height_px=height)
-        self._frozen = {"text/html": html, "text/plain": profile.summary()}
+        self._frozen = self._saved_form()
         if self._explorer is not None:
             DisplayHandle(self._display_id).update(self._frozen, raw=True)
             self._explorer.finish()
             self._loop.call_later(CLOSE_DELAY_S, self._explorer.close)
+
+    def keep_what_is_seen(self) -> None:
+        """Replace every output by the saved form of what was seen so far; the session goes on, and so may this."""
+        if self._frozen is None and self._explorer is not None:
+            DisplayHandle(self._display_id).update(self._saved_form(), raw=True)
+
+    def _saved_form(self) -> dict[str, str]:
+        profile = self.session.profile
+        # The person may have dragged the explorer to another height.
+        height = self._height if self._explorer is None else self._explorer.height
+        html = frozen_html(profile, self.session.stream.read(), title=page_title(profile), height_px=height)
+        return {"text/html": html, "text/plain": profile.summary()}
 
     def _make_explorer(self) -> Explorer:
         from nbspy.views.widget import Explorer  # ipywidgets take a while to import, and a terminal needs none
@@ -112,8 +120,18 @@ class LiveOutputs:
         return output is not None and output.shown_in == self._shell.execution_count
 
     def freeze_ended(self) -> None:
-        """Freeze every session that has ended, and forget it: it is shown anew when it is asked for."""
+        """Freeze every session that has ended, and forget it: it is shown anew when it is asked for.
+
+        Where nobody looks on, what was seen of a running one is kept too: this may be the notebook's last cell.
+        """
         for key, output in list(self._outputs.items()):
             if not output.session.running:
                 del self._outputs[key]
                 output.freeze()
+            elif self._unattended:
+                output.keep_what_is_seen()
+
+    @property
+    def _unattended(self) -> bool:
+        """Whether the cell runs for nbclient, papermill or nbconvert: they answer no question, and show no widget."""
+        return not getattr(self._kernel, "_allow_stdin", True)

@@ -211,3 +211,30 @@ def test_request_is_answered_when_the_kernel_is_idle(kernel: Kernel, pid: int) -
     kernel.until(lambda message: late.add(message) and late.sample_count >= stream.sample_count)
     assert late.data.startswith(stream.data)
     kernel.run("%nbspy stop")
+
+
+def test_background_session_that_outlives_an_unattended_notebook_leaves_what_was_seen(pid: int) -> None:
+    """As nbclient, papermill and nbconvert run it: the session is never stopped, and no browser hears the widget."""
+    import nbclient
+    import nbformat
+
+    wait = "while session.sample_count < 30: session.stream.wait_beyond(session.stream.size, 1)"
+    cells = ["%load_ext nbspy", f"session = %profile_remote {pid} --rate 200", wait]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in cells])
+    nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+
+    [output] = notebook.cells[1].outputs
+    html = output["data"]["text/html"]
+    assert "<iframe" in html
+    assert "crunch" in html.partition("<iframe")[0]
+    assert "crunch" in output["data"]["text/plain"]
+    seen = re.search(r"([\d,]+) samples", output["data"]["text/plain"])
+    assert seen is not None
+    assert int(seen[1].replace(",", "")) >= 30
+
+
+def test_attended_background_session_is_left_to_its_widget(kernel: Kernel, pid: int) -> None:
+    kernel.run(f"session = %profile_remote {pid}")
+    execution, _ = kernel.run("1 + 1")
+    assert execution.of_type("update_display_data") == []
+    kernel.run("%nbspy stop")
