@@ -44,7 +44,7 @@ import struct
 import sys
 from array import array
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -229,9 +229,18 @@ _encoder: Final = msgspec.msgpack.Encoder()
 
 
 def encode(record: Record) -> bytes:
-    """Return ``record`` with its length in front."""
-    body = _encoder.encode(record)
+    """Return ``record`` with its length in front; lone surrogates, which no UTF-8 has, as replacement characters."""
+    try:
+        body = _encoder.encode(record)
+    except UnicodeEncodeError:
+        body = _encoder.encode(_encodable(msgspec.to_builtins(record, builtin_types=(bytes,))))
     return _LENGTH.pack(len(body)) + body
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return [_encodable(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def decode(body: bytes | memoryview) -> AnyRecord | None:

@@ -106,3 +106,9 @@ def test_given_a_column_when_sent_then_it_comes_back(values: list[int]) -> None:
 def test_given_a_column_with_a_rest_then_it_is_refused() -> None:
     with pytest.raises(StreamError, match="4-byte"):
         wire.column("I", b"12345")
+
+
+def test_given_lone_surrogates_when_encoded_then_they_are_replaced_and_the_rest_is_as_it_was() -> None:
+    record = wire.Threads(3, [wire.ThreadRow(0, 0, None, 7, "a\ud800b\U0001f40d", 0)])
+    (body,) = wire.FrameSplitter().feed(wire.MAGIC + wire.encode(record))
+    assert wire.decode(body) == wire.Threads(3, [wire.ThreadRow(0, 0, None, 7, "a\ufffdb\U0001f40d", 0)])
