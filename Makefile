@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 p
 VENV_PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help python demo lab test lint bundle bench notebooks clean
+.PHONY: help python demo lab test lint bundle bench fuzz notebooks clean
 
 help: ## what there is
 	@echo 'nbspy: a sampling profiler for Python that lives in the notebook'
@@ -59,6 +59,10 @@ notebooks: python ## execute the notebooks against a demo target, into build/not
 bench: python ## the figures beside those of the peers; ARGS="--quick" for 4 minutes, ARGS="--help" for more
 	@"$(PYTHON)" tools/make_venv.py bench
 	@$(VENV_PYTHON) -m bench $(ARGS)
+
+fuzz: python ## coverage-guided fuzzing of all that is read, 2 minutes; ARGS="--seconds 600 wire" for more
+	@"$(PYTHON)" tools/make_venv.py fuzz
+	@$(VENV_PYTHON) -m tools.fuzz $(ARGS)
 
 clean: ## remove what the other targets leave, .venv too
 	rm -rf .venv build demo dist js/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
