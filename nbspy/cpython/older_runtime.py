@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -34,6 +35,12 @@ STATIC: Final = (
 _LOCKS: Final = {"gil_cond": 48, "gil_mutex": 40, "switch_cond": 48, "switch_mutex": 40}
 """Size of ``pthread_cond_t`` and ``pthread_mutex_t`` (glibc, x86-64)."""
 _FUNCTION_BYTES: Final = 24
+_BTI_C: Final = 0xD503245F
+_RET: Final = 0xD65F03C0
+_ADRP, _ADRP_MASK, _ADRP_PAGE = 0x90000000, 0x9F00001F, 4096
+"""Into x0."""
+_LDR, _LDR_MASK = 0xF9400000, 0xFFC003FF
+"""x0 from x0 and an offset in units of 8 bytes."""
 _RETURNS_VARIABLE: Final = re.compile(
     rb"(?:\xf3\x0f\x1e\xfa)?(?:\x55\x48\x89\xe5)?\x48\x8b\x05(?P<offset>.{4})\x5d?\xc3", re.DOTALL
 )
@@ -84,7 +91,21 @@ def layout_of_build(layout: Layout, symbols: Mapping[str, int]) -> Layout:
 
 def _returned_variable(memory: RemoteMemory, function: int) -> int | None:
     """Return the address of the variable that a function returns; None where it is compiled in another way."""
-    match = _RETURNS_VARIABLE.match(memory.read(function, _FUNCTION_BYTES))
+    code = memory.read(function, _FUNCTION_BYTES)
+    match = _RETURNS_VARIABLE.match(code)
     if match is None:
-        return None
+        return _returned_on_aarch64(struct.unpack("<6I", code), function)
     return function + match.end("offset") + int.from_bytes(match["offset"], "little", signed=True)
+
+
+def _returned_on_aarch64(code: tuple[int, ...], function: int) -> int | None:
+    """``[bti c;] adrp x0, page; ldr x0, [x0, #offset]; ret`` ("Arm A-profile A64 Instruction Set"); untested there."""
+    if code[0] == _BTI_C:
+        code, function = code[1:], function + 4
+    page, load, end = code[:3]
+    if page & _ADRP_MASK != _ADRP or load & _LDR_MASK != _LDR or end != _RET:
+        return None
+    low, high = page >> 29 & 3, page >> 5 & 0x7FFFF
+    pages = high << 2 | low
+    pages -= (pages & 1 << 20) << 1  # 21 bits, signed
+    return (function & -_ADRP_PAGE) + pages * _ADRP_PAGE + (load >> 10 & 0xFFF) * 8

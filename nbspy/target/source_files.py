@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 _CELL = re.compile(r"(?:^|[/\\])ipykernel_\d+[/\\](\d+)\.py$")
+_WINDOWS_PATH = re.compile(r"[A-Za-z]:\\|\\\\")
 _FROZEN = re.compile(r"<frozen ([\w.]+)>$")
 _MAX_DEPTH: Final = 64
 _MAX_FOLDERS: Final = 100_000
@@ -41,12 +42,13 @@ class SourceFiles:
             return filename, frozen[1]
         if filename.startswith("<") and filename.endswith(">"):
             return filename, ""
-        folder, _, base = filename.rpartition("/")
+        separator = "\\" if _WINDOWS_PATH.match(filename) else "/"
+        folder, _, base = filename.rpartition(separator)
         parts = [base]
         for _ in range(_MAX_DEPTH):
-            if not folder or not self._has_marker(folder):
+            if not folder or not self._has_marker(folder, separator):
                 break
-            folder, _, name = folder.rpartition("/")
+            folder, _, name = folder.rpartition(separator)
             parts.insert(0, name)
         short = "/".join(parts)
         stem = [*parts[:-1], base.rpartition(".")[0] if base.endswith((".py", ".pyc", ".pyw")) else base]
@@ -54,11 +56,11 @@ class SourceFiles:
             stem.pop()
         return short, ".".join(stem)
 
-    def _has_marker(self, folder: str) -> bool:
+    def _has_marker(self, folder: str, separator: str) -> bool:
         known = self._is_package.get(folder)
         if known is None:
             if len(self._is_package) >= _MAX_FOLDERS:
                 return False
-            known = "\0" not in folder and os.path.exists(self._resolve(f"{folder}/__init__.py"))
+            known = "\0" not in folder and os.path.exists(self._resolve(f"{folder}{separator}__init__.py"))
             self._is_package[folder] = known
         return known

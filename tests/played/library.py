@@ -6,6 +6,8 @@ import ctypes
 from collections.abc import Callable
 from typing import Any
 
+from nbspy.target.process import StopOutcome, ThreadStopper
+
 INT, UINT, LONG, SIZE, POINTER = ctypes.c_int32, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_void_p
 
 
@@ -17,6 +19,13 @@ def exported(result: Any, *arguments: Any) -> Callable[[Callable[..., int]], Any
         return method
 
     return mark
+
+
+def stand(stopper: ThreadStopper, thread: int) -> StopOutcome:
+    """Stop a thread of Linux, however long it takes on a busy machine."""
+    while (outcome := stopper.stop(thread)) is StopOutcome.TOO_SLOW:
+        pass
+    return outcome
 
 
 class Library:

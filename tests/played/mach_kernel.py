@@ -12,7 +12,7 @@ from nbspy.target.linux_ptrace import LinuxThreadStopper
 from nbspy.target.mach import Mach
 from nbspy.target.process import Activity, StopOutcome
 
-from .library import INT, LONG, POINTER, UINT, Library, exported, load_number, store, store_number
+from .library import INT, LONG, POINTER, UINT, Library, exported, load_number, stand, store, store_number
 
 OWN_TASK = 0x103
 SUCCESS, INVALID_ADDRESS, INVALID_ARGUMENT, FAILURE, INVALID_DEST = 0, 1, 4, 5, 0x10000003
@@ -146,8 +146,7 @@ class MachKernel:
         except NbspyError:
             return INVALID_DEST
         stopper = target.stopper()
-        outcomes = stopper.stop_all(threads)
-        stopped = [each for each, outcome in zip(threads, outcomes, strict=True) if outcome is StopOutcome.STOPPED]
+        stopped = [thread for thread in threads if stand(stopper, thread) is StopOutcome.STOPPED]
         name = self._new_port()
         self._tokens[name] = (stopper, stopped)
         store_number(token, name)

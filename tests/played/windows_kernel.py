@@ -12,7 +12,7 @@ from nbspy.target.linux_ptrace import LinuxThreadStopper
 from nbspy.target.process import Activity, Mapping, StopOutcome
 from nbspy.target.winapi import WinApi
 
-from .library import INT, LONG, POINTER, SIZE, UINT, Library, exported, load_number, store, store_number
+from .library import INT, LONG, POINTER, SIZE, UINT, Library, exported, load_number, stand, store, store_number
 
 ACCESS_DENIED, INVALID_PARAMETER, PARTIAL_COPY, NOACCESS = 5, 87, 299, 998
 INFO_LENGTH_MISMATCH, INVALID_CID = -0x3FFFFFFC, -0x3FFFFFF5
@@ -229,7 +229,7 @@ class WindowsKernel:
             self._let_go(native)
             return 0
         stopper = LinuxThreadStopper(target.pid)
-        if stopper.stop(native) is not StopOutcome.STOPPED:
+        if stand(stopper, native) is not StopOutcome.STOPPED:
             stopper.close()
             return INVALID_CID
         self.stopped[native] = stopper

@@ -220,3 +220,33 @@ def test_no_thread_is_said_to_wait_for_a_gil_whose_lock_is_not_known(name: str) 
     python.holders(gil)
 
     assert not any(gil.is_waited_for(lock) for lock in (0, HEAD_AT, CURRENT_AT, 0x3200))
+
+
+@pytest.mark.parametrize(
+    ("code", "variable"),
+    [
+        # bti c; adrp x0, #20480; ldr x0, [x0, #2696]; ret (as llvm-mc encodes them)
+        ("5f2403d5 200000b0 004445f9 c0035fd6", 0x5A88),
+        ("200000b0 004445f9 c0035fd6", 0x5A88),
+        # adrp x0, #-12288; ldr x0, [x0]; ret
+        ("e0ffffb0 000040f9 c0035fd6", -0x3000),
+        # another register, another load, no end
+        ("010000b0 000040f9 c0035fd6", None),
+        ("200000b0 010440f9 c0035fd6", None),
+        ("200000b0 004445f9 5f2403d5", None),
+    ],
+)
+def test_on_aarch64_the_variable_is_the_one_that_is_loaded(code: str, variable: int | None) -> None:
+    """``variable`` is relative to the page of the function."""
+    page = 0x40_0000
+    memory = FakeMemory({page: bytes(FUNCTION_AT - 0x1000) + bytes.fromhex(code).ljust(24, b"\0")})
+    function = page + FUNCTION_AT - 0x1000
+    symbols = {"_PyThreadState_Current": CURRENT_AT, "PyInterpreterState_Head": function}
+
+    found = find_statics(memory, symbols)
+
+    if variable is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert found.interpreters_head == page + variable

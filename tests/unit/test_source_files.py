@@ -76,3 +76,17 @@ def test_names_when_every_folder_is_a_package_end_with_the_root(tmp_path: Path) 
     assert short.endswith("/a/x.py")
     assert short.count("/") <= 64
     assert module == short.removesuffix(".py").replace("/", ".")
+
+
+def test_paths_of_windows_are_shortened_at_their_own_separator(tmp_path: Path) -> None:
+    package = tmp_path / "app" / "server"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+
+    def resolve(path: str) -> str:
+        return path.replace("C:\\srv", str(tmp_path)).replace("\\", "/")
+
+    names = SourceFiles(resolve).names
+    assert names("C:\\srv\\app\\server\\main.py") == ("server/main.py", "server.main")
+    assert names("C:\\srv\\app\\run.py") == ("run.py", "run")
+    assert names("/srv/odd\\name.py") == ("odd\\name.py", "odd\\name")
