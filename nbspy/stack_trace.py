@@ -46,6 +46,13 @@ class Frame:
     """True where the interpreter's C evaluation loop was entered for this frame."""
     is_shim_entry: bool = False
     """True where a C-owned shim frame (3.12+) lies directly below this frame."""
+    column: int | None = None
+    """3.11+: where on ``line`` what runs begins, from 0, in bytes of UTF-8, as ``co_positions()`` counts; None where
+    the compiler left it out, as with ``-X no_debug_ranges``, or where ``line`` is not the one that runs."""
+    end_line: int | None = None
+    """The line on which it ends."""
+    end_column: int | None = None
+    """The column behind its end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Final
 
 from nbspy.cpython.interner import FrameKey, Interner
 from nbspy.cpython.layout import Layout
-from nbspy.cpython.line_table import LineTable
+from nbspy.cpython.line_table import Entry, LineTable
 from nbspy.cpython.strings import StringExtent, bytes_extent, string_extent, string_header_size
 from nbspy.cpython.thread_bytecode import instruction_offset
 from nbspy.cpython.thread_state import word
@@ -279,3 +279,13 @@ class CodeCache:
             first_line=code.first_line,
             flags=0 if code.name else NO_SYMBOL,
         )
+
+    def positions(self, address: int, instruction: int) -> Entry | None:
+        """Return lines and columns (3.11+) of what ``instruction`` is compiled from; None where they are not known."""
+        code = self.codes.get(address)
+        if code is None or code.line_table is None:
+            return None
+        try:
+            return code.line_table.positions_at(self._offset(code, instruction))
+        except (CorruptTarget, MemoryFault):
+            return None

@@ -99,6 +99,15 @@ class LineTable:
         starts, lines = self._runs
         return lines[bisect_right(starts, instruction_offset) - 1]
 
+    def positions_at(self, instruction_offset: int) -> Entry | None:
+        """Return the entry, with columns, that covers the instruction (3.11+); None for none. Raises CorruptTarget.
+
+        Not kept: columns are for a look, not for samples.
+        """
+        if self._decode is not location_table_runs:
+            return None
+        return positions_at(self._table, self._first_line, instruction_offset)
+
 
 def location_table_runs(table: bytes, first_line: int) -> Runs:
     """Decode the lines of a location table (3.11+), and no columns. Raises CorruptTarget.

@@ -210,7 +210,8 @@ class LocalsReader:
                     values.append(_Value(variable, source, address, self._text(types, address)))
             except (CorruptTarget, MemoryFault):
                 values.append(_Value(variable, source, address, UNREADABLE))
-        return values
+        # 2.7 leaves an argument that is shared with an inner function where it was, too: what counts is the cell.
+        return list({value.variable.name: value for value in values}.values())
 
     def _text(self, types: RemoteTypes, address: int) -> str:
         """Return the repr; the same objects are the variables of many frames."""

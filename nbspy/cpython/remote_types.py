@@ -134,7 +134,7 @@ class RemoteTypes:
         name = kind.short_name
         if field is not None:
             name = read_str(self.memory, self.layout, read_word(self.memory, kind.address + field), _MAX_NAME_CHARS)
-        found = self._own_attribute(kind, "__module__")
+        found = self.own_attribute(kind, "__module__")
         try:
             module = "" if found is None else read_str(self.memory, self.layout, found, _MAX_NAME_CHARS)
         except CorruptTarget:  # a property of that name, as abstract classes may have
@@ -149,16 +149,17 @@ class RemoteTypes:
     def class_attribute(self, kind: RemoteType, name: str) -> int | None:
         """Return the address of what ``kind`` or a class it inherits from defines as ``name``; None for nothing."""
         owner = self.definer(kind, name)
-        return None if owner is None else self._own_attribute(owner, name)
+        return None if owner is None else self.own_attribute(owner, name)
 
     def definer(self, kind: RemoteType, name: str) -> RemoteType | None:
         """Return the class, ``kind`` or one it inherits from, that defines ``name``; None for none."""
         for ancestor in self.mro(kind):
-            if ancestor.is_class and self._own_attribute(ancestor, name) is not None:
+            if ancestor.is_class and self.own_attribute(ancestor, name) is not None:
                 return ancestor
         return None
 
-    def _own_attribute(self, kind: RemoteType, name: str) -> int | None:
+    def own_attribute(self, kind: RemoteType, name: str) -> int | None:
+        """Return the address of what ``kind`` itself defines as ``name``; None for nothing."""
         attributes = read_word(self.memory, kind.address + self.layout.objects.type_dict)
         return dict_value(self.memory, self.layout, attributes, name, _MAX_ATTRIBUTES) if attributes else None
 

@@ -26,6 +26,7 @@ from nbspy.cpython.gil import GilWords
 from nbspy.cpython.gil_turns import GilTurns
 from nbspy.cpython.interner import ROOT, FrameKey, Interner
 from nbspy.cpython.known_stacks import KnownStacks
+from nbspy.cpython.line_table import Entry
 from nbspy.cpython.rare_states import RareStates, RareWords, ThreadWords
 from nbspy.cpython.runtime import Runtime
 from nbspy.cpython.thread_list import ThreadList, TrackedThread
@@ -60,6 +61,9 @@ class ObservedFrame:
     is_shim_entry: bool
     """A shim lies directly below it."""
     address: int
+    code: int
+    """Address of its code object."""
+    instruction: int
 
 
 class _Standing(NamedTuple):
@@ -206,8 +210,13 @@ class Unwinder:
             is_entry = above_shim or index == 0 or fields.owner is None
             if fields.is_entry is not None:
                 is_entry = chain.byte_at(index, fields.is_entry) != 0
-            found.append(ObservedFrame(key, is_entry, above_shim, chain.addresses[index]))
+            address, instruction = chain.addresses[index], chain.instructions[index]
+            found.append(ObservedFrame(key, is_entry, above_shim, address, code.address, instruction))
         return found
+
+    def positions(self, code: int, instruction: int) -> Entry | None:
+        """Return lines and columns of what a frame runs; None where they are not known, as before 3.11."""
+        return self._codes.positions(code, instruction)
 
     def _observe(self, patient: bool) -> bool:
         """Take one copy and follow what changed; False where it was not of one instant."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from nbspy.cpython.interner import Interner
 from nbspy.cpython.locals import LocalsReader
+from nbspy.cpython.method_names import MethodNames
 from nbspy.cpython.thread_list import TrackedThread
+from nbspy.cpython.thread_state import TooManyThreads
 from nbspy.cpython.unwinder import ObservedFrame, Unwinder
 from nbspy.errors import CorruptTarget
 from nbspy.options import DumpOptions, LineMode
@@ -38,21 +42,39 @@ def _dump_process(pid: int, options: DumpOptions) -> Dump:
         unwinder = Unwinder(target, runtime, names, Interner(), blocking=not options.nonblocking)
         max_chars = options.max_chars
         reader = None if max_chars is None else LocalsReader(target.memory, runtime.layout, max_chars)
+        # From 3.11 on code objects have their qualified names.
+        methods = MethodNames(target.memory, runtime.layout) if runtime.layout.code.qualname is None else None
+
+        def stand(holders: tuple[int, ...]) -> None:
+            for one in (methods, reader):
+                if one is not None:
+                    one.stand(_stacks(unwinder.threads, holders))
+
         try:
-            if reader is not None:
-                unwinder.while_standing = lambda holders: reader.stand(_stacks(unwinder.threads, holders))
+            unwinder.while_standing = stand
             if not any(unwinder.sample() for _ in range(ROUNDS)):
+                if isinstance(unwinder.failure, TooManyThreads):
+                    raise unwinder.failure
                 raise CorruptTarget(
                     f"process {pid} changes faster than it can be read",
                     "try again, or without --nonblocking" if options.nonblocking else "try again",
                 )
-            if reader is not None:
-                reader.finish()
+            for one in (methods, reader):
+                if one is not None:
+                    one.finish()
             labels = ThreadLabels(target, runtime).names(unwinder.threads)
             process = process_info(pid)
 
+            # The same place is on a deep stack many times.
+            positions = functools.cache(unwinder.positions)
+
             def frame(observed: ObservedFrame) -> Frame:
-                return _frame(observed, options.lines, reader)
+                method = None if methods is None else methods.name_of(observed.code)
+                told = _frame(observed, options.lines, reader, method)
+                place = positions(observed.code, observed.instruction) if options.lines is LineMode.CURRENT else None
+                if place is None or place.line != told.line:
+                    return told
+                return replace(told, column=place.column, end_line=place.end_line, end_column=place.end_column)
 
             traces = [
                 _stack_trace(pid, thread, tuple(map(frame, unwinder.frames(thread))), labels[thread], process)
@@ -70,10 +92,10 @@ def _stacks(threads: list[TrackedThread], holders: tuple[int, ...]) -> Iterator[
         yield [(frame, code) for frame, code in zip(chain.addresses, chain.codes, strict=True) if code][::-1]
 
 
-def _frame(observed: ObservedFrame, lines: LineMode, reader: LocalsReader | None) -> Frame:
+def _frame(observed: ObservedFrame, lines: LineMode, reader: LocalsReader | None, method: str | None) -> Frame:
     key = observed.key
     return Frame(
-        name=key.qualname,
+        name=method or key.qualname,
         filename=key.file,
         module=key.module or None,
         short_filename=key.short_file or None,

@@ -34,6 +34,8 @@ _STATE_TEXTS: Final = {
     "exception": "handles an exception",
     "finalizing": "Python ends",
 }
+_MANY: Final = 4
+"""Threads with the same stack of which it is written once: fewer are as easily read one by one, as py-spy has them."""
 _NAMES_SHOWN: Final = 3
 _THREADS_WITH_VARIABLES: Final = 50
 """Of those with the same stack: a table is to be looked at, and a notebook to be saved."""
@@ -73,11 +75,23 @@ def _all_lines(dumps: Sequence[Dump], options: DumpOptions, source_of: SourceOf 
             yield []
         for line, style in zip(headlines(dump), ("bold", ""), strict=True):
             yield [(line, style)]
-        for trace in dump.traces:
+        for group in _text_groups(dump.traces):
             yield []
-            yield _thread_line(trace)
-            for frame in trace.frames:
-                yield from _frame_lines(trace.pid, frame, options, source_of)
+            for trace in group:
+                yield _thread_line(trace)
+            if len(group) > 1:
+                yield [("    ", ""), (f"{len(group)} threads here:", "bold")]
+            for frame in group[0].frames:
+                yield from _frame_lines(group[0].pid, frame, options, source_of)
+
+
+def _text_groups(traces: Iterable[StackTrace]) -> Iterator[list[StackTrace]]:
+    """Yield the threads that share one block: many that do the same, as long as their variables are not wanted."""
+    for group in _same_stacks(traces):
+        if len(group) >= _MANY and group[0].frames and not any(frame.locals for one in group for frame in one.frames):
+            yield group
+        else:
+            yield from ([one] for one in group)
 
 
 def _thread_line(trace: StackTrace) -> list[Span]:
@@ -96,9 +110,17 @@ def _state_text(state: str) -> str:
 def _frame_lines(pid: int, frame: Frame, options: DumpOptions, source_of: SourceOf | None) -> Iterator[list[Span]]:
     name, text = call_site(frame.name, None, 0), frame_text(frame, full_filenames=options.full_filenames)
     yield [("    ", ""), (name, "cyan"), (text[len(name) :], "dim")]
-    source = _source(pid, frame, source_of)
+    source, marked = _source(pid, frame, source_of)
     if source:
-        yield [("        > ", "dim"), (source, "italic")]
+        start, end = marked.start, marked.stop
+        yield [
+            ("        > ", "dim"),
+            (source[:start], "italic"),
+            (source[start:end], "bold italic"),
+            (source[end:], "italic"),
+        ]
+        if marked:
+            yield [("          " + " " * start, ""), ("^" * len(marked), "dim")]
     for heading, variables in _grouped(frame.locals or ()):
         yield [(f"        {heading}:", "dim")]
         for variable in variables:
@@ -112,8 +134,18 @@ def _grouped(variables: Sequence[LocalVariable]) -> Iterator[tuple[str, list[Loc
             yield heading, group
 
 
-def _source(pid: int, frame: Frame, source_of: SourceOf | None) -> str:
-    return printable(source_of(pid, frame).strip()) if source_of is not None and frame.line else ""
+def _source(pid: int, frame: Frame, source_of: SourceOf | None) -> tuple[str, range]:
+    """Return the line of source without its indent, and which of its characters run: none where all of them do."""
+    line = source_of(pid, frame) if source_of is not None and frame.line else ""
+    stripped = line.strip()
+    source = printable(stripped)
+    column, end = frame.column, frame.end_column
+    if column is None or end is None or frame.end_line != frame.line or source != stripped:
+        return source, range(0)
+    data, indent = line.encode("utf-8", "surrogatepass"), len(line) - len(line.lstrip())
+    first, last = (len(data[:place].decode("utf-8", "replace")) - indent for place in (column, end))
+    marked = range(max(first, 0), min(last, len(source)))
+    return source, marked if 0 < len(marked) < len(source) else range(0)
 
 
 def _shown(text: str) -> str:
@@ -187,9 +219,12 @@ def _stack_html(group: list[StackTrace], options: DumpOptions, source_of: Source
 def _frame_html(group: list[StackTrace], position: int, options: DumpOptions, source_of: SourceOf | None) -> str:
     trace, frame = group[0], group[0].frames[position]
     text = f"<code>{escape(frame_text(frame, full_filenames=options.full_filenames))}</code>"
-    source = _source(trace.pid, frame, source_of)
+    source, marked = _source(trace.pid, frame, source_of)
     if source:
-        text += f"<br>&emsp;<small><code>{escape(source)}</code></small>"
+        before, runs, after = (
+            escape(part) for part in (source[: marked.start], source[marked.start : marked.stop], source[marked.stop :])
+        )
+        text += f"<br>&emsp;<small><code>{before}<b>{runs}</b>{after}</code></small>"
     tables = [(one, _variables_html(one.frames[position].locals or ())) for one in group[:_THREADS_WITH_VARIABLES]]
     if not any(table for _, table in tables):
         return f"<div>{text}</div>"

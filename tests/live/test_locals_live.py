@@ -20,7 +20,6 @@ def frames_of(target: Target, **options: object) -> tuple[Frame, ...]:
     return trace.frames
 
 
-@pytest.mark.oldest(3, 6)
 @modes
 def test_given_arguments_and_cells_of_every_kind_then_all_are_as_python_sees_them(
     interpreter: Interpreter, nonblocking: bool
@@ -48,7 +47,6 @@ def test_given_no_wish_for_locals_then_there_are_none(interpreter: Interpreter) 
         assert len(longer.repr or "") == 512
 
 
-@pytest.mark.oldest(3, 6)
 def test_given_a_busy_thread_then_its_variables_are_of_one_instant(interpreter: Interpreter) -> None:
     with start_target(interpreter.path, "locals.py", "changing") as target:
         for _ in range(6):
@@ -59,12 +57,12 @@ def test_given_a_busy_thread_then_its_variables_are_of_one_instant(interpreter: 
             assert items.startswith((f"[{count}, '{count}'", f"[{count - 1}, '{count - 1}'")) or items == "[]"
 
 
-@pytest.mark.oldest(3, 6)
 def test_given_a_busy_thread_that_is_not_stopped_then_what_changed_is_not_told(interpreter: Interpreter) -> None:
     with start_target(interpreter.path, "locals.py", "changing") as target:
         for _ in range(6):
             found = [one.repr for one in frames_of(target, locals=1, nonblocking=True)[0].locals or ()]
-            assert len(found) == 3
+            # One: the frame was another before it was known which variables it has.
+            assert len(found) == 3 or found == [reader.CHANGED]
             if reader.CHANGED in found:
                 assert set(found) == {reader.CHANGED}
 

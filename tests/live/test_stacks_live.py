@@ -11,8 +11,10 @@ import pytest
 
 from nbspy.cpython.interner import Interner
 from nbspy.cpython.thread_list import TrackedThread
+from nbspy.cpython.thread_state import MAX_THREADS, TooManyThreads
 from nbspy.cpython.unwinder import Unwinder
-from nbspy.observe import dump
+from nbspy.observe import dump, snapshot
+from nbspy.options import DumpOptions
 from nbspy.sampling.attach import attached
 from nbspy.stack_trace import StackTrace
 from nbspy.wire import State
@@ -26,6 +28,9 @@ SCENARIOS = {
     "generators": (3, 6),
     "small_frames": (2, 7),
     "code_without_a_file": (2, 7),
+    "methods": (2, 7),
+    "zipimported": (2, 7),
+    "deep": (2, 7),
     "c_callbacks": (2, 7),
     "subinterpreters": (3, 8),
 }
@@ -42,6 +47,11 @@ def rows(trace: StackTrace) -> list[list[object]]:
     return [[frame.name, frame.filename, frame.line] for frame in trace.frames]
 
 
+def said_rows(thread: dict[str, Any]) -> list[list[object]]:
+    """What the target wrote, without the columns that it knows from 3.11 on."""
+    return [row[:3] for row in thread["frames"]]
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_dump_of_parked_threads_is_what_python_itself_says(interpreter: Interpreter, scenario: str) -> None:
     if interpreter.version < SCENARIOS[scenario]:
@@ -49,11 +59,11 @@ def test_dump_of_parked_threads_is_what_python_itself_says(interpreter: Interpre
     with start_target(interpreter.path, "stacks.py", scenario) as target:
         expected: list[dict[str, Any]] = target.info["threads"]
         assert len(expected) > 1
-        for nonblocking in (False, True):
+        for nonblocking in (False,) if scenario == "deep" else (False, True):
             traces = dump(target.pid, nonblocking=nonblocking)
 
             for thread in expected:
-                found = [trace for trace in traces if rows(trace) == thread["frames"]]
+                found = [trace for trace in traces if rows(trace) == said_rows(thread)]
                 assert found, f"{thread['name']}: {thread['frames']} not among {list(map(rows, traces))}"
                 if thread["name"] is not None or interpreter.version >= (3, 13):
                     # Before, a sub-interpreter that another thread runs keeps the ids of the one that made it.
@@ -66,6 +76,21 @@ def test_dump_of_parked_threads_is_what_python_itself_says(interpreter: Interpre
             assert [name for name, _, _ in rows(main)] == ["obey", "main", "<module>"]
             if scenario != "subinterpreters":
                 assert len(traces) == len(expected) + 1
+
+
+@pytest.mark.oldest(3, 11)
+def test_dump_tells_which_part_of_the_line_runs(interpreter: Interpreter) -> None:
+    with start_target(interpreter.path, "stacks.py", "code_without_a_file") as target:
+        said = {tuple(row[:3]): row[3] for thread in target.info["threads"] for row in thread["frames"]}
+        found = {
+            (frame.name, frame.filename, frame.line): [frame.column, frame.end_line, frame.end_column]
+            for trace in dump(target.pid)
+            for frame in trace.frames
+        }
+        assert {key: found[key] for key in said} == said  # type: ignore[index]
+        assert any(columns[0] for columns in said.values())
+        without = [frame for trace in snapshot(target.pid, DumpOptions(function=True)).traces for frame in trace.frames]
+        assert {frame.column for frame in without} == {None}
 
 
 @pytest.mark.oldest(3, 11)
@@ -241,3 +266,15 @@ def test_dump_leaves_the_signals_of_this_thread_as_they_were(current_interpreter
         dump(target.pid)
 
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
+
+
+def test_as_many_threads_as_are_read_are_all_seen_and_one_more_is_a_clear_error(
+    current_interpreter: Interpreter,
+) -> None:
+    with start_target(current_interpreter.path, "crowd.py", str(MAX_THREADS - 1)) as target:
+        traces = dump(target.pid)
+        assert len(traces) == len({trace.os_thread_id for trace in traces}) == MAX_THREADS
+
+        assert target.ask("one more") == [MAX_THREADS + 1]
+        with pytest.raises(TooManyThreads, match=f"more than {MAX_THREADS} threads"):
+            dump(target.pid)

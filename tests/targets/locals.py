@@ -348,6 +348,26 @@ def tell():
     sys.stdin.readline()
 
 
+def older_arguments(first, second=2, *rest, **more):
+    """What 2.7 has of the function below."""
+    local = [first, second]
+    shared = "in a cell"
+
+    def inner(argument, kept_by_innermost):
+        own = (argument, shared, first)
+
+        def innermost():
+            kept = [shared, second, kept_by_innermost]
+            comprehended = [len(str(leaked)) for leaked in kept]
+            say_locals(sys._getframe())
+            sys.stdin.readline()
+            return kept, comprehended
+
+        return innermost(), own
+
+    return inner("argument of inner", b"kept by the innermost"), local, rest, more
+
+
 if PY3:
     exec(
         """
@@ -402,7 +422,9 @@ def changing():
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "arguments":
+    if sys.argv[1] == "arguments" and not PY3:
+        older_arguments(1, "two", 3.0, None, extra=[1])
+    elif sys.argv[1] == "arguments":
         arguments(1, "two", 3.0, None, only={"a": 1}, extra=[1])  # noqa: F821
     elif sys.argv[1] == "changing":
         changing()

@@ -1,12 +1,13 @@
 """Parks threads in known places and says what the interpreter itself sees there: ``stacks.py SCENARIO``.
 
-Announces, for each parked thread, its ids, its name and its frames, leaf first, each as [name, file, line]. Commands on
-stdin: ``trace`` answers with the path of a file that faulthandler has written the stacks to; ``counter`` with a number
-that grows while the program makes progress; ``exit`` ends it; ``exec`` makes it another program. For 2.7 and later;
-what takes a newer syntax is in ``stacks_newer.py``.
+Announces, for each parked thread, its ids, its name and its frames, leaf first, each as [name, file, line], from 3.11
+on with [column, end line, end column] behind it. Commands on stdin: ``trace`` answers with the path of a file that
+faulthandler has written the stacks to; ``counter`` with a number that grows while the program makes progress; ``exit``
+ends it; ``exec`` makes it another program. For 2.7 and later; what takes a newer syntax is in ``stacks_newer.py``.
 """
 
 import functools
+import itertools
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+import zipfile
 
 if not hasattr(threading, "get_native_id"):
     import ctypes  # here, since a thread that parks in an import keeps the lock that every other import needs
@@ -196,6 +198,64 @@ def small_frames():
     return [(name, function) for name, function in sorted(locals().items()) if name.startswith(("in_", "decorated"))]
 
 
+def deep():
+    """Deeper than other profilers read, on a C stack that is large enough for it."""
+    sys.setrecursionlimit(20000)
+    threading.stack_size(512 << 20)
+    return [("deep", functools.partial(down, 12000)), ("shallow", functools.partial(down, 0))]
+
+
+def zipimported():
+    folder = tempfile.mkdtemp()
+    path = os.path.join(folder, "zipped.zip")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("in_zip/__init__.py", "")
+        archive.writestr("in_zip/inner.py", "def call(park):\n    # a comment\n    return park()\n")
+    sys.path.insert(0, path)
+    from in_zip.inner import call
+
+    os.unlink(path)
+    os.rmdir(folder)
+    return [("zipped", functools.partial(call, park)), ("main", park)]
+
+
+def methods():
+    class Base(object):
+        def shadowed(self):
+            return self.of_class()
+
+        @classmethod
+        def of_class(cls):
+            return cls.of_nobody(cls())
+
+        @staticmethod
+        def of_nobody(instance):
+            return instance.value
+
+        @property
+        def value(self):
+            return self.__private()
+
+        def __private(self):
+            return (lambda: park())()
+
+        def given_away(self):
+            self = None  # noqa: F841 - its class can no longer be told
+            return park()
+
+    class Derived(Base):
+        def shadowed(self):
+            return super(Derived, self).shadowed()
+
+        def __call__(self):
+            return self.shadowed()
+
+    def not_a_method(instance):
+        return instance()
+
+    return [("calls", functools.partial(not_a_method, Derived())), ("given_away", Derived().given_away)]
+
+
 def code_without_a_file():
     space = {"park": park}
     exec("def made():\n\n    park()\n\nmade2 = lambda: made()\n", space)
@@ -332,9 +392,28 @@ def frames_of(frame):
     rows = []
     while frame is not None:
         code = frame.f_code
-        rows.append([getattr(code, "co_qualname", code.co_name), code.co_filename, frame.f_lineno])
+        row = [getattr(code, "co_qualname", None) or method_name(frame), code.co_filename, frame.f_lineno]
+        if hasattr(code, "co_positions"):
+            _, end_line, column, end_column = next(itertools.islice(code.co_positions(), frame.f_lasti // 2, None))
+            row.append([column, end_line, end_column])
+        rows.append(row)
         frame = frame.f_back
     return rows
+
+
+def method_name(frame):
+    """What can be known before 3.11: the name with that of its class, where its first argument leads to it."""
+    code = frame.f_code
+    first = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
+    for kind in (first.__mro__ if isinstance(first, type) else ()) + type(first).__mro__:
+        name = code.co_name
+        if name.startswith("__") and not name.endswith("__"):
+            name = "_" + kind.__name__.lstrip("_") + name
+        found = vars(kind).get(name)
+        found = getattr(found, "__func__", getattr(found, "fget", found))
+        if getattr(found, "__code__", None) is code:
+            return getattr(found, "__qualname__", kind.__name__ + "." + code.co_name)
+    return code.co_name
 
 
 def native_id():
@@ -373,7 +452,7 @@ def trace():
         else:  # 2.7
             for ident, frame in sys._current_frames().items():
                 file.write("Thread %d:\n" % ident)
-                for name, source, line in frames_of(frame):
+                for name, source, line in (row[:3] for row in frames_of(frame)):
                     file.write('  File "%s", line %d in %s\n' % (source, line, name))
     return [path]
 

@@ -43,6 +43,7 @@ frames = st.builds(
     | st.lists(
         st.builds(LocalVariable, texts, st.integers(0, 2**64), st.booleans(), st.none() | texts), max_size=2
     ).map(tuple),
+    *(st.booleans(), st.booleans(), st.none() | st.integers(0, 99), st.none() | st.integers(0, 99)),
 )
 traces = st.lists(
     st.builds(
@@ -77,6 +78,22 @@ def test_given_threads_when_dumped_then_they_read_as_py_spys() -> None:
     ]
     assert "    Worker.run (/src/pkg/app.py:12)" in dump_text([dump_of(trace())], DumpOptions(full_filenames=True))
     assert dump_text([], PLAIN) == ""
+
+
+def test_given_many_threads_with_equal_stacks_then_the_text_has_it_once_below_all_their_names() -> None:
+    same = [replace(trace(f"worker {n}", active=False), os_thread_id=100 + n) for n in range(12)]
+    other = replace(trace("other"), frames=trace().frames[1:])
+    lines = dump_text([dump_of(*same[:6], other, *same[6:])], PLAIN).splitlines()
+    assert lines[3:15] == [f'Thread {100 + n} (idle): "worker {n}"' for n in range(12)]
+    assert lines[15:17] == ["    12 threads here:", "    Worker.run (pkg/app.py:12)"]
+    assert lines.count("    Worker.run (pkg/app.py:12)") == 1
+    assert sum(line.startswith("Thread") for line in lines) == 13
+
+    assert "threads here" not in dump_text([dump_of(*same[:3])], PLAIN)
+    own = [replace(with_locals(LocalVariable("n", n, True, f"<{n}>")), thread_name=str(n)) for n in range(4)]
+    text = dump_text([dump_of(*own)], PLAIN)
+    assert "threads here" not in text
+    assert all(f"n: <{n}>" in text for n in range(4))
 
 
 def test_given_states_beside_the_status_then_they_are_told() -> None:
@@ -123,6 +140,26 @@ def test_given_source_when_dumped_then_it_stands_below_its_frame() -> None:
     assert "42 Worker.run" in Markup(dump_html([dump_of(trace())], PLAIN, source_of)).text
 
 
+def test_given_columns_then_what_runs_of_the_source_line_is_marked() -> None:
+    def source_of(pid: int, frame: Frame) -> str:
+        return "        é = call(1) + other(2)  "
+
+    def shown(**columns: int) -> list[str]:
+        one = trace()
+        frame = replace(one.frames[0], **columns)  # type: ignore[arg-type]
+        return dump_text([dump_of(replace(one, frames=(frame,)))], PLAIN, source_of).splitlines()[5:]
+
+    line = "        > é = call(1) + other(2)"
+    # In bytes: é has two.
+    assert shown(column=13, end_line=12, end_column=20) == [line, "              ^^^^^^^"]
+    assert shown(column=8, end_line=12, end_column=99) == [line]
+    assert shown(column=13, end_line=13, end_column=20) == [line]
+    assert shown() == [line]
+    marked = replace(trace().frames[0], column=13, end_line=12, end_column=20)
+    html = dump_html([dump_of(replace(trace(), frames=(marked,)))], PLAIN, source_of)
+    assert "é = <b>call(1)</b> + other(2)" in html
+
+
 def test_given_several_processes_when_dumped_then_each_has_its_head() -> None:
     text = dump_text([dump_of(trace()), replace(dump_of(), pid=43)], PLAIN)
     assert re.findall(r"^Process (\d+)", text, re.MULTILINE) == ["42", "43"]
@@ -138,6 +175,7 @@ def test_given_any_traces_then_text_and_markup_hold_no_control_characters(given_
     allowed = {"p", "b", "br", "i", "div", "span", "small", "code", "details", "summary"}
     assert Markup(html).tags <= allowed | {"table", "caption", "thead", "tbody", "tr", "th", "td"}
     variables = [frame.locals or () for one in given_traces for frame in one.frames]
+    assert "threads here" not in text, "there are no more than three threads"
     expected = sum(1 + len(found) + len({one.arg for one in found}) for found in variables)
     assert sum(line.startswith("    ") for line in text.splitlines()) == expected
 
