@@ -10,12 +10,12 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from rich.console import Console
 
 import nbspy
-from nbspy import cli_formats, cli_record, cli_top, doctor, observe, options, recordings
+from nbspy import cli_completion, cli_formats, cli_record, cli_top, doctor, observe, options, recordings
 from nbspy.cli_record import say
 from nbspy.doctor import Diagnosis
 from nbspy.errors import NbspyError, UsageError
@@ -26,9 +26,6 @@ from nbspy.views import dump_view, tables
 REFUSED: Final = 1
 WRONG_USAGE: Final = 2
 INTERRUPTED: Final = 130
-_PROGRESS_S: Final = 0.2
-
-
 _TAKE_COMMAND: Final = (cli_record.record, cli_top.top)
 
 
@@ -98,7 +95,24 @@ def _parser() -> argparse.ArgumentParser:
     cli_formats.add_commands(commands, say)
     command("doctor", _doctor, "say whether a process can be sampled, and what is in the way", options.OPTIONAL_PID)
     command("recordings", _recordings, "list what sessions left on disk")
+    command(
+        "completion",
+        lambda arguments: _completion(arguments, commands),
+        "print the script that completes in your shell: bash, zsh or fish",
+        options.SHELL,
+        options.PIDS,
+    )
     return parser
+
+
+def _completion(arguments: argparse.Namespace, commands: Any) -> int:
+    if arguments.pids:
+        print(cli_completion.pid_lines(), end="")
+    elif arguments.shell is None:
+        raise UsageError("no shell is given", f"give one of {', '.join(cli_completion.SHELLS)}")
+    else:
+        print(cli_completion.script(arguments.shell, cli_completion.commands_of(commands)), end="")
+    return 0
 
 
 # dump and processes

@@ -207,7 +207,7 @@ def _follow(session: Session, command: launched.Command | None = None) -> int:
                 session.wait(_PROGRESS_S)
                 command.wait(0)
             return 0
-        if not console.is_terminal:
+        if not sys.stderr.isatty():  # rich can be told otherwise by the environment, and a kernel does
             session.wait()
             return 0
         with console.status(Text("attached")) as line:

@@ -151,6 +151,9 @@ PID_OR_COMMAND: Final = Option(
 
 OPTIONAL_PID: Final = Option(("pid",), "the process to look at (default: this one)", parse_pid, metavar="PID")
 
+SHELL: Final = Option(("shell",), "bash, zsh or fish", str, metavar="SHELL")
+PIDS: Final = Option(("--pids",), "only print the pids, with what they run: what the scripts ask for")
+
 SAMPLING: Final = (
     Option(("-r", "--rate"), "samples per second (default: 100)", parse_number, 100.0, "HZ"),
     Option(("-d", "--duration"), "seconds to sample for (default: until stopped)", parse_number, None, "SECONDS"),

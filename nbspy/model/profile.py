@@ -133,9 +133,9 @@ class Profile(WaysOut):
         self,
         *,
         time: tuple[int, int] | None = None,
-        threads: Iterable[ThreadInfo | int | str] | int | str | None = None,
+        threads: Iterable[ThreadInfo | int | str] | ThreadInfo | int | str | None = None,
         states: Iterable[str] | str | None = None,
-        processes: Iterable[ProcessInfo | int] | int | None = None,
+        processes: Iterable[ProcessInfo | int] | ProcessInfo | int | None = None,
     ) -> Profile:
         """Return the part of the profile in which all that is given holds.
 

@@ -35,13 +35,15 @@ def state_table(states: Iterable[str] | str) -> bytes:
     return bytes(any(_STATES[word](state) for word in words) for state in range(256))
 
 
-def thread_table(wanted: Iterable[ThreadInfo | int | str] | int | str, threads: tuple[ThreadInfo, ...]) -> bytes:
+def thread_table(
+    wanted: Iterable[ThreadInfo | int | str] | ThreadInfo | int | str, threads: tuple[ThreadInfo, ...]
+) -> bytes:
     """Return 1 for each thread that is wanted: itself, by its OS thread id (or ``thread_id``), or by its name.
 
     Raises :class:`UsageError` where an id or name fits none.
     """
     table = bytearray(len(threads))
-    for one in [wanted] if isinstance(wanted, (int, str)) else wanted:
+    for one in [wanted] if isinstance(wanted, (int, str, ThreadInfo)) else wanted:
         fitting = [
             thread.id
             for thread in threads
@@ -58,11 +60,13 @@ def thread_table(wanted: Iterable[ThreadInfo | int | str] | int | str, threads: 
 
 
 def process_table(
-    wanted: Iterable[ProcessInfo | int] | int, processes: tuple[ProcessInfo, ...], threads: tuple[ThreadInfo, ...]
+    wanted: Iterable[ProcessInfo | int] | ProcessInfo | int,
+    processes: tuple[ProcessInfo, ...],
+    threads: tuple[ThreadInfo, ...],
 ) -> bytes:
     """Return 1 for each thread whose process is wanted: itself, or by its pid; raises :class:`UsageError`."""
     fitting: set[int] = set()
-    for one in [wanted] if isinstance(wanted, int) else wanted:
+    for one in [wanted] if isinstance(wanted, (int, ProcessInfo)) else wanted:
         found = {p.id for p in processes if (p.id == one.id if isinstance(one, ProcessInfo) else p.pid == one)}
         if not found:
             known = ", ".join(str(process.pid) for process in processes) or "none"

@@ -26,7 +26,7 @@ ORDER = (
     ("files", "recordings"),
     ("bounds", "byte_log", "sampler_process", "session", "launched", "observe", "doctor"),
     ("views",),
-    ("cli_formats",),
+    ("cli_formats", "cli_completion"),
     ("cli_record",),
     ("cli_top",),
     ("magics", "cli", "__main__"),

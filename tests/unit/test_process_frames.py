@@ -39,6 +39,7 @@ def text(profile: Profile, options: ContentOptions, name: str = "collapsed") -> 
 def test_given_a_pid_when_selected_then_only_its_samples_are_there(profile: Profile) -> None:
     assert profile.select(processes=77).thread_sample_count == 7
     assert profile.select(processes=[profile.processes[0]]).thread_sample_count == 4
+    assert profile.select(processes=profile.processes[1], threads=profile.threads[1]).thread_sample_count == 7
     assert profile.select(processes=[42, 77], threads=2000).thread_sample_count == 7
     assert profile.select(processes=42, threads=2000).thread_sample_count == 0
     with pytest.raises(UsageError, match=r"no process fits 5: processes are 42, 77"):
