@@ -1,7 +1,7 @@
 """``nbspy top``: where a process, or a command, spends its time now; live, in the terminal.
 
 Keys are read one by one from the terminal, without echo; the mouse is the terminal's own. Nothing is sent that a
-terminal at the other end of a slow line would choke on: four pictures a second, and only where something changed.
+terminal at the other end of a slow line would choke on: four pictures a second, or as few as ``--delay`` says.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rich.live import Live
 
 from nbspy import launched
 from nbspy.cli_record import REFUSED, check_target, ending_signals, say
-from nbspy.errors import NbspyError, TargetEnded, UnsupportedPlatform
+from nbspy.errors import NbspyError, TargetEnded, UnsupportedPlatform, UsageError
 from nbspy.host import WINDOWS
 from nbspy.options import ContentOptions, SamplingOptions
 from nbspy.plain_text import printable
@@ -29,7 +29,7 @@ from nbspy.session import Session, attach
 from nbspy.views.top_screen import Screen, lines
 from nbspy.views.top_table import TopCounts
 
-_PICTURE_S: Final = 0.25
+_DELAYS_S: Final = (0.05, 60.0)
 _PATIENCE_S: Final = 5.0
 """How long a command may take to end when it is asked to."""
 
@@ -39,7 +39,10 @@ def top(arguments: argparse.Namespace) -> int:
     check_target(arguments)
     sampling = SamplingOptions.from_values(arguments)
     content = ContentOptions.from_values(arguments)
-    counts = TopCounts(gil=content.gil, idle=content.idle)
+    delay_s: float = arguments.delay
+    if not _DELAYS_S[0] <= delay_s <= _DELAYS_S[1]:
+        raise UsageError(f"--delay {delay_s:g} is out of range", "it takes {:g} to {:g} seconds".format(*_DELAYS_S))
+    counts = TopCounts(gil=content.gil, idle=content.idle, full_filenames=content.full_filenames)
     if WINDOWS:
         raise UnsupportedPlatform("nbspy top does not run on Windows yet", "nbspy record does")
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -48,7 +51,7 @@ def top(arguments: argparse.Namespace) -> int:
         )
     with ending_signals():
         if arguments.command is not None:
-            return _top_command(arguments.command, sampling, counts)
+            return _top_command(arguments.command, sampling, counts, delay_s)
         with attach(
             arguments.pid,
             rate=sampling.rate,
@@ -57,7 +60,7 @@ def top(arguments: argparse.Namespace) -> int:
             recording=sampling.recording,
             subprocesses=sampling.subprocesses,
         ) as session:
-            _show(session, counts)
+            _show(session, counts, delay_s)
     return 0 if session.error is None or isinstance(session.error, TargetEnded) else _failed(session.error)
 
 
@@ -66,7 +69,7 @@ def _failed(error: NbspyError) -> int:
     return REFUSED
 
 
-def _top_command(words: list[str], sampling: SamplingOptions, counts: TopCounts) -> int:
+def _top_command(words: list[str], sampling: SamplingOptions, counts: TopCounts, delay_s: float) -> int:
     """Show a command from its beginning; its output goes nowhere, and it is ended with the picture."""
     with launched.launch(words, sampling, quiet=True) as started:
         command = started.command
@@ -74,7 +77,7 @@ def _top_command(words: list[str], sampling: SamplingOptions, counts: TopCounts)
             assert started.refusal is not None
             command.send(signal.SIGTERM)
             raise started.refusal
-        _show(started.session, counts)
+        _show(started.session, counts, delay_s)
         command.send(signal.SIGTERM)
         if command.wait(_PATIENCE_S) is None:
             say(f"the command has not ended; it runs on as process {command.pid}")
@@ -85,7 +88,7 @@ def _top_command(words: list[str], sampling: SamplingOptions, counts: TopCounts)
     return 0 if command.returncode == -signal.SIGTERM else status
 
 
-def _show(session: Session, counts: TopCounts) -> None:
+def _show(session: Session, counts: TopCounts, delay_s: float) -> None:
     """Show the session until a key or a signal ends it; its end keeps the last picture."""
     console = Console(highlight=False)
     screen = Screen()
@@ -104,7 +107,7 @@ def _show(session: Session, counts: TopCounts) -> None:
             size = console.size
             shown = lines(counts, screen, title, _state(session), size.width, size.height)
             live.update(Group(*shown), refresh=True)
-            for key in keys.read(_PICTURE_S):
+            for key in keys.read(delay_s):
                 screen.press(key)
 
 

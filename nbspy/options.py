@@ -183,7 +183,14 @@ FILES: Final = (
 
 RECORD: Final = (PID_OR_COMMAND, *SAMPLING, *CONTENT, *FILES)
 
-TOP: Final = (PID_OR_COMMAND, *SAMPLING, option_of(CONTENT, "gil"), option_of(CONTENT, "idle"))
+TOP: Final = (
+    PID_OR_COMMAND,
+    *SAMPLING,
+    option_of(CONTENT, "gil"),
+    option_of(CONTENT, "idle"),
+    option_of(CONTENT, "full_filenames"),
+    Option(("--delay",), "seconds between two pictures (default: 0.25)", parse_number, 0.25, "SECONDS"),
+)
 
 DUMP: Final = (
     Option(("-j", "--json"), "JSON: an array with one object a thread, frames leaf first"),

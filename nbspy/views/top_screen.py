@@ -111,7 +111,10 @@ def lines(counts: TopCounts, screen: Screen, title: str, state: str, width: int,
             body.append(Text(_nothing(screen), style="dim"))
     shown = [*top, *body][: max(1, height - 1)]
     shown += [Text()] * (height - 1 - len(shown))
-    return [*shown, _footer(screen, counts, width)][:height]
+    page = [*shown, _footer(screen, counts, width)][:height]
+    for line in page:
+        line.truncate(width)  # by cells: some characters take two
+    return page
 
 
 def _heading(screen: Screen, width: int) -> Text:

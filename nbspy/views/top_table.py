@@ -73,8 +73,9 @@ class _Window:
 class TopCounts:
     """Folds a growing profile, window by window."""
 
-    def __init__(self, *, gil: bool = False, idle: bool = False) -> None:
+    def __init__(self, *, gil: bool = False, idle: bool = False, full_filenames: bool = False) -> None:
         """``gil``: only threads that hold it count; ``idle``: those that wait count too."""
+        self._full_filenames = full_filenames
         self._wanted = GIL_STATES if gil else bytes(b"\1" * 256) if idle else ACTIVE_STATES
         self._next_row = 0
         self._window = _Window()
@@ -138,7 +139,8 @@ class TopCounts:
         for number, (own, total) in whole.items():
             frame = self._frames[number]
             line = frame.line if by_line else frame.first_line
-            place = f"{frame.short_file}:{line}" if line else frame.short_file
+            file = frame.file if self._full_filenames else frame.short_file
+            place = f"{file}:{line}" if line else file
             if needle and needle not in frame.name.casefold() and needle not in place.casefold():
                 continue
             now_own, now_total = window.get(number, (0, 0))

@@ -203,3 +203,12 @@ def test_given_a_flame_graph_when_expat_parses_it_then_titles_say_the_shares(fil
     titles = [title.text for title in root.iter("{http://www.w3.org/2000/svg}title")]
     assert "work (lib.py:9): 0.60 s, 60 samples, 50.00 %" in titles
     assert "thread (1001): worker <1>: 0.20 s, 20 samples, 16.67 %" in titles
+
+
+def test_given_json_lines_when_pandas_reads_them_then_the_runs_add_up(files: Files) -> None:
+    import pandas
+
+    lines = pandas.read_json(files("jsonl"), lines=True)
+    runs = lines[lines["type"] == "run"]
+    assert runs["count"].sum() == 170
+    assert set(lines["type"]) >= {"process", "thread", "frame", "run"}

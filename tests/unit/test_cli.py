@@ -157,6 +157,8 @@ def test_given_a_refusal_then_it_is_one_line_with_what_to_do(use: Use, nbspy: Nb
         (["record", "-p", "1", "--", "python"], "-p/--pid and a command are given"),
         (["record", "--"], "there is no command after --"),
         (["dump", "-p", "1", "--", "python"], "dump takes no command"),
+        (["top", "-p", "1", "--delay", "0"], "--delay 0 is out of range"),
+        (["top"], "-p/--pid"),
         (["dump"], "-p/--pid"),
         (["dump", "-p", "-4"], "-p/--pid"),
         (["fly"], "fly"),

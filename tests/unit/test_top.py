@@ -138,6 +138,12 @@ def test_given_a_search_then_names_and_files_are_searched(counts: TopCounts) -> 
     assert counts.rows(sort=Sort.OWN_SHARE, search="nothing") == []
 
 
+def test_given_full_filenames_then_places_have_them() -> None:
+    counts = TopCounts(full_filenames=True)
+    counts.take(Growing().add(second(0, "main")))
+    assert [row.place for row in counts.rows(sort=Sort.OWN_SHARE)] == ["/src/demo.py:1"]
+
+
 def press(screen: Screen, keys: str) -> Screen:
     for key in keys:
         screen.press(key)
