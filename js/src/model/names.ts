@@ -2,7 +2,8 @@
 import { isCellFile, originOf, packageOf } from "./origin";
 import type { Granularity, Profile } from "./profile";
 
-const MAX_TEXT = 300;
+/** Longer texts are cut. */
+export const MAX_TEXT = 300;
 /** Keys from here on stand for whole packages; the tree of a profile has none of them. */
 export const PACKAGE_KEYS = 0x4000_0000;
 
@@ -21,7 +22,7 @@ export class Names {
   private readonly packageNames: string[] = [];
   private labelsSeen = 0;
 
-  constructor(private readonly profile: Profile, private readonly granularity: Granularity) {}
+  constructor(readonly profile: Profile, readonly granularity: Granularity) {}
 
   /** The key that stands for all of a package's frames. */
   packageKey(name: string): number {

@@ -7,6 +7,7 @@ import { StreamError } from "../stream";
 import { Activity } from "./activity";
 import type { Column } from "./column";
 import { i32, u32, u8 } from "./column";
+import { Haystack } from "./haystack";
 import { Identities } from "./identities";
 import { Runs } from "./runs";
 import { CallTree } from "./tree";
@@ -19,6 +20,8 @@ export class Profile {
   end: End | null = null;
   readonly notices: Notice[] = [];
   readonly strings: string[] = [""];
+  /** The same texts, to be searched. */
+  readonly haystack = new Haystack(this.strings);
   readonly threads: ThreadRow[] = [];
   readonly processes: ProcessRow[] = [];
   /** File name -> what to show instead of it. */
@@ -94,6 +97,11 @@ export class Profile {
   /** The frame through which a tree's key is shown. */
   frameOfKey(granularity: Granularity, key: number): number {
     return this.identities(granularity).frameOf.data[key]!;
+  }
+
+  /** The same for all keys. */
+  framesOfKeys(granularity: Granularity): Uint32Array {
+    return this.identities(granularity).frameOf.data;
   }
 
   /** The node of the tree that a node of the stream belongs to. */

@@ -2,7 +2,13 @@
 import type { Names } from "./names";
 import type { CallTree } from "./tree";
 
-export type Query = { readonly test: (text: string) => boolean } | { readonly error: string };
+export interface Wanted {
+  readonly test: (text: string) => boolean;
+  /** The text in lower case, where it is no regular expression. */
+  readonly plain?: string;
+}
+
+export type Query = Wanted | { readonly error: string };
 
 /** Gives the query in `text`, or null for an empty one. Plain text ignores case; `/re/` does not, `/re/i` does. */
 export function parseQuery(text: string): Query | null {
@@ -17,28 +23,59 @@ export function parseQuery(text: string): Query | null {
     }
   }
   const wanted = text.trim().toLowerCase();
-  return { test: (candidate) => candidate.toLowerCase().includes(wanted) };
+  return { test: (candidate) => candidate.toLowerCase().includes(wanted), plain: wanted };
 }
 
 /** Which keys of a tree match a query; grows with the profile. */
 export class Matches {
   private matched = new Uint8Array(256);
   private tested = 0;
+  /** String -> whether it has the plain text. */
+  private hits = new Uint8Array(0);
+  private searched = 0;
 
-  constructor(private readonly test: (text: string) => boolean, private readonly names: Names) {}
+  constructor(private readonly wanted: Wanted, private readonly names: Names) {}
 
   /** Tests the keys below `count` that were not tested before. */
   update(count: number): void {
-    if (count > this.matched.length) {
-      const wider = new Uint8Array(2 * count);
-      wider.set(this.matched);
-      this.matched = wider;
-    }
-    const { names, test } = this;
+    if (count > this.matched.length) this.matched = widened(this.matched, 2 * count);
+    if (count > this.tested && this.wanted.plain !== undefined) this.findPlain(this.wanted.plain, count);
+    else this.testEach(count);
+    this.tested = Math.max(this.tested, count);
+  }
+
+  private testEach(count: number): void {
+    const { names, wanted: { test } } = this;
     for (let key = this.tested; key < count; key++) {
       if (test(names.name(key)) || test(names.qualname(key)) || test(names.place(key))) this.matched[key] = 1;
     }
-    this.tested = Math.max(this.tested, count);
+  }
+
+  private findPlain(plain: string, count: number): void {
+    const { matched, names, names: { profile } } = this;
+    const { name, qualname, file, shortFile } = profile.frames;
+    const { strings } = profile;
+    if (this.hits.length < strings.length) this.hits = widened(this.hits, strings.length);
+    const { hits } = this;
+    profile.haystack.find(plain, this.searched, hits);
+    this.searched = strings.length;
+    const frameOf = profile.framesOfKeys(names.granularity);
+    const inPlace = placeTest(plain);
+    // Frames of a file follow each other.
+    let [known, inFile, shown] = [-1, false, ""];
+    for (let key = this.tested; key < count; key++) {
+      const frame = frameOf[key]!;
+      if (hits[name.data[frame]!] || hits[qualname.data[frame]!]) {
+        matched[key] = 1;
+        continue;
+      }
+      const own = file.data[frame]! * 2 ** 21 + shortFile.data[frame]!;
+      if (own !== known) {
+        [known, shown] = [own, names.shownFile(key).toLowerCase()];
+        inFile = shown.includes(plain);
+      }
+      if (inFile || (inPlace && shown && inPlace(shown, names.line(key)))) matched[key] = 1;
+    }
   }
 
   has(key: number): boolean {
@@ -69,4 +106,36 @@ export class Matches {
     }
     return { nodes, weight };
   }
+}
+
+function widened(bytes: Uint8Array<ArrayBuffer>, length: number): Uint8Array<ArrayBuffer> {
+  const wider = new Uint8Array(length);
+  wider.set(bytes);
+  return wider;
+}
+
+/** Gives the test of `file:line` for a text that is not in the file's name alone; null where no line can make it. */
+function placeTest(plain: string): ((file: string, line: number) => boolean) | null {
+  const parts = /^(.*?):?(\d*)$/s.exec(plain)!;
+  const digits = parts[2]!;
+  if (plain === digits) return (_, line) => line > 0 && String(line).includes(digits);
+  if (!plain.endsWith(`:${digits}`)) return null;
+  const end = plain.slice(0, plain.length - digits.length - 1);
+  return (file, line) => line > 0 && file.endsWith(end) && String(line).startsWith(digits);
+}
+
+/** Beyond this many only the heaviest are put in order: nobody steps through them all. */
+const SORTED = 5000;
+
+/** Puts the heaviest nodes first. */
+export function heaviestFirst(nodes: number[], total: Float64Array): number[] {
+  const byWeight = (a: number, b: number): number => total[b]! - total[a]! || a - b;
+  if (nodes.length <= 4 * SORTED) return nodes.sort(byWeight);
+  const step = Math.floor(nodes.length / SORTED);
+  const sample = Float64Array.from({ length: SORTED }, (_, i) => total[nodes[i * step]!]!).sort();
+  const least = sample[Math.floor(SORTED * (1 - SORTED / nodes.length))]!;
+  const heavy: number[] = [];
+  const light: number[] = [];
+  for (const node of nodes) (total[node]! > least ? heavy : light).push(node);
+  return heavy.sort(byWeight).concat(light);
 }

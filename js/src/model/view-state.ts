@@ -11,7 +11,7 @@ import { Names } from "./names";
 import type { Granularity, Profile } from "./profile";
 import type { Found, Scene } from "./scene";
 import { nothing, TreeScene } from "./scene";
-import { Matches, parseQuery } from "./search";
+import { heaviestFirst, Matches, parseQuery } from "./search";
 import type { Mode, Selection } from "./selection";
 import { SelectedTree } from "./selection";
 import type { Settings, Tab } from "./settings";
@@ -346,7 +346,7 @@ export class ViewState {
   private setMatches(): void {
     const query = parseQuery(this.settings.query);
     this.queryError = query && "error" in query ? query.error : "";
-    this.matches = query && "test" in query ? new Matches(query.test, this.names) : null;
+    this.matches = query && "test" in query ? new Matches(query, this.names) : null;
   }
 
   private search(): void {
@@ -358,7 +358,6 @@ export class ViewState {
     matches.update(this.profile.keyCount(this.granularity));
     const { total } = scene.weights;
     const { nodes, weight } = matches.inTree(scene.tree, total, scene.zoom);
-    nodes.sort((a, b) => total[b]! - total[a]!);
-    scene.found = { nodes, share: total[scene.zoom]! > 0 ? weight / total[scene.zoom]! : 0 };
+    scene.found = { nodes: heaviestFirst(nodes, total), share: total[scene.zoom]! > 0 ? weight / total[scene.zoom]! : 0 };
   }
 }

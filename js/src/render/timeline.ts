@@ -20,12 +20,28 @@ export interface TimelinePicture {
 /** Bottom to top inside a lane. */
 const STACKING = [StateClass.GIL, StateClass.RUNNING, StateClass.GC, StateClass.GIL_WAIT] as const;
 
+interface Columns {
+  readonly of: string;
+  readonly times: Float32Array;
+}
+
+/** What was drawn last of each thread: while one drags over the timeline it is drawn in every frame. */
+const drawnLast = new WeakMap<Profile, Columns[]>();
+
+function rememberedTimes(profile: Profile, thread: number, fromUs: number, toUs: number, columns: number): Float32Array {
+  let lanes = drawnLast.get(profile);
+  if (!lanes) drawnLast.set(profile, (lanes = []));
+  const of = [profile.runs.generation, profile.activity.runsOf(thread)?.length, fromUs, toUs, columns].join();
+  if (lanes[thread]?.of !== of) lanes[thread] = { of, times: columnTimes(profile, thread, fromUs, toUs, columns) };
+  return lanes[thread]!.times;
+}
+
 /** Time per state for each of `columns` equal parts of [fromUs, toUs): `[column * STATE_CLASSES + class]`. */
 export function columnTimes(profile: Profile, thread: number, fromUs: number, toUs: number, columns: number): Float32Array {
   const times = new Float32Array(columns * STATE_CLASSES);
   const columnUs = (toUs - fromUs) / columns;
   if (!(columnUs > 0)) return times;
-  if (columnUs >= 2 * profile.activity.binUs) fromBins(profile.activity, thread, fromUs, columnUs, columns, times);
+  if (columnUs >= profile.activity.binUs) fromBins(profile.activity, thread, fromUs, columnUs, columns, times);
   else fromRuns(profile, thread, fromUs, toUs, columnUs, times);
   return times;
 }
@@ -57,14 +73,7 @@ function fromRuns(
   const runs = profile.activity.runsOf(thread);
   if (!runs) return;
   const { start, weight, state } = profile.runs;
-  let low = 0;
-  let high = runs.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    const run = runs.data[middle]!;
-    if (start.data[run]! + weight.data[run]! <= fromUs) low = middle + 1;
-    else high = middle;
-  }
+  let low = profile.activity.firstAfter(thread, fromUs);
   for (; low < runs.length; low++) {
     const run = runs.data[low]!;
     if (start.data[run]! >= toUs) break;
@@ -86,7 +95,7 @@ export function paintLanes(ctx: CanvasRenderingContext2D, picture: TimelinePictu
   if (!columns) return;
   const columnUs = (picture.toUs - picture.fromUs) / columns;
   const lanes = picture.lanes.map((lane) => ({
-    ...lane, times: columnTimes(picture.profile, lane.thread, picture.fromUs, picture.toUs, columns),
+    ...lane, times: rememberedTimes(picture.profile, lane.thread, picture.fromUs, picture.toUs, columns),
   }));
   for (const dim of [false, true]) {
     const drawn = lanes.filter((lane) => lane.dim === dim);
@@ -95,9 +104,7 @@ export function paintLanes(ctx: CanvasRenderingContext2D, picture: TimelinePictu
     fillIdle(ctx, picture, drawn, columns);
     for (const kind of STACKING) {
       ctx.fillStyle = picture.fills[kind]!;
-      ctx.beginPath();
       for (const lane of drawn) stackState(ctx, picture.left, lane, kind, columns, columnUs);
-      ctx.fill();
     }
   }
   ctx.globalAlpha = 1;
@@ -112,7 +119,6 @@ interface Lane {
 /** A thread that was there has a light band behind everything, from its first to its last sample. */
 function fillIdle(ctx: CanvasRenderingContext2D, picture: TimelinePicture, lanes: readonly Lane[], columns: number): void {
   ctx.fillStyle = picture.fills[StateClass.IDLE]!;
-  ctx.beginPath();
   for (const { times, top, height } of lanes) {
     let from = -1;
     for (let column = 0; column <= columns; column++) {
@@ -120,12 +126,11 @@ function fillIdle(ctx: CanvasRenderingContext2D, picture: TimelinePicture, lanes
       for (let kind = 0; kind < STATE_CLASSES && column < columns; kind++) seen ||= times[column * STATE_CLASSES + kind]! > 0;
       if (seen && from < 0) from = column;
       if (!seen && from >= 0) {
-        ctx.rect(picture.left + from, top, column - from, height);
+        ctx.fillRect(picture.left + from, top, column - from, height);
         from = -1;
       }
     }
   }
-  ctx.fill();
 }
 
 function stackState(
@@ -149,12 +154,12 @@ function stackState(
     const nextBottom = Math.round(height * below * 2) / 2;
     if (nextTall === tall && nextBottom === bottom) continue;
     // Equal neighbours become one rectangle.
-    if (tall > 0) ctx.rect(left + from, top + height - bottom - tall, column - from, tall);
+    if (tall > 0) ctx.fillRect(left + from, top + height - bottom - tall, column - from, tall);
     from = column;
     tall = nextTall;
     bottom = nextBottom;
   }
-  if (tall > 0) ctx.rect(left + from, top + height - bottom - tall, columns - from, tall);
+  if (tall > 0) ctx.fillRect(left + from, top + height - bottom - tall, columns - from, tall);
 }
 
 /** Times to mark on the axis: 1, 2 or 5 times a power of ten, at least `minPx` apart. */

@@ -1,0 +1,54 @@
+/**
+ * The children of a node in the order in which they are drawn, and where each begins. What was asked for is kept as
+ * long as the weights are the same: a picture that is panned or zoomed asks for the same again in every frame.
+ */
+import type { Order } from "./layout";
+import type { CallTree } from "./tree";
+
+export interface Siblings {
+  /** Children with weight. */
+  readonly nodes: Int32Array;
+  /** Left edges from the parent's own, in the unit of the weights; one more than nodes. */
+  readonly edges: Float64Array;
+}
+
+interface Known {
+  readonly size: number;
+  readonly whole: number;
+  readonly order: Order;
+  readonly of: Map<number, Siblings>;
+}
+
+const NONE: Siblings = { nodes: new Int32Array(0), edges: new Float64Array(1) };
+const known = new WeakMap<Float64Array, Known>();
+
+/** Gives the children of `node`. Weights grow: with the same whole and as many nodes they are the same. */
+export function siblings(tree: CallTree, total: Float64Array, node: number, order: Order): Siblings {
+  const first = tree.firstChild.data[node]!;
+  if (first < 0) return NONE;
+  if (tree.nextSibling.data[first]! < 0) {
+    const weight = total[first]!;
+    return weight > 0 ? { nodes: Int32Array.of(first), edges: Float64Array.of(0, weight) } : NONE;
+  }
+  let kept = known.get(total);
+  if (!kept || kept.size !== tree.size || kept.whole !== total[0] || kept.order !== order) {
+    known.set(total, (kept = { size: tree.size, whole: total[0]!, order, of: new Map() }));
+  }
+  let found = kept.of.get(node);
+  if (!found) kept.of.set(node, (found = arranged(tree, total, node, order)));
+  return found;
+}
+
+function arranged(tree: CallTree, total: Float64Array, node: number, order: Order): Siblings {
+  const next = tree.nextSibling.data;
+  let count = 0;
+  for (let child = tree.firstChild.data[node]!; child >= 0; child = next[child]!) if (total[child]! > 0) count++;
+  const nodes = new Int32Array(count);
+  let at = 0;
+  for (let child = tree.firstChild.data[node]!; child >= 0; child = next[child]!) if (total[child]! > 0) nodes[at++] = child;
+  // Equal weights keep the order of appearance: children that came later have higher numbers.
+  if (order === "heavy") nodes.sort((a, b) => total[b]! - total[a]! || a - b);
+  const edges = new Float64Array(count + 1);
+  for (let i = 0; i < count; i++) edges[i + 1] = edges[i]! + total[nodes[i]!]!;
+  return { nodes, edges };
+}
