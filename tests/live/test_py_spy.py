@@ -58,6 +58,12 @@ DIFFERENCES = (
         "where threading is not imported py-spy knows no name",
     ),
     Difference(
+        "thread_name",
+        ((2, 7), (2, 7)),
+        lambda spy, ours: spy is None and bool(ours),
+        "of 2.7 py-spy knows no names; threading.enumerate() has this one",
+    ),
+    Difference(
         "is_shim_entry",
         ((2, 7), (3, 11)),
         lambda spy, ours: spy and not ours,
@@ -140,11 +146,23 @@ def compare(interpreter: Interpreter, target: Target) -> int:
     return len(ours)
 
 
-@pytest.mark.oldest(3, 8)
-@pytest.mark.parametrize("scenario", ["named", "recursion", "generators", "c_callbacks", "code_without_a_file"])
+@pytest.mark.parametrize(
+    "scenario", ["named", "recursion", "generators", "methods", "c_callbacks", "code_without_a_file"]
+)
 def test_given_parked_threads_then_both_say_the_same(interpreter: Interpreter, scenario: str) -> None:
+    if scenario == "generators" and interpreter.version < (3, 6):
+        scenario = "plain_generators"
     with start_target(interpreter.path, "stacks.py", scenario) as target:
         assert compare(interpreter, target) > 100
+
+
+@pytest.mark.oldest(3, 8)
+def test_given_sub_interpreters_then_py_spy_sees_the_newest_and_nbspy_all(interpreter: Interpreter) -> None:
+    with start_target(interpreter.path, "stacks.py", "subinterpreters") as target:
+        spy = py_spy(target)
+        ours = [(trace.interpreter, trace.thread_id, len(trace.frames)) for trace in observe.dump(target.pid)]
+    assert {interpreter for interpreter, _, _ in ours} == {0, 1, 2}
+    assert {(trace["thread_id"], len(trace["frames"])) for trace in spy} <= {row[1:] for row in ours if row[0] == 2}
 
 
 def test_given_the_main_thread_alone_then_both_say_the_same(interpreter: Interpreter) -> None:
