@@ -9,12 +9,14 @@ run.
 from __future__ import annotations
 
 import argparse
+import base64
 import functools
 import importlib
 import importlib.util
 import io
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -81,6 +83,12 @@ def recording(data: bytes) -> None:
     importer(MAGIC + data)
 
 
+def page(data: bytes) -> None:
+    """The recording in a page of ours."""
+    opened, closed = b'<!DOCTYPE html><script type="application/octet-stream" id="nbspy-data">', b"</script>"
+    importer(opened + base64.b64encode(data if data[:1] == b"x" else zlib.compress(data)) + closed)
+
+
 def json_profile(data: bytes) -> None:
     """Profiles in JSON."""
     importer(b'{"$schema": "https://www.speedscope.app/file-format-schema.json", ' + data)
@@ -142,14 +150,14 @@ def binaries(data: bytes) -> None:
 
 TARGETS: Final[dict[str, Target]] = {
     target.__name__: target
-    for target in (wire, importer, recording, json_profile, objects, reprs, line_tables, binaries)
+    for target in (wire, importer, recording, page, json_profile, objects, reprs, line_tables, binaries)
 }
 
 
 def seeds(name: str) -> Iterable[bytes]:
     """Yield inputs to begin with: the golden files."""
     data = ROOT / "tests" / "data"
-    if name in ("wire", "recording", "importer"):
+    if name in ("wire", "recording", "page", "importer"):
         for path in sorted(data.rglob("*.nbspy")):
             content = path.read_bytes()
             yield content[8:] if name == "recording" else content

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import io
 import json
+import zlib
 from collections import Counter
 from pathlib import Path
 
@@ -114,6 +116,27 @@ def test_given_any_damage_then_it_is_a_profile_or_one_clear_line(
         assert profile_from_stream(stream_of(read)).thread_sample_count == read.thread_sample_count
     else:
         assert "\n" not in read
+
+
+@given(profiles(), st.booleans(), st.data())
+def test_given_a_damaged_page_then_it_is_a_profile_or_one_clear_line(
+    profile: Profile, inside: bool, data: st.DataObject
+) -> None:
+    """``inside``: the damage is in the recording, not in its packing."""
+
+    def damaged(content: bytes) -> bytes:
+        changed = bytearray(content)
+        for _ in range(data.draw(st.integers(1, 3))):
+            changed[data.draw(st.integers(0, len(changed) - 1))] = data.draw(st.integers(0, 255))
+        del changed[data.draw(st.integers(1, len(changed))) :]
+        return bytes(changed)
+
+    stream = stream_of(profile)
+    packed = base64.b64encode(zlib.compress(damaged(stream) if inside else stream))
+    opened, closed = b'<script type="application/octet-stream" id="nbspy-data">', b"</script>"
+    page = b"<!DOCTYPE html>" + opened + (packed if inside else damaged(packed)) + closed
+    read = read_or_refused(page)
+    assert isinstance(read, Profile) or "\n" not in read
 
 
 def read_or_refused(data: bytes) -> Profile | str:
