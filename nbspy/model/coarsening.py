@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from array import array
 from itertools import groupby
+from operator import ne
 from typing import Final
 
 from nbspy.model.tables import NodeColumns, RunColumns
@@ -18,6 +19,8 @@ MAX_COUNT: Final = 0xFFFF_FFFF
 """Counts and microseconds of one row fit 32 bits; what would not stays two rows."""
 _BATCH_ROWS: Final = 1 << 16
 """Rows merged at once: the rows are nearly in the order of time, so windows seldom lie in two batches."""
+_WORTHWHILE: Final = 0.9
+"""Where a window leaves more of the rows than this, the next one is four times as long instead of twice."""
 _MAX_DEPTH: Final = 1 << 20
 MAX_START: Final = (1 << 64) - 1
 
@@ -34,9 +37,12 @@ def coarsened(runs: RunColumns, wanted: int, nodes: NodeColumns, window_ns: int 
     window_ns = max(window_ns, _first_window(runs, wanted))
     start, end = min(runs.start_ns, default=0), max(runs.start_ns, default=0)
     made = runs
-    while len(made) > wanted and window_ns <= 2 * (end - start + 1):
+    if len(made) > wanted and _too_different(made, wanted):
+        window_ns = 2 * (end - start + 1)
+    while len(made) > wanted and window_ns < 2 * (end - start + 1):
+        before = len(made)
         made = _merged(made, window_ns)
-        window_ns *= 2
+        window_ns *= 2 if len(made) < _WORTHWHILE * before else 4
     if len(made) > wanted:
         made = _merged_whole(made)
     depths = _depths(nodes) if len(made) > wanted else array("I", [0])
@@ -45,6 +51,13 @@ def coarsened(runs: RunColumns, wanted: int, nodes: NodeColumns, window_ns: int 
         limit //= 2
         made = _merged_whole(_cut(made, nodes, depths, limit))
     return made, max(1, window_ns // 2)
+
+
+def _too_different(runs: RunColumns, wanted: int) -> bool:
+    """Whether even one window for all would leave too many rows: passes over them would be for nothing."""
+    keys = sorted(map(_packed, runs.thread, runs.state, runs.node))
+    changes: int = sum(map(ne, keys, keys[1:]))
+    return changes >= wanted
 
 
 def _first_window(runs: RunColumns, wanted: int) -> int:
