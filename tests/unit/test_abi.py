@@ -96,7 +96,9 @@ def test_turns_of_the_gil_are_counted_where_windows_has_them(on_windows: Layout)
     before = struct.pack("<IxxxxQiIQ", 5000, 0x2000, 1, 7, 99)
     assert turns.turn(before) == turns.turn(struct.pack("<IxxxxQiIQ", 5000, 0x2000, 0, 7, 98))
     assert turns.turn(before) != turns.turn(struct.pack("<IxxxxQiIQ", 5000, 0x2000, 1, 8, 99))
-    assert turns.threads(turns.turn(before)) == {0x2000}
+    after = struct.pack("<IxxxxQiIQ", 5000, 0x5000, 1, 8, 98)
+    assert turns.moved(turns.turn(before), turns.turn(before)) == {0x2000}
+    assert turns.moved(turns.turn(before), turns.turn(after)) == {0x2000, 0x5000}
 
 
 @pytest.mark.parametrize(
