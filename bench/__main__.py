@@ -29,7 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     path = Path(options.into) if options.into else results.FOLDER / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
     if options.show:
         rows = results.read(Path(options.show))
-        _show(rows, Path(options.show))
+        if options.markdown:
+            print(report.markdown(rows))
+        else:
+            _show(rows, Path(options.show))
         return 0
     cases = list(all_cases(settings, options.filter))
     if options.list:
@@ -57,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--who", action="append", default=[], metavar="WORD", help="only contestants with this word")
     parser.add_argument("--into", metavar="FILE", help="gather the figures in this file, with those it has already")
     parser.add_argument("--show", metavar="FILE", help="measure nothing: show the figures of this file")
+    parser.add_argument("--markdown", action="store_true", help="with --show: as a table for a document")
     return parser
 
 

@@ -78,3 +78,18 @@ def tally(rows: Sequence[Row]) -> str:
     if found.count(None):
         words.append(f"{found.count(None)} open, for want of a figure")
     return ", ".join(words)
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """Return the figures as a table for a document: a line for each figure, a column for each contestant."""
+    names = list(dict.fromkeys(row.who for row in rows if ": " not in row.who))
+    lines = [f"| {' | '.join(['figure', *names])} |", f"|---|{'---:|' * len(names)}"]
+    for figure, unit in dict.fromkeys((row.figure, row.unit) for row in rows if row.value is not None):
+        cells = []
+        for name in names:
+            own = [row for row in rows if (row.figure, row.unit, row.who) == (figure, unit, name)]
+            value = own[0].value if own else None
+            cells.append("" if value is None else number(value))
+        if any(cells):
+            lines.append(f"| {figure}, {unit} | {' | '.join(cells)} |")
+    return "\n".join(lines)

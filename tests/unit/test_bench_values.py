@@ -160,6 +160,14 @@ def test_table_says_ratios_and_goals() -> None:
     assert "<i>crashed</i>" in text
 
 
+def test_document_has_a_line_for_each_figure_that_was_measured() -> None:
+    assert report.markdown(ROWS).splitlines() == [
+        "| figure | nbspy | py-spy | </script><b> |",
+        "|---|---:|---:|---:|",
+        f"| {CPU}, us | 12.0 | 120 |  |",
+    ]
+
+
 def test_page_needs_no_network_and_shows_names_as_text() -> None:
     pytest.importorskip("plotly")
     html = page.page(ROWS, ["on <this>"])
