@@ -10,7 +10,12 @@ import ts from "typescript";
 /** Names of the seams: anywidget's model and entry points, the kernel's messages, the page's handle for tests. */
 const OUTSIDE = [
   "initialize", "render", "model", "el", "save_changes", "type", "offset", "total", "ended", "nbspyExplorer", "source",
-  "explorer", "profile", "state", "chart",
+  "explorer", "profile", "state", "chart", "script", "page",
+  // A view's settings, in the notebook's model and in a page; what widgets and pages say to each other.
+  "tab", "by", "mode", "threads", "time", "machinery", "recursion", "rules", "color", "flipped", "query", "subject", "zoom",
+  "do", "what", "name", "file", "line", "by_view", "nbspy", "stream", "view",
+  // speedscope's format.
+  "shared", "frames", "profiles", "unit", "startValue", "endValue", "samples", "weights", "exporter", "activeProfileIndex",
 ];
 
 async function sources(folder) {

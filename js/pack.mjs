@@ -31,7 +31,8 @@ const START = `(code) => {
   return script.nbspy;
 }`;
 
-/** Loaders by entry. The code of the widget is a script that defines `nbspy`, its exports. */
+/** Loaders by entry. The code of the widget is a script that defines `nbspy`, its exports; it is told to itself, so that
+ * a view can be saved as a page. */
 const LOADERS = {
   widget: (data) => `
     const code = await (${UNPACK})(${data});
@@ -42,6 +43,7 @@ const LOADERS = {
       () => start("document.currentScript.nbspy=(()=>{" + code + ";return nbspy.default})()" + ${JSON.stringify(`${NAME}widget.js`)}));
     URL.revokeObjectURL(url);
     if (!loaded) throw new Error("nbspy: this page's content policy lets no script start: it would have to allow blob: or inline scripts");
+    loaded.script = code;
     export default loaded;`,
   page: (data) => `(async () => {
     const place = document.getElementById("nbspy-root");

@@ -57,6 +57,7 @@ _WAYS_OUT = {
     "to_polars": "nbspy.exporters.dataframes",
     "to_arrow": "nbspy.exporters.dataframes",
     "Plots": "nbspy.views.plots",
+    "explore": "nbspy.views.widget",
 }
 """Where the work of a profile's methods is done that the model only names (``nbspy/model/ways_out.py``)."""
 

@@ -24,7 +24,7 @@ from nbspy.errors import NbspyError, SamplerFailed
 from nbspy.model.profile import Profile
 from nbspy.options import SamplingOptions, check_pid
 from nbspy.sampler_process import SamplerProcess, let_trace, sampler_command
-from nbspy.wire import End, Hello, Labels, Notice, Status
+from nbspy.wire import End, Hello, Labels, Notice, Sources, Status
 
 HELLO_TIMEOUT_S: Final = 10.0
 """How long a sampler may take from its start to its first record."""
@@ -128,13 +128,21 @@ class Session:
         """Show ``labels[file]`` instead of these file names, here and in the browser: {".../2.py": "In[3]"}."""
         self._add(Labels(0, list(labels.items())))
 
-    def _add(self, record: Labels | Notice) -> None:
+    def add_sources(self, rows: Sequence[tuple[str, int, str]]) -> bool:
+        """Keep stretches of source files with the session: (file name, number of the first line, text).
+
+        False where its stream has ended: the profile has them, the stream has not.
+        """
+        return self._add(Sources(0, list(rows)))
+
+    def _add(self, record: Labels | Notice | Sources) -> bool:
         with self._sampler.changed:
             self._sampler.builder.add(record)
             self._final = None
             added = self._sampler.log.append_record(record)
             if added and self.recording is not None and not self._sampler.finished:
                 recordings.append(self.recording, wire.encode(record))
+            return added
 
     def __enter__(self) -> Self:
         return self

@@ -24,6 +24,7 @@ String 0 is "". Node 0 is the root of the call tree: it has no frame and is not 
 | 8    | end      | time_ns, reason, kind, message, help (see :class:`End`)                        |
 | 9    | labels   | [[file name, label], ...]: what to show instead of a file name                |
 | 10   | notice   | time_ns, text: something the person should know, e.g. a fallback               |
+| 11   | sources  | [[file name, first line, text], ...]: stretches of source files               |
 
 A samples row is a run: ``count`` consecutive samples of one thread with the same leaf and the same state,
 the first at ``start_us``. Its weight is the time from its first sample to the first sample after the run.
@@ -31,7 +32,7 @@ Times are nanoseconds (columns: microseconds) of the sampler's monotonic clock s
 Thread and process rows may be sent again under the same id: the newest row counts (a thread was named late).
 
 ``sequence`` counts a sampler's records from 1 and shows what was lost; records the kernel adds to the stream
-(labels) carry 0. A reader ignores kinds and trailing fields it does not know, and a stream that is cut is a
+(labels, sources) carry 0. A reader ignores kinds and trailing fields it does not know, and a stream that is cut is a
 valid profile up to the last whole record.
 
 Bounds: a record is at most :data:`MAX_RECORD_BYTES`; longer input is refused, not buffered.
@@ -222,8 +223,13 @@ class Notice(Record, frozen=True, tag=10):
     text: str
 
 
-AnyRecord = Hello | Strings | Frames | Nodes | Threads | Processes | Samples | Status | End | Labels | Notice
-_KINDS: Final = 11
+class Sources(Record, frozen=True, tag=11):
+    rows: list[tuple[str, int, str]]
+    """(file name, number of the first line, lines with newlines between)."""
+
+
+AnyRecord = Hello | Strings | Frames | Nodes | Threads | Processes | Samples | Status | End | Labels | Notice | Sources
+_KINDS: Final = 12
 _decoder: Final = msgspec.msgpack.Decoder(AnyRecord)
 _encoder: Final = msgspec.msgpack.Encoder()
 

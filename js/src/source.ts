@@ -10,6 +10,8 @@ export class Source {
   failure: string | null = null;
   /** The sender has said that there is no more. */
   finished = false;
+  /** The stream as it came, in order: what a recording is. */
+  readonly pieces: Uint8Array<ArrayBuffer>[] = [];
   private readonly assembler = new Assembler();
   private readonly splitter = new RecordSplitter();
   private readonly listeners = new Set<() => void>();
@@ -29,6 +31,12 @@ export class Source {
   /** True while bytes are known to exist that have not arrived, or not in order. */
   get waiting(): boolean {
     return this.failure === null && (this.assembler.gap || this.announced > this.assembler.next);
+  }
+
+  /** Text that is the same for the same stream wherever it is shown, and for no other; "" before it has begun. */
+  get identity(): string {
+    const { hello } = this.profile;
+    return hello ? [hello.pid, hello.clockOriginNs, hello.startedUnixNs].join(" ") : "";
   }
 
   /** Takes the piece of the stream at `offset`; `total` is its length as the sender knows it, `next` where it goes on. */
@@ -59,6 +67,7 @@ export class Source {
   }
 
   private decode(piece: Uint8Array): void {
+    this.pieces.push(piece.slice());
     if (this.failure !== null) return;
     try {
       for (const body of this.splitter.feed(piece)) {

@@ -25,6 +25,9 @@ export interface Hello {
   pythonVersion: string;
   freeThreaded: boolean;
   intervalNs: number;
+  /** The sampler's clock at the stream's origin, and the time of day then: digits beyond 2^53 are lost. */
+  clockOriginNs: number;
+  startedUnixNs: number;
   blocking: boolean;
 }
 export interface Strings {
@@ -209,11 +212,9 @@ function readHello(f: Fields): Hello {
   }
   const hello = {
     kind: "hello" as const, nbspyVersion: f.text(), pid: f.number(), commandLine: f.text(), pythonVersion: f.text(),
-    freeThreaded: f.flag(), intervalNs: f.number(),
+    freeThreaded: f.flag(), intervalNs: f.number(), clockOriginNs: f.number(), startedUnixNs: f.number(), blocking: f.flag(),
   };
-  f.number(); // clock_origin_ns
-  f.number(); // started_unix_ns
-  return { ...hello, blocking: f.flag() };
+  return hello;
 }
 
 /** One reader per kind, in the order of the kinds. */

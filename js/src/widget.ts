@@ -6,9 +6,13 @@
  * beginning that the kernel has shortened also `head`, its number, and `next`, where the stream goes on.
  * browser -> kernel: `{type: "request", offset}`: the first byte missing, when a view is made and when a gap stays.
  */
+import { sameSettings, settingsFrom } from "./model/settings";
+import { startPage } from "./page-start";
 import { Source } from "./source";
 import { Explorer } from "./ui/explorer";
 import { Cleanup, el } from "./ui/dom";
+import { offerView } from "./ui/handover";
+import { givePageScript } from "./ui/page-file";
 import type { ThemeChoice } from "./ui/theme";
 
 const GAP_MS = 3000;
@@ -16,6 +20,8 @@ const GAP_MS = 3000;
 const ASK_AGAIN_MS = 15000;
 const MIN_HEIGHT_PX = 160;
 const DEFAULT_HEIGHT_PX = 420;
+/** Settings are kept in the model this long after the last change: not every letter of a search. */
+const KEEP_MS = 250;
 
 interface Model {
   get(name: string): unknown;
@@ -37,6 +43,10 @@ interface StreamMessage {
 
 interface Shared {
   readonly source: Source;
+  /** The views of the model, to be told what to compare with. */
+  readonly views: Set<Explorer>;
+  /** What the kernel compares with; null for nothing. */
+  other: Source | null;
   users: number;
   close(): void;
 }
@@ -74,8 +84,10 @@ function open(model: Model): Shared {
   const source = new Source();
   let head = 0;
   const receive = (content: StreamMessage, buffers: DataView[]): void => {
-    if (content.type !== "stream" || typeof content.offset !== "number") return;
+    if (typeof content.offset !== "number") return;
     const bytes = buffers[0] ? asBytes(buffers[0]) : new Uint8Array();
+    if (content.type === "compare") compare(shared, content.offset, bytes, Number(content.total) || 0);
+    if (content.type !== "stream") return;
     // A shortened beginning says again what others have in full: it is for who has nothing yet, or began with it.
     const piece = Number(content.head) || 0;
     if (piece && source.next === 0) head = piece;
@@ -86,6 +98,8 @@ function open(model: Model): Shared {
   const stopWatching = watchGaps(model, source);
   const shared: Shared = {
     source,
+    views: new Set(),
+    other: null,
     users: 0,
     close: () => {
       model.off("msg:custom", receive);
@@ -97,10 +111,20 @@ function open(model: Model): Shared {
   return shared;
 }
 
-function use(model: Model): { source: Source; leave: () => void } {
+/** Takes a piece of the stream to compare with; with all of it the views show the difference. */
+function compare(shared: Shared, offset: number, bytes: Uint8Array, total: number): void {
+  if (offset === 0) shared.other = total > 0 ? new Source() : null;
+  const { other } = shared;
+  other?.receive(offset, bytes, total, offset + bytes.length >= total);
+  if (other && other.next < total) return;
+  for (const view of shared.views) view.state.compareWith(other?.profile ?? null);
+}
+
+function use(model: Model): { shared: Shared; source: Source; leave: () => void } {
   const shared = open(model);
   shared.users++;
   return {
+    shared,
     source: shared.source,
     leave: () => {
       if (--shared.users === 0) shared.close();
@@ -113,7 +137,7 @@ function initialize({ model }: { model: Model }): () => void {
 }
 
 function render({ model, el: parent }: { model: Model; el: HTMLElement }): () => void {
-  const { source, leave } = use(model);
+  const { shared, source, leave } = use(model);
   const cleanup = new Cleanup();
   const explorer = new Explorer(source);
   const setHeight = (): void => {
@@ -128,16 +152,49 @@ function render({ model, el: parent }: { model: Model; el: HTMLElement }): () =>
   model.on("change:theme", setTheme);
   addHeightHandle(model, explorer, cleanup);
   setHeight();
+  givePageScript(entry.script && `${entry.script};nbspy.default.page()`);
   explorer.mount(parent);
+  keepSettings(model, explorer, cleanup);
+  shared.views.add(explorer);
+  if (shared.other) explorer.state.compareWith(shared.other.profile);
   setTheme();
   request(model, source);
   return () => {
     model.off("change:height", setHeight);
     model.off("change:theme", setTheme);
+    offerView(source.identity, explorer.state.settings);
+    shared.views.delete(explorer);
     cleanup.run();
     explorer.dispose();
     leave();
   };
+}
+
+/** Keeps what the view is set to in the model, and follows what Python sets there; other views go their own way. */
+function keepSettings(model: Model, explorer: Explorer, cleanup: Cleanup): void {
+  const { state } = explorer;
+  const mark = String(Math.random());
+  let timer = 0;
+  const follow = (): void => {
+    const view = model.get("view") as { by_view?: unknown } | null | undefined;
+    if (view && view.by_view === undefined) state.change(settingsFrom(view));
+  };
+  explorer.onSettings = () => {
+    clearTimeout(timer);
+    timer = window.setTimeout(() => {
+      if (sameSettings(settingsFrom(model.get("view")), state.settings)) return;
+      model.set("view", { ...state.settings, by_view: mark });
+      model.save_changes();
+    }, KEEP_MS);
+  };
+  // A view that is shown again is as the last one was.
+  state.apply(settingsFrom(model.get("view")));
+  model.on("change:view", follow);
+  cleanup.add(() => {
+    clearTimeout(timer);
+    explorer.onSettings = null;
+    model.off("change:view", follow);
+  });
 }
 
 function addHeightHandle(model: Model, explorer: Explorer, cleanup: Cleanup): void {
@@ -178,4 +235,7 @@ function addHeightHandle(model: Model, explorer: Explorer, cleanup: Cleanup): vo
   explorer.append(handle);
 }
 
-export default { initialize, render };
+/** `page` shows the data of a page that was saved from a view; `script` is all of this, told by the loader. */
+const entry = { initialize, render, page: startPage, script: "" };
+
+export default entry;

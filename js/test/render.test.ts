@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { roughPercent } from "../src/model/format";
 import { Boxes, layoutTree, leftEdge, MERGE_PX, MIN_PX } from "../src/model/layout";
 import { EVERYTHING, SelectedTree } from "../src/model/selection";
 import { STATE_CLASSES, StateClass } from "../src/model/state";
@@ -51,7 +52,7 @@ function picture(selected: SelectedTree, boxes: Boxes, widthPx: number, more: Pa
   return {
     boxes, widthPx, heightPx: 200, rowTop: (row) => (row - 1) * ROW_PX, firstRow: 1, lastRow: boxes.rows - 1,
     fill: (node) => `color${node % 3}`, name: (node) => `function_${node}`, place: () => "file.py:1",
-    share: (node) => selected.weights.total[node]! / selected.weights.total[0]!, matches: null, hovered: -1, focused: -1,
+    amount: (node) => roughPercent(selected.weights.total[node]! / selected.weights.total[0]!), matches: null, hovered: -1, focused: -1,
     ink: INK.light, accent: "accent", background: "white", font: "12px sans", fitter: new LabelFitter(width), ...more,
   };
 }

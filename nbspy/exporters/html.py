@@ -7,8 +7,10 @@ that draws the live view; a content policy forbids everything else. Its tables n
 from __future__ import annotations
 
 import base64
+import json
 import re
 import zlib
+from collections.abc import Mapping
 from html import escape
 from importlib.resources import files
 from typing import BinaryIO, Final
@@ -32,13 +34,23 @@ th, td { padding: 2px 10px 2px 0; vertical-align: top; }
 """
 
 
-def page_html(profile: Profile, stream: bytes | None = None, *, title: str = "nbspy", with_tables: bool = True) -> str:
+def page_html(
+    profile: Profile,
+    stream: bytes | None = None,
+    *,
+    title: str = "nbspy",
+    with_tables: bool = True,
+    view: Mapping[str, object] | None = None,
+) -> str:
     """Return a whole HTML page: the explorer, and below it the summary as plain tables.
 
-    ``stream`` is the profile's stream where it is at hand; else it is made from the profile. Raises
-    :class:`NbspyError` where the script bundle is missing from the installation.
+    ``stream`` is the profile's stream where it is at hand; else it is made from the profile. ``view``: what the
+    explorer is set to (``nbspy/views/view_settings.py``). Raises :class:`NbspyError` where the script bundle is missing
+    from the installation.
     """
     data = base64.b64encode(zlib.compress(stream_of(profile) if stream is None else stream, 9)).decode("ascii")
+    # No text in it may look like markup: what it says comes from the target.
+    settings = json.dumps(dict(view or {})).replace("<", "\\u003c")
     tables = f"<section>\n{summary_html(profile)}\n</section>" if with_tables else ""
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -53,7 +65,8 @@ def page_html(profile: Profile, stream: bytes | None = None, *, title: str = "nb
 <div id="nbspy-root"></div>
 {tables}
 <script type="application/octet-stream" id="nbspy-data" data-encoding="deflate">{data}</script>
-<script>{_script()}</script>
+<script type="application/json" id="nbspy-view">{settings}</script>
+<script id="nbspy-script">{_script()}</script>
 </body>
 </html>
 """

@@ -22,6 +22,7 @@ from nbspy.model.tables import Extent, ProcessInfo, RunColumns, Tables, ThreadIn
 MAX_TIME_NS: Final = 1 << 62
 """A bound on times in a stream (146 years), so that sums of them stay in 64 bits."""
 MAX_NOTICES: Final = 1000
+MAX_SOURCE_LETTERS: Final = 4 << 20
 
 
 class Builder:
@@ -39,6 +40,8 @@ class Builder:
         """True while threads hold what an older row said of their process."""
         self._labels: dict[str, str] = {}
         self._notices: list[wire.Notice] = []
+        self._sources: dict[str, dict[int, str]] = {}
+        self._source_size = 0
         self._fold: dict[type, Callable[[Any], None]] = {
             wire.Strings: self._strings,
             wire.Frames: self._frames,
@@ -50,6 +53,7 @@ class Builder:
             wire.End: self._end,
             wire.Labels: self._label_rows,
             wire.Notice: self._notice,
+            wire.Sources: self._source_rows,
         }
 
     @property
@@ -86,6 +90,7 @@ class Builder:
             status=self.status,
             end=self.end,
             notices=tuple(self._notices),
+            sources=self._sources,
             labels=dict(self._labels),
             threads=tuple(self._threads),
             processes=tuple(self._processes),
@@ -224,6 +229,14 @@ class Builder:
 
     def _label_rows(self, record: wire.Labels) -> None:
         self._labels.update(record.rows)
+
+    def _source_rows(self, record: wire.Sources) -> None:
+        for file, first_line, text in record.rows:
+            self._source_size += len(text)
+            if self._source_size <= MAX_SOURCE_LETTERS and first_line > 0:
+                # What snapshots hold stays as it was.
+                lines = {**self._sources.get(file, {}), **dict(enumerate(text.split("\n"), first_line))}
+                self._sources = {**self._sources, file: lines}
 
     def _notice(self, record: wire.Notice) -> None:
         if len(self._notices) < MAX_NOTICES:

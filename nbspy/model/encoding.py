@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Mapping
 from dataclasses import astuple
 from typing import Final
 
@@ -59,8 +60,23 @@ def beginning(profile: Profile, extent: Extent) -> list[wire.Record]:
     ]
     records.append(wire.Threads(0, rows))
     records.append(wire.Labels(0, list(profile.labels.items())))
+    if profile.sources:
+        rows_of = (stretches(file, lines) for file, lines in profile.sources.items())
+        records.append(wire.Sources(0, [row for rows in rows_of for row in rows]))
     records += profile.notices[: extent.notices]
     return records
+
+
+def stretches(file: str, lines: Mapping[int, str]) -> list[tuple[str, int, str]]:
+    """Return the lines as rows of a sources record: one for each stretch without a gap."""
+    rows: list[tuple[str, int, str]] = []
+    numbers = sorted(lines)
+    begin = 0
+    for i in range(1, len(numbers) + 1):
+        if i == len(numbers) or numbers[i] != numbers[i - 1] + 1:
+            rows.append((file, numbers[begin], "\n".join(lines[number] for number in numbers[begin:i])))
+            begin = i
+    return rows
 
 
 def samples(runs: RunColumns) -> list[wire.Record]:

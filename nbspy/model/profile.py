@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Literal
 from nbspy.errors import UsageError
 from nbspy.model.call_tree import CallTree, Rules, call_order_tree, merged_tree, node_totals, stack_of
 from nbspy.model.functions import FunctionTotals, function_totals
-from nbspy.model.selection import ACTIVE_STATES, GIL_STATES, between, filtered, process_table, state_table, thread_table
+from nbspy.model.selection import (
+    ACTIVE_STATES,
+    GIL_STATES,
+    between,
+    filtered,
+    process_table,
+    state_table,
+    thread_table,
+    through_functions,
+)
 from nbspy.model.tables import FrameInfo, ProcessInfo, RunColumns, Tables, ThreadInfo, state_word
 from nbspy.model.transforms import by_function, by_line, cell_frames
 from nbspy.model.ways_out import WaysOut
@@ -69,6 +78,7 @@ class Profile(WaysOut):
         status: Status | None = None,
         end: End | None = None,
         notices: tuple[Notice, ...] = (),
+        sources: Mapping[str, Mapping[int, str]] | None = None,
         span_ns: tuple[int, int] | None = None,
     ) -> None:
         """Take columns as :class:`nbspy.model.builder.Builder` has checked them; ``run_count`` rows count.
@@ -79,6 +89,8 @@ class Profile(WaysOut):
         self.status = status
         self.end = end
         self.notices = notices
+        self.sources: Mapping[str, Mapping[int, str]] = sources or {}
+        """Lines of source files by number, as far as the session could read them."""
         self.labels: Mapping[str, str] = labels or {}
         self.threads = threads
         self.processes = processes
@@ -136,13 +148,16 @@ class Profile(WaysOut):
         threads: Iterable[ThreadInfo | int | str] | ThreadInfo | int | str | None = None,
         states: Iterable[str] | str | None = None,
         processes: Iterable[ProcessInfo | int] | ProcessInfo | int | None = None,
+        through: Iterable[str] | str | None = None,
+        without: Iterable[str] | str | None = None,
     ) -> Profile:
         """Return the part of the profile in which all that is given holds.
 
         ``time``: (start, end) in ns; a sample at ``end`` is outside. ``threads``: rows of :attr:`threads`, OS
         thread ids, or names. ``states``: one or more of ``idle``, ``active``, ``gil``, ``gil-wait``, ``gc``,
         ``exception``, ``finalizing``; a sample in any of them counts. ``processes``: rows of :attr:`processes`, or
-        pids. Raises :class:`UsageError` for what there is none of.
+        pids. ``through``: functions that are all on the stack, each below the one before it; ``without``: functions
+        of which none is; both by qualified or plain name. Raises :class:`UsageError` for what there is none of.
         """
         runs, (start, end) = self.runs, self.span_ns
         if time is not None:
@@ -157,6 +172,8 @@ class Profile(WaysOut):
             wanted_threads = bytes(one & other for one, other in both)
         wanted_states = None if states is None else state_table(states)
         runs = filtered(runs, wanted_threads, wanted_states)
+        if through is not None or without is not None:
+            runs = through_functions(runs, self.tables, through or (), without or ())
         return Profile(
             hello=self.hello,
             tables=self.tables,
@@ -168,6 +185,7 @@ class Profile(WaysOut):
             status=self.status,
             end=self.end,
             notices=self.notices,
+            sources=self.sources,
             span_ns=(start, end),
         )
 
@@ -191,6 +209,7 @@ class Profile(WaysOut):
             status=self.status,
             end=self.end,
             notices=self.notices,
+            sources=self.sources,
             span_ns=self._span_ns,
         )
 

@@ -8,7 +8,7 @@ from itertools import compress
 from typing import Final
 
 from nbspy.errors import UsageError
-from nbspy.model.tables import ProcessInfo, RunColumns, ThreadInfo
+from nbspy.model.tables import ProcessInfo, RunColumns, Tables, ThreadInfo
 from nbspy.wire import State
 
 _RUNNING: Final = State.ACTIVE | State.GIL
@@ -82,6 +82,29 @@ def filtered(runs: RunColumns, threads: bytes | None, states: bytes | None) -> R
         of_threads = bytes([threads[thread] for thread in runs.thread])
         wanted = bytes(map(int.__and__, wanted, of_threads)) if wanted is not None else of_threads
     return runs if wanted is None else chosen_rows(runs, wanted)
+
+
+def through_functions(
+    runs: RunColumns, tables: Tables, through: Iterable[str] | str, without: Iterable[str] | str
+) -> RunColumns:
+    """Return the runs whose stacks have all of ``through``, each below the one before it, and none of ``without``."""
+    wanted, unwanted = (((names,) if isinstance(names, str) else tuple(names)) for names in (through, without))
+    strings, frames, nodes = tables.strings, tables.frames, tables.nodes
+
+    def called(frame: int) -> tuple[str, str]:
+        return strings[frames.name[frame]], strings[frames.qualname[frame]]
+
+    count = len(nodes)
+    passed, dropped = array("I", bytes(4 * count)), bytearray(count)
+    for node in range(1, count):
+        parent, names = nodes.parent[node], called(nodes.frame[node])
+        passed[node], dropped[node] = passed[parent], dropped[parent]
+        while passed[node] < len(wanted) and wanted[passed[node]] in names:
+            passed[node] += 1
+        if any(name in names for name in unwanted):
+            dropped[node] = 1
+    fits = bytes(passed[node] == len(wanted) and not dropped[node] for node in range(count))
+    return chosen_rows(runs, bytes(fits[node] for node in runs.node))
 
 
 def chosen_rows(runs: RunColumns, wanted: bytes | bytearray) -> RunColumns:

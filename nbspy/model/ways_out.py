@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pyarrow
 
     from nbspy.views.plots import Plots
+    from nbspy.views.widget import Explorer
 
 TableName = Literal["samples", "frames", "stacks"]
 
@@ -52,6 +53,15 @@ class WaysOut:
         """Return the same as :meth:`to_pandas`, as a pyarrow Table."""
         made: pyarrow.Table = _bound("to_arrow")(self, table)
         return made
+
+    def explore(self, *, height: int = 420, theme: str = "auto") -> Explorer:
+        """Return the explorer of the profile, a widget: show it in a notebook, set it, and ask what it shows.
+
+        ``height``: in pixels. ``theme``: ``light``, ``dark``, or ``auto`` for the notebook's. See
+        :class:`nbspy.views.widget.Explorer`.
+        """
+        explorer: Explorer = _bound("explore")(self, height=height, theme=theme)
+        return explorer
 
     @property
     def plot(self) -> Plots:

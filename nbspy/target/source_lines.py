@@ -21,11 +21,23 @@ class SourceLines:
 
     def line(self, filename: str, number: int) -> str:
         """Return line ``number`` (from 1) of the file a code object was compiled from; "" where that cannot be read."""
+        lines = self.lines(filename)
+        return lines[number - 1] if 0 < number <= len(lines) else ""
+
+    def lines(self, filename: str) -> list[str]:
+        """Return all lines of a file; none where it cannot be read."""
         lines = self._files.get(filename)
         if lines is None:
             lines = self._read(filename) if len(self._files) < _MAX_FILES else []
             self._files[filename] = lines
-        return lines[number - 1] if 0 < number <= len(lines) else ""
+        return lines
+
+    def changed(self, filename: str) -> float:
+        """Return when a file was changed last, in seconds of the system's clock; 0 where that cannot be told."""
+        try:
+            return os.stat(self._resolve(filename)).st_mtime
+        except (OSError, ValueError):
+            return 0.0
 
     def _read(self, filename: str) -> list[str]:
         if not filename or "\0" in filename or filename.startswith("<"):

@@ -15,6 +15,7 @@ from IPython.display import DisplayHandle, display
 from nbspy.plain_text import printable
 from nbspy.session import Session
 from nbspy.views.page import frozen_html, page_title
+from nbspy.views.source_texts import SessionSources
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -40,11 +41,17 @@ class LiveOutput:
         self._theme = theme
         self._display_id = f"nbspy-{uuid.uuid4().hex}"
         self._explorer: Explorer | None = None
+        self._sources: SessionSources | None = None
         self._frozen: dict[str, str] | None = None
 
     @property
     def frozen(self) -> bool:
         return self._frozen is not None
+
+    @property
+    def explorer(self) -> Explorer | None:
+        """The widget; None where the session had ended before it was shown."""
+        return self._explorer
 
     def show(self, execution_count: int) -> None:
         """Display the session in the current cell: live, or frozen where it has ended."""
@@ -59,12 +66,14 @@ class LiveOutput:
         display(explorer, display_id=self._display_id)
         if first:
             explorer.start(on_end=self._freeze_soon)
+            self._sources = SessionSources(self.session)
+            self._sources.start()
 
     def freeze(self) -> None:
         """Replace every output of an ended session by its saved form, once; the explorer is closed."""
         if self._frozen is not None:
             return
-        self._frozen = self._saved_form()
+        self._frozen = self._saved_form(b"" if self._sources is None else self._sources.finish())
         if self._explorer is not None:
             DisplayHandle(self._display_id).update(self._frozen, raw=True)
             self._explorer.finish()
@@ -73,20 +82,30 @@ class LiveOutput:
     def keep_what_is_seen(self) -> None:
         """Replace every output by the saved form of what was seen so far; the session goes on, and so may this."""
         if self._frozen is None and self._explorer is not None:
-            DisplayHandle(self._display_id).update(self._saved_form(), raw=True)
+            late = b"" if self._sources is None else self._sources.step()
+            DisplayHandle(self._display_id).update(self._saved_form(late), raw=True)
 
-    def _saved_form(self) -> dict[str, str]:
+    def _saved_form(self, late: bytes) -> dict[str, str]:
+        """Return what is saved; ``late``: records of sources that the stream did not take any more."""
         profile = self.session.profile
         # The person may have dragged the explorer to another height.
         height = self._height if self._explorer is None else self._explorer.height
-        html = frozen_html(profile, self.session.stream.read(), title=page_title(profile), height_px=height)
+        view = None if self._explorer is None else self._explorer.view
+        stream = self.session.stream.read() + late
+        html = frozen_html(profile, stream, title=page_title(profile), height_px=height, view=view)
         return {"text/html": html, "text/plain": profile.summary()}
 
     def _make_explorer(self) -> Explorer:
         from nbspy.views.widget import Explorer  # ipywidgets take a while to import, and a terminal needs none
 
         summary = f"nbspy: process {self.session.pid}, {printable(self.session.hello.command_line, 80)}"
-        return Explorer(self.session.stream, summary=summary, height=self._height, theme=self._theme)
+        return Explorer(
+            self.session.stream,
+            profile=lambda: self.session.profile,
+            summary=summary,
+            height=self._height,
+            theme=self._theme,
+        )
 
     def _freeze_soon(self) -> None:
         self._loop.add_callback(self.freeze)
@@ -113,6 +132,8 @@ class LiveOutputs:
             output = LiveOutput(session, self._kernel.io_loop, height=height, theme=theme)
             self._outputs[id(session)] = output
         output.show(self._shell.execution_count)
+        if output.explorer is not None:
+            self._shell.push({"_explorer": output.explorer}, interactive=False)
 
     def shown_here(self, session: Session) -> bool:
         """Whether the current cell has shown ``session``."""

@@ -7,15 +7,22 @@ the relay's thread (see :mod:`nbspy.views.relay`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.resources import files
 from typing import Any, Final
 
 import anywidget
 import traitlets
 
-from nbspy.errors import NbspyError
-from nbspy.views.relay import Relay, RelayCounters, Stream
+from nbspy.byte_log import ByteLog
+from nbspy.errors import NbspyError, UsageError
+from nbspy.model.builder import profile_from_stream
+from nbspy.model.encoding import stream_of
+from nbspy.model.profile import Profile
+from nbspy.model.summary import headline
+from nbspy.model.tables import ThreadInfo
+from nbspy.views.relay import MESSAGE_BYTES, Relay, RelayCounters, Stream
+from nbspy.views.view_settings import TABS, Tab, selected, with_rule, with_selection
 
 CLOSED_ESM: Final = "export default {}"
 """What a closed explorer leaves in the saved widget state instead of a copy of the bundle."""
@@ -32,21 +39,32 @@ def bundle() -> str:
 
 
 class Explorer(anywidget.AnyWidget):
-    """A live icicle, thread table and timeline of one stream.
+    """A live view of one stream: call trees, threads, timeline.
 
     It may be shown any number of times: all views share one model, so the stream is sent once. A view that
     missed bytes sends ``{"type": "request", "offset": K}`` and gets everything from ``K`` on, as soon as the
     kernel can listen.
+
+    What a view is set to can be read and set here: ``explorer.focus("decode")``, ``explorer.select(time=(0, 10**9))``,
+    ``explorer.selection``. Setting works at once, also while a cell runs. What was clicked in the browser is known
+    here when the kernel is idle again: a busy kernel hears nobody.
     """
 
     _esm = traitlets.Unicode().tag(sync=True)
     height = traitlets.Int(420, min=120, max=4000, help="Height of the view in pixels.").tag(sync=True)
     theme = traitlets.Enum(["auto", "light", "dark"], default_value="auto").tag(sync=True)
+    view = traitlets.Dict(help="What the view is set to: see nbspy/views/view_settings.py.").tag(sync=True)
 
-    def __init__(self, stream: Stream, *, summary: str = "", **traits: Any) -> None:
+    def __init__(
+        self, stream: Stream, *, profile: Callable[[], Profile] | None = None, summary: str = "", **traits: Any
+    ) -> None:
+        """``profile`` gives what was seen so far; None: it is read from the stream."""
         super().__init__(_esm=bundle(), **traits)
         self._summary = summary
         self._finished = False
+        self._stream = stream
+        self._read_profile = profile or (lambda: profile_from_stream(stream.read(0, stream.size)))
+        self._other: bytes | None = None
         self._relay = Relay(stream, self.send)
         self.on_msg(self._answer)
 
@@ -54,6 +72,72 @@ class Explorer(anywidget.AnyWidget):
     def counters(self) -> RelayCounters:
         """What the relay sent, and what it cost."""
         return self._relay.counters
+
+    # What is seen
+
+    @property
+    def profile(self) -> Profile:
+        """All that was seen so far."""
+        return self._read_profile()
+
+    @property
+    def selection(self) -> Profile:
+        """The profile of what the view shows: its time, threads and states, and of stacks in focus.
+
+        It knows what was clicked up to the last moment in which the kernel was idle.
+        """
+        return selected(self.profile, self.view)
+
+    def select(
+        self,
+        *,
+        threads: Iterable[ThreadInfo | int | str] | int | str | None = None,
+        time: tuple[int, int] | None = None,
+        states: str | None = None,
+    ) -> None:
+        """Show a part: threads by row, OS id or name; ``time`` in ns; ``states`` as ``active``, ``gil``, ...
+
+        None means all. Raises :class:`UsageError` for what there is none of.
+        """
+        self._set(with_selection(self.view, self.profile, threads, time, states))
+
+    def focus(self, *functions: str) -> None:
+        """Show only stacks through ``functions``, from there on."""
+        self._set(with_rule(self.view, "focus", functions))
+
+    def hide(self, *functions: str) -> None:
+        """Leave ``functions`` out: their time becomes their callers'."""
+        self._set(with_rule(self.view, "hide", functions))
+
+    def drop(self, *functions: str) -> None:
+        """Leave out all stacks through ``functions``."""
+        self._set(with_rule(self.view, "drop", functions))
+
+    def collapse(self, *functions: str) -> None:
+        """Count what ``functions`` call as their own time."""
+        self._set(with_rule(self.view, "collapse", functions))
+
+    def show(self, tab: Tab, function: str | None = None) -> None:
+        """Open a tab; the sandwich and the source of ``function``."""
+        if tab not in TABS:
+            raise UsageError(f"no tab is called {tab!r}", f"tabs are {', '.join(TABS)}")
+        subject = {} if function is None else {"subject": {"name": function, "file": "", "line": 0}}
+        self._set({**self.view, **subject, "tab": tab})
+
+    def search(self, text: str) -> None:
+        """Search for text, ``file:line``, or a regular expression between slashes."""
+        self._set({**self.view, "query": text})
+
+    def reset(self) -> None:
+        """Show everything, as at first."""
+        self._set({})
+
+    def compare(self, before: Profile | None) -> None:
+        """Show what changed since the profile ``before``; None ends that."""
+        self._other = None if before is None else stream_of(before)
+        self._send_other()
+
+    # What the browser hears
 
     def start(self, on_end: Callable[[], None] | None = None) -> None:
         """Begin to send the stream; ``on_end`` is called, from the relay's thread, when all of it is sent.
@@ -68,6 +152,16 @@ class Explorer(anywidget.AnyWidget):
         self._relay.stop()
         self._esm = CLOSED_ESM
 
+    def _set(self, settings: dict[str, Any]) -> None:
+        # A view that finds its own mark knows that it wrote this itself.
+        self.view = {name: value for name, value in settings.items() if name != "by_view"}
+
+    def _send_other(self) -> None:
+        data = self._other or b""
+        for offset in range(0, max(1, len(data)), MESSAGE_BYTES):
+            piece = data[offset : offset + MESSAGE_BYTES]
+            self.send({"type": "compare", "offset": offset, "total": len(data)}, [piece])
+
     def _answer(self, _widget: object, content: object, _buffers: object) -> None:
         if self._finished or not isinstance(content, dict) or content.get("type") != "request":
             return
@@ -78,6 +172,16 @@ class Explorer(anywidget.AnyWidget):
             self._relay.rewind(offset)
         else:
             self._relay.send_from(offset)
+        if offset == 0 and self._other is not None:
+            self._send_other()
 
     def __repr__(self) -> str:
         return self._summary or "nbspy explorer"
+
+
+def explore(profile: Profile, *, height: int = 420, theme: str = "auto") -> Explorer:
+    """Return an explorer of a profile that is whole; see :meth:`nbspy.Profile.explore`."""
+    stream = ByteLog()
+    stream.append(stream_of(profile))
+    stream.close()
+    return Explorer(stream, profile=lambda: profile, summary=headline(profile), height=height, theme=theme)

@@ -60,7 +60,9 @@ class Replay:
         page.set_content(_HTML % words)
         code = (STATIC / "widget.js").read_text(encoding="utf-8")
         as_data = bool(policy) and "blob:" not in policy
-        page.evaluate(_HOST, {"code": code, "traits": {"height": height, "theme": "auto"}, "asData": as_data})
+        page.evaluate(
+            _HOST, {"code": code, "traits": {"height": height, "theme": "auto", "view": {}}, "asData": as_data}
+        )
         self.root = page.locator(".nbspy-explorer")
 
     def send(self, piece: bytes, *, ended: bool = False) -> None:

@@ -13,6 +13,13 @@ export function roughPercent(share: number): string {
   return share > 0 && share < 0.005 ? `<1${THIN}%` : `${Math.round(100 * share)}${THIN}%`;
 }
 
+/** A change of a share, in points of a hundred, with its sign. */
+export function points(change: number): string {
+  const value = 100 * change;
+  const text = Math.abs(value) < 9.95 ? Math.abs(value).toFixed(1) : String(Math.round(Math.abs(value)));
+  return `${Number(text) === 0 ? "±" : value > 0 ? "+" : "−"}${text}${THIN}%`;
+}
+
 export function duration(us: number): string {
   if (us === 0) return `0${THIN}s`;
   if (us < 1000) return `${Math.round(us)}${THIN}µs`;

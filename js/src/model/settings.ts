@@ -4,7 +4,7 @@ import type { Granularity } from "./profile";
 import type { Mode } from "./selection";
 import type { Rule } from "./shape";
 
-export const TABS = ["merged", "time", "callers", "functions", "sandwich", "source"] as const;
+export const TABS = ["merged", "time", "callers", "functions", "sandwich", "source", "compare"] as const;
 export type Tab = (typeof TABS)[number];
 export const COLORINGS = ["package", "file", "function", "state", "thread", "self"] as const;
 export type Coloring = (typeof COLORINGS)[number];

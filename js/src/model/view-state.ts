@@ -3,9 +3,11 @@
  * changed. Everything that a person can set is in `settings`, plain values; the rest follows from it and the profile.
  */
 import type { FunctionRow } from "./functions";
+import { CellWatch } from "./cell-watch";
 import { callees, functionRows, outermost } from "./functions";
 import { fits, refOf } from "./function-ref";
 import type { FunctionRef } from "./function-ref";
+import { Difference, sideOf } from "./compare";
 import { InvertedTree, ownTimes } from "./invert";
 import { Names } from "./names";
 import type { Granularity, Profile } from "./profile";
@@ -38,25 +40,30 @@ export class ViewState {
   readonly above: TreeScene;
   readonly below: TreeScene;
   readonly timed: TimeScene;
+  /** What changed since another profile; its names are of both. */
+  readonly changes: TreeScene;
+  difference: Difference | null = null;
   /** Rows of the table of functions. */
   functions: FunctionRow[] = [];
 
   queryError = "";
   matches: Matches | null = null;
+  /** What is compared with: an earlier profile. */
+  other: Profile | null = null;
   /** The view stands still while samples go on to arrive. */
   paused = false;
 
-  private hasCells = false;
-  private keysSeen = 0;
-  private labelsSeen = 0;
+  private readonly cells = new CellWatch();
   private derivedAt = -Infinity;
   private derivedMs = 0;
+  /** Matches among the names of both profiles that are compared. */
+  private matchesOfBoth: Matches | null = null;
 
   constructor(readonly profile: Profile, private readonly changed: (change: Change) => void) {
     this.names = new Names(profile, "function");
     this.selected = this.makeSelected();
     const scene = (): TreeScene => new TreeScene(this.selected.tree, this.selected.weights, this.names, () => this.zoomed());
-    [this.merged, this.callers, this.above, this.below] = [scene(), scene(), scene(), scene()];
+    [this.merged, this.callers, this.above, this.below, this.changes] = [scene(), scene(), scene(), scene(), scene()];
     this.above.flipped = true;
     this.timed = new TimeScene(this.selected, this.names, () => this.zoomed());
   }
@@ -66,7 +73,7 @@ export class ViewState {
   /** The scene of the current tab; where it has none, that of the merged tree. */
   get scene(): Scene {
     const { tab } = this.settings;
-    return tab === "time" ? this.timed : tab === "callers" ? this.callers : tab === "sandwich" ? this.below : this.merged;
+    return tab === "time" ? this.timed : this.zoomScene;
   }
 
   get granularity(): Granularity {
@@ -105,12 +112,12 @@ export class ViewState {
 
   /** Whether a notebook's machinery is left out of what is seen. */
   get hidesMachinery(): boolean {
-    return this.settings.machinery && this.hasCells;
+    return this.settings.machinery && this.cells.found;
   }
 
   /** Whether there is a notebook's cell, so that its machinery can be hidden or shown. */
   get knowsCells(): boolean {
-    return this.hasCells;
+    return this.cells.found;
   }
 
   nameOf(node: number, scene: Scene = this.merged): string {
@@ -121,8 +128,9 @@ export class ViewState {
     return node === 0 ? "" : scene.names.place(scene.tree.key.data[node]!);
   }
 
-  isMatch(key: number): boolean {
-    return this.matches !== null && this.matches.has(key);
+  isMatch(key: number, scene: Scene = this.merged): boolean {
+    const matches = scene === this.changes ? this.matchesOfBoth : this.matches;
+    return matches !== null && matches.has(key);
   }
 
   // More samples
@@ -132,9 +140,10 @@ export class ViewState {
     if (this.paused) return;
     const order = ended ? "heavy" : "steady";
     const reordered = order !== this.merged.order;
-    for (const scene of [this.merged, this.callers, this.above, this.below]) scene.order = order;
+    for (const scene of [this.merged, this.callers, this.above, this.below, this.changes]) scene.order = order;
     this.selected.limit = Infinity;
-    if (this.seeCells()) this.makeAnew();
+    const cells = this.cells.look(this.profile, this.names, this.profile.keyCount(this.settings.by));
+    if (cells && this.settings.machinery) this.selected = this.makeSelected();
     else this.selected.update();
     if (reordered || ended || performance.now() - this.derivedAt > this.derivedMs / DERIVED_PART) this.derive();
     this.merged.keepZoomOnWeight();
@@ -167,10 +176,10 @@ export class ViewState {
     if (differs("by")) this.names = new Names(this.profile, after.by);
     if (differs("query", "by")) this.setMatches();
     const another = differs("by", "mode", "threads", "time", "machinery", "recursion", "rules");
-    if (another) this.makeAnew();
+    if (another) this.selected = this.makeSelected();
     if (differs("time", "threads")) this.timed.reset();
     if (another || differs("tab", "subject")) this.derive();
-    for (const scene of [this.merged, this.callers, this.below]) scene.flipped = after.flipped && scene !== this.below;
+    for (const scene of [this.merged, this.callers, this.timed, this.changes]) scene.flipped = after.flipped;
     const zooms = differs("zoom");
     if (zooms) this.zoomScene.follow(after.zoom);
     else if (differs("tab")) this.settings = { ...this.settings, zoom: this.zoomPath };
@@ -245,6 +254,16 @@ export class ViewState {
     this.change({ query }, "query");
   }
 
+  /** Compares with another profile from now on, and shows it; null: no more. */
+  compareWith(other: Profile | null): void {
+    this.other = other;
+    this.difference = null;
+    const tab = other ? "compare" : this.settings.tab === "compare" ? "merged" : this.settings.tab;
+    if (tab !== this.settings.tab) this.change({ tab });
+    else this.derive();
+    this.changed("tab");
+  }
+
   /** The functions that fit the subject, as keys. */
   isSubject(key: number): boolean {
     const { subject } = this.settings;
@@ -254,7 +273,9 @@ export class ViewState {
   // What follows from them
 
   private get zoomScene(): TreeScene {
-    return this.settings.tab === "callers" ? this.callers : this.settings.tab === "sandwich" ? this.below : this.merged;
+    const { tab } = this.settings;
+    if (tab === "compare" && this.difference) return this.changes;
+    return tab === "callers" ? this.callers : tab === "sandwich" ? this.below : this.merged;
   }
 
   /** The zoomed frames of the current tab's tree. */
@@ -273,24 +294,6 @@ export class ViewState {
     return new SelectedTree(this.profile, this.selection, by, shape, limit);
   }
 
-  private makeAnew(): void {
-    this.selected = this.makeSelected();
-  }
-
-  /** Looks whether new functions are cells of a notebook; true where the tree has to be shaped anew for it. */
-  private seeCells(): boolean {
-    const { names, profile, settings } = this;
-    const labelled = profile.labels.size !== this.labelsSeen;
-    const keys = profile.keyCount(settings.by);
-    let found = labelled;
-    for (let key = Math.min(this.keysSeen, keys); key < keys && !this.hasCells && !found; key++) found = names.isCell(key);
-    this.keysSeen = keys;
-    this.labelsSeen = profile.labels.size;
-    if (!found) return false;
-    this.hasCells = true;
-    return settings.machinery;
-  }
-
   /** Makes what the current tab shows beside the merged tree. */
   private derive(): void {
     const begun = performance.now();
@@ -299,6 +302,7 @@ export class ViewState {
     merged.show(tree, weights, names);
     [timed.selected, timed.names] = [selected, names];
     timed.thread = settings.threads[0] ?? this.busiestThread();
+    this.compare();
     if (settings.tab === "callers") this.showInverted(this.callers, new InvertedTree(tree, ownTimes(tree, weights)));
     if (settings.tab === "functions" || settings.tab === "sandwich" || settings.tab === "source") this.functions = functionRows(tree, weights);
     if (settings.tab === "sandwich" || settings.tab === "source") this.chooseSubject();
@@ -310,6 +314,18 @@ export class ViewState {
     }
     this.derivedAt = performance.now();
     this.derivedMs = this.derivedAt - begun;
+  }
+
+  /** Compares with the other profile: the same states and shapes, all of its threads and time. */
+  private compare(): void {
+    const { other, selected, settings } = this;
+    if (!other || (settings.tab !== "compare" && settings.tab !== "functions")) return;
+    const { mode, recursion, rules } = settings;
+    const shaping = { rules, recursion, machinery: this.hidesMachinery };
+    const after = settings.by === "function" ? { names: this.names, selected } : sideOf(this.profile, this.selection, shaping);
+    const difference = new Difference({ before: sideOf(other, { mode, threads: new Set(), time: null }, shaping), after });
+    this.difference = difference;
+    this.changes.show(difference.tree, difference.weights, difference.names);
   }
 
   private showInverted(scene: TreeScene, inverted: InvertedTree): void {
@@ -349,13 +365,21 @@ export class ViewState {
     this.matches = query && "test" in query ? new Matches(query, this.names) : null;
   }
 
+  /** The matches among a scene's keys. */
+  private matchesIn(scene: Scene): Matches | null {
+    if (scene !== this.changes || !this.matches) return this.matches;
+    const query = parseQuery(this.settings.query);
+    return (this.matchesOfBoth = query && "test" in query ? new Matches(query.test, scene.names) : null);
+  }
+
   private search(): void {
-    const { matches, scene } = this;
+    const { scene } = this;
+    const matches = this.matchesIn(scene);
     if (!matches) {
       scene.found = nothing;
       return;
     }
-    matches.update(this.profile.keyCount(this.granularity));
+    matches.update(scene === this.changes ? this.difference!.names.keys : this.profile.keyCount(this.granularity));
     const { total } = scene.weights;
     const { nodes, weight } = matches.inTree(scene.tree, total, scene.zoom);
     scene.found = { nodes: heaviestFirst(nodes, total), share: total[scene.zoom]! > 0 ? weight / total[scene.zoom]! : 0 };

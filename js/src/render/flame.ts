@@ -2,7 +2,6 @@
  * Paints the icicle or flame chart. A pure function of its input: it draws on any 2D context, so tests record
  * the calls. Boxes are batched by colour, and filled one by one: a path of thousands takes three times as long; only rows inside the canvas are visited.
  */
-import { roughPercent } from "../model/format";
 import type { Boxes } from "../model/layout";
 import type { ChartInk } from "./colors";
 import type { LabelFitter } from "./labels";
@@ -14,11 +13,11 @@ const PAD_PX = 5;
 
 /** What the boxes look like, whatever part of them is painted. */
 export interface FlameLook {
-  readonly fill: (node: number) => string;
+  readonly fill: (node: number) => string | CanvasPattern;
   readonly name: (node: number) => string;
   readonly place: (node: number) => string;
-  /** Share of the whole; null where boxes are not that. */
-  readonly share: ((node: number) => number) | null;
+  /** What stands at the right edge where there is room: a share, a change; null for nothing. */
+  readonly amount: ((node: number) => string) | null;
   /** null where nothing is searched for. */
   readonly matches: ((node: number) => boolean) | null;
   readonly ink: ChartInk;
@@ -52,7 +51,7 @@ export function paintFlame(ctx: CanvasRenderingContext2D, picture: FlamePicture)
 
 function paintFills(ctx: CanvasRenderingContext2D, picture: FlamePicture): void {
   const { boxes, ink, matches } = picture;
-  const byColor = new Map<string, number[]>();
+  const byColor = new Map<string | CanvasPattern, number[]>();
   for (let row = picture.firstRow; row <= picture.lastRow; row++) {
     const top = picture.rowTop(row);
     for (let box = boxes.rowStart.data[row]!; box < boxes.rowStart.data[row + 1]!; box++) {
@@ -117,8 +116,8 @@ function layLabel(
   strong.push({ text, x: left + PAD_PX, y });
   if (text !== name) return;
   let rest = room - fitter.width(name) - 10;
-  if (picture.share) {
-    const share = roughPercent(picture.share(node));
+  if (picture.amount) {
+    const share = picture.amount(node);
     const shareWidth = fitter.width(share);
     rest -= shareWidth;
     if (rest < 0) return;

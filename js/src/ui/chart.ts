@@ -1,4 +1,5 @@
 /** The icicle or flame chart: a scrolled canvas, its pointer and its keys. */
+import { points, roughPercent } from "../model/format";
 import { Boxes } from "../model/layout";
 import { boxAbove, neighbour, rowOf, widestBelow, widestOf } from "../model/navigate";
 import type { Camera, Scene } from "../model/scene";
@@ -22,6 +23,8 @@ export interface ChartEvents {
   hover(box: number, x: number, y: number): void;
   /** The focus moved to a node by keys; (x, y) of the window is where its box is. */
   focus(node: number, x: number, y: number): void;
+  /** Wheel or drags have moved what is seen. */
+  moved(): void;
   /** Asks what can be done with a node, at (x, y) of the window. */
   menu(node: number, x: number, y: number): void;
 }
@@ -250,19 +253,24 @@ export class Chart {
   goHome(): boolean {
     if (!this.camera.moved) return false;
     this.moveToZoom();
+    this.events.moved();
     return true;
   }
 
   private zoomBy(factor: number, at: number): void {
     this.camera.zoomBy(this.scene, factor, at);
-    this.hover(-1, 0, 0);
-    this.change();
+    this.wasMoved();
   }
 
   private moveBy(part: number): void {
     this.camera.moveBy(this.scene, part);
+    this.wasMoved();
+  }
+
+  private wasMoved(): void {
     this.hover(-1, 0, 0);
     this.change();
+    this.events.moved();
   }
 
   private hit(event: MouseEvent): number {
@@ -342,7 +350,7 @@ export class Chart {
     const perRow = tops[1]! - tops[0]!;
     // Rows whose top lies in (-ROW_PX, height).
     const ends = [(-ROW_PX - tops[0]!) / perRow, (view.heightPx - tops[0]!) / perRow].sort((a, b) => a - b);
-    this.palette.begin(scene);
+    this.palette.begin(scene, view.context);
     paintFlame(view.context, {
       boxes, widthPx: view.widthPx, heightPx: view.heightPx,
       rowTop: (row) => this.rowTop(row, topRow),
@@ -361,8 +369,9 @@ export class Chart {
       fill: (node) => this.palette.fill(scene, node),
       name: (node) => scene.names.label(scene.tree.key.data[node]!),
       place: (node) => state.placeOf(node, scene),
-      share: scene.timed ? null : (node) => scene.share(node),
-      matches: state.matches ? (node) => state.isMatch(scene.tree.key.data[node]!) : null,
+      amount: scene.timed ? null : scene === state.changes ? (node) => points(state.difference?.change(node) ?? 0)
+        : (node) => roughPercent(scene.share(node)),
+      matches: state.matches ? (node) => state.isMatch(scene.tree.key.data[node]!, scene) : null,
       ink: INK[this.theme], accent: tokens.accent, background: tokens.background,
       font: `12px ${tokens.fontFamily}`, fitter: this.fitter,
     };

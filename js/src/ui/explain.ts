@@ -1,5 +1,5 @@
 /** What a frame is, in words and numbers: for the card beside the pointer, and for those who listen. */
-import { duration, percent, plural } from "../model/format";
+import { duration, percent, plural, points } from "../model/format";
 import type { Scene } from "../model/scene";
 import type { ViewState } from "../model/view-state";
 import type { TooltipContent } from "./tooltip";
@@ -8,6 +8,15 @@ export function explainNode(state: ViewState, scene: Scene, node: number): Toolt
   const { names, tree, weights, zoom } = scene;
   const { self, selfSamples, samples, total } = weights;
   const key = tree.key.data[node]!;
+  const { difference } = state;
+  if (scene === state.changes && difference) {
+    const [before, after] = [difference.before[node]!, difference.after[node]!];
+    const word = before > 0 ? (after > 0 ? "" : "gone") : "new";
+    return {
+      title: names.qualname(key), subtitle: names.fullPlace(key),
+      rows: [["Before", percent(before)], ["Now", percent(after)], ["Change", `${points(after - before)} ${word}`]],
+    };
+  }
   const shares = (of: number, weight: number): string => percent(weight / total[of]!);
   const rows = [["Total", duration(total[node]!), shares(0, total[node]!), plural(samples[node]!, "sample")]];
   const inverted = scene === state.callers || scene === state.above;
@@ -21,6 +30,10 @@ export function narrowFrames(count: number): TooltipContent {
 }
 
 export function sayNode(state: ViewState, scene: Scene, node: number): string {
+  const { difference } = state;
+  if (scene === state.changes && difference) {
+    return `${state.nameOf(node, scene)}, ${percent(difference.before[node]!)} before, ${percent(difference.after[node]!)} now`;
+  }
   const { self, total } = scene.weights;
   const parts = [state.nameOf(node, scene), state.placeOf(node, scene), `total ${percent(total[node]! / total[0]!)}`, `self ${percent(self[node]! / total[0]!)}`];
   return parts.join(", ");

@@ -68,6 +68,7 @@ export class Explorer {
       hover: (chart, box, x, y) => this.explainBox(chart, box, x, y),
       focus: (chart, node, x, y) => this.focused(chart.scene, node, x, y),
       menu: (scene, node, x, y) => this.openMenu(scene, node, x, y),
+      moved: () => this.mirrorSoon(),
       rowMenu: (key, x, y) => this.openRowMenu(key, x, y),
     }, cleanup);
     this.chart = this.panes.main;
@@ -200,9 +201,14 @@ export class Explorer {
     this.mirror.say(this.state.paused ? "The view is paused; samples go on to arrive" : "The view goes on");
   }
 
-  say(text: string): void {
+  /** Tells those who listen; with `shown`, those who look too. */
+  say(text: string, shown = false): void {
     this.mirror.say(text);
+    if (shown) this.header.tell(text);
   }
+
+  /** Is called when a person has set the view otherwise. */
+  onSettings: (() => void) | null = null;
 
   private changed(change: Change): void {
     this.tooltip.hide();
@@ -215,11 +221,17 @@ export class Explorer {
     this.toolbar.update(this.state.found.nodes.indexOf(this.panes.chart.focusNode) + 1);
     this.updateHeader();
     this.writeFacts();
+    this.mirrorSoon();
+    if (change === "data") return;
+    this.sayChange(change);
+    this.onSettings?.();
+  }
+
+  private mirrorSoon(): void {
     this.mirrorTimer ||= window.setTimeout(() => {
       this.mirrorTimer = 0;
       this.mirror.update();
     }, MIRROR_MS);
-    if (change !== "data") this.sayChange(change);
   }
 
   private updateHeader(): void {
@@ -245,7 +257,9 @@ export class Explorer {
   private sayChange(change: Change): void {
     const { found, matches, scene, settings } = this.state;
     const { weights: { total }, zoom } = scene;
-    if (change === "zoom") this.mirror.say(`Zoomed to ${this.state.nameOf(zoom, scene)}, ${percent(total[zoom]! / total[0]!)} of the time`);
+    const { range } = this.state.timed;
+    if (change === "zoom" && scene.timed) this.mirror.say(range ? `Zoomed to ${duration(range[1] - range[0])} from ${duration(range[0])} on` : "Showing all of the time");
+    else if (change === "zoom") this.mirror.say(`Zoomed to ${this.state.nameOf(zoom, scene)}, ${percent(total[zoom]! / total[0]!)} of the time`);
     else if (change === "search" && matches) this.mirror.say(`${plural(found.nodes.length, "match", "matches")}, ${percent(found.share)} of samples`);
     else if (change === "selection") this.mirror.say(`Showing ${duration(this.state.total[0]!)} of samples`);
     else if (change === "tab") this.mirror.say(settings.tab === "functions" ? `${count(this.state.functions.length)} functions` : `Showing ${settings.tab}`);

@@ -1,4 +1,5 @@
 /** The colour of each frame: by what it is, where it is, what its threads did, or how hot it is. */
+import type { Difference } from "../model/compare";
 import type { Names } from "../model/names";
 import type { Origin } from "../model/origin";
 import { originOf } from "../model/origin";
@@ -7,7 +8,8 @@ import { STATE_CLASSES } from "../model/state";
 import { Tinting } from "../model/tinting";
 import type { ViewState } from "../model/view-state";
 import type { Theme } from "../render/colors";
-import { css, frameFill, hashText, heatFill, Hues, stateFill } from "../render/colors";
+import { changeFill, css, frameFill, hashText, heatFill, Hues, stateFill } from "../render/colors";
+import { hatched } from "../render/hatch";
 
 interface Look {
   readonly origin: Origin;
@@ -29,16 +31,20 @@ export class FramePalette {
   private tintedAt = 0;
   private tintedFor: unknown = null;
   private hottest = 0;
+  private ctx: CanvasRenderingContext2D | null = null;
+  private readonly hatches = new Map<string, string | CanvasPattern>();
 
   constructor(private readonly state: ViewState) {}
 
   setTheme(theme: Theme): void {
     this.theme = theme;
     this.fills.clear();
+    this.hatches.clear();
   }
 
-  /** Prepares for a picture of `scene`. */
-  begin(scene: Scene): void {
+  /** Prepares for a picture of `scene` on `ctx`. */
+  begin(scene: Scene, ctx: CanvasRenderingContext2D): void {
+    this.ctx = ctx;
     const { settings: { color }, profile, selected } = this.state;
     // Keys mean something else in the other granularity; a label makes a file the person's own.
     const seen = `${color} ${profile.labels.size}`;
@@ -61,8 +67,10 @@ export class FramePalette {
     this.tintedFor = selected;
   }
 
-  fill(scene: Scene, node: number): string {
+  fill(scene: Scene, node: number): string | CanvasPattern {
     const { tree } = scene;
+    const { difference } = this.state;
+    if (scene === this.state.changes && difference) return this.changeFill(difference, node);
     const key = tree.key.data[node]!;
     const variant = (tree.ordinal.data[node]! + tree.depth.data[node]!) % VARIANTS;
     const { color } = this.state.settings;
@@ -76,6 +84,16 @@ export class FramePalette {
       const { origin, hue, shade } = this.look(scene.names, key);
       return frameFill(this.theme, origin, hue, shade, variant);
     });
+  }
+
+  /** Orange where there is more, blue where there is less; hatched where a path is new or gone. */
+  private changeFill(difference: Difference, node: number): string | CanvasPattern {
+    const [before, after] = [difference.before[node]!, difference.after[node]!];
+    const color = css(changeFill(this.theme, difference.greatest > 0 ? (after - before) / difference.greatest : 0));
+    if ((before > 0 && after > 0) || !this.ctx) return color;
+    let hatch = this.hatches.get(color);
+    if (!hatch) this.hatches.set(color, (hatch = hatched(this.ctx, color, this.theme === "light" ? "#ffffffb0" : "#00000080", after > 0)));
+    return hatch;
   }
 
   private remember(id: number, make: () => [number, number, number]): string {

@@ -45,6 +45,7 @@ export class FunctionTable {
       head.append(cell);
     }
     this.table.append(el("thead", "", head), this.body);
+    this.body.append(this.top, this.bottom);
     this.table.setAttribute("aria-label", "Functions");
     this.element.append(this.table, this.empty);
     this.element.tabIndex = -1;
@@ -108,10 +109,8 @@ export class FunctionTable {
     const last = Math.min(this.rows.length, first + Math.ceil((clientHeight || 400) / ROW_PX) + 2 * MARGIN_ROWS);
     const shown = Math.max(0, last - first);
     const { body } = this;
-    while (body.rows.length < shown + 2) body.append(makeRow());
-    while (body.rows.length > shown + 2) body.deleteRow(-1);
-    body.prepend(this.top);
-    body.append(this.bottom);
+    while (body.rows.length < shown + 2) this.bottom.before(makeRow());
+    while (body.rows.length > shown + 2) body.deleteRow(body.rows.length - 2);
     this.top.style.height = `${first * ROW_PX}px`;
     this.bottom.style.height = `${(this.rows.length - last) * ROW_PX}px`;
     show(this.top, first > 0);

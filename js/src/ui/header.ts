@@ -14,6 +14,7 @@ const REASONS = new Map([["stopped", "Stopped"], ["duration", "Done"], ["target-
 const HOT_NAMES = 4;
 /** Share of late ticks from which it is worth a word. */
 const LATE_SHARE = 0.02;
+const TOLD_MS = 6000;
 
 export interface HeaderFacts {
   readonly state: SourceState;
@@ -48,6 +49,8 @@ export class Header {
   private readonly hint = el("span", "nbspy-pill");
   readonly more: HTMLButtonElement;
   private readonly pause: HTMLButtonElement;
+  private told = "";
+  private toldUntil = 0;
   private warningLines: string[] = [];
   private hotShown = "";
 
@@ -72,6 +75,14 @@ export class Header {
     this.explain(cleanup, tooltip, this.counts, () => ({ title: "Sampling", rows: this.samplingRows() }));
   }
 
+  /** Shows a text for some seconds. */
+  tell(text: string): void {
+    this.told = text;
+    this.toldUntil = performance.now() + TOLD_MS;
+    setText(this.hint, text);
+    show(this.hint, true);
+  }
+
   update(facts: HeaderFacts): void {
     const { profile } = this.source;
     const { hello, status } = profile;
@@ -92,8 +103,9 @@ export class Header {
     const { paused } = this.state;
     const hint = facts.gap ? "waiting for lost data"
       : facts.silentSeconds >= 5 ? `no data for ${facts.silentSeconds} s` : "";
-    setText(this.hint, paused ? "view paused" : hint);
-    show(this.hint, paused || hint !== "");
+    const told = performance.now() < this.toldUntil ? this.told : paused ? "view paused" : hint;
+    setText(this.hint, told);
+    show(this.hint, told !== "");
     show(this.pause, facts.state === "live" || paused);
     setText(this.pause, paused ? "▶" : "⏸");
     setAttribute(this.pause, "aria-pressed", String(paused));

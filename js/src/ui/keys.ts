@@ -17,7 +17,7 @@ export interface KeyTargets {
 /** Does what a key means; false where it means nothing here. */
 export function command(event: KeyboardEvent, state: ViewState, to: KeyTargets): boolean {
   const tab = TABS[Number(event.key) - 1];
-  if (tab) {
+  if (tab && (tab !== "compare" || state.other)) {
     state.show(tab);
     to.focusPane();
     return true;

@@ -1,5 +1,5 @@
 /** What the chart shows, as a table that screen readers and tests reach, and a line that says what changed. */
-import { duration, percent } from "../model/format";
+import { duration, percent, points } from "../model/format";
 import type { ViewState } from "../model/view-state";
 import type { Panes } from "./panes";
 import { el, setText } from "./dom";
@@ -46,7 +46,10 @@ export class Mirror {
     while (this.body.rows.length > shown.length) this.body.deleteRow(-1);
     shown.forEach((node, i) => {
       const row = this.body.rows[i] ?? this.body.appendChild(el("tr", "", el("td"), el("td"), el("td"), el("td")));
-      const texts = [
+      const { difference } = this.state;
+      const texts = scene === this.state.changes && difference ? [
+        this.state.nameOf(node, scene), percent(difference.before[node]!), percent(difference.after[node]!), points(difference.change(node)),
+      ] : [
         this.state.nameOf(node, scene), duration(weights.self[node]!), duration(weights.total[node]!), percent(weights.total[node]! / weights.total[0]!),
       ];
       texts.forEach((text, cell) => setText(row.cells[cell]!, text));

@@ -16,6 +16,7 @@ export interface PaneEvents {
   hover(chart: Chart, box: number, x: number, y: number): void;
   focus(chart: Chart, node: number, x: number, y: number): void;
   menu(scene: Scene, node: number, x: number, y: number): void;
+  moved(): void;
   rowMenu(key: number, x: number, y: number): void;
 }
 
@@ -35,6 +36,7 @@ export class Panes {
         hover: (box, x, y) => events.hover(made, box, x, y),
         focus: (node, x, y) => events.focus(made, node, x, y),
         menu: (node, x, y) => events.menu(made.scene, node, x, y),
+        moved: () => events.moved(),
       };
       const made: Chart = new Chart(state, scene, label, to, cleanup);
       return made;
@@ -94,7 +96,7 @@ export class Panes {
   private showTab(): void {
     const { state } = this;
     const { tab } = state.settings;
-    const charted = tab === "merged" || tab === "time" || tab === "callers";
+    const charted = tab !== "functions" && tab !== "sandwich" && tab !== "source";
     const pane = tab === "functions" ? this.functions : tab === "sandwich" ? this.sandwich : this.source;
     const element = charted ? this.chartBox : pane.element;
     if (this.shown !== element) {

@@ -1,7 +1,7 @@
 /** The tabs: which view of the samples is shown. Where there is no room for them, a list. */
 import type { Tab } from "../model/settings";
 import type { ViewState } from "../model/view-state";
-import { button, el, setAttribute } from "./dom";
+import { button, el, setAttribute, show } from "./dom";
 import type { Choice } from "./segments";
 import { dropDown } from "./segments";
 
@@ -12,6 +12,7 @@ export const TAB_TEXTS: readonly Choice<Tab>[] = [
   { value: "functions", text: "Functions", hint: "A table: self and total of every function (4)" },
   { value: "sandwich", text: "Sandwich", hint: "One function: its callers above, what it calls below (5)" },
   { value: "source", text: "Source", hint: "One function's lines and their time (6)" },
+  { value: "compare", text: "Difference", hint: "What changed since another profile (7)" },
 ];
 
 export class Tabs {
@@ -40,6 +41,10 @@ export class Tabs {
     TAB_TEXTS.forEach(({ value }, i) => {
       setAttribute(this.buttons[i]!, "aria-selected", String(value === tab));
       this.buttons[i]!.tabIndex = value === tab ? 0 : -1;
+      // There is a difference only where there is something to compare with.
+      const there = value !== "compare" || this.state.other !== null;
+      show(this.buttons[i]!, there);
+      this.list.options[i]!.hidden = this.list.options[i]!.disabled = !there;
     });
     this.list.value = tab;
   }
@@ -47,8 +52,9 @@ export class Tabs {
   private key(event: KeyboardEvent): void {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
+    const count = this.buttons.filter((one) => !one.hidden).length;
     const at = TAB_TEXTS.findIndex(({ value }) => value === this.state.settings.tab);
-    const next = (at + step + TAB_TEXTS.length) % TAB_TEXTS.length;
+    const next = (at + step + count) % count;
     this.state.show(TAB_TEXTS[next]!.value);
     this.buttons[next]!.focus();
     event.preventDefault();

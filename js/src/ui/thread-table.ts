@@ -88,12 +88,14 @@ export class ThreadTable {
 
   /** Marks the selected threads. */
   updateSelection(): void {
+    for (const [thread, row] of this.rows) this.mark(thread, row);
+  }
+
+  private mark(thread: number, row: Row): void {
     const { threads } = this.state.selection;
-    for (const [thread, row] of this.rows) {
-      row.element.classList.toggle("nbspy-selected", threads.has(thread));
-      row.element.classList.toggle("nbspy-unselected", threads.size > 0 && !threads.has(thread));
-      setAttribute(row.name, "aria-pressed", String(threads.has(thread)));
-    }
+    row.element.classList.toggle("nbspy-selected", threads.has(thread));
+    row.element.classList.toggle("nbspy-unselected", threads.size > 0 && !threads.has(thread));
+    setAttribute(row.name, "aria-pressed", String(threads.has(thread)));
   }
 
   private activeShare(thread: number): number {
@@ -115,8 +117,7 @@ export class ThreadTable {
     if (!row) {
       row = makeRow(thread);
       this.rows.set(thread, row);
-      const { threads } = this.state.selection;
-      row.element.classList.toggle("nbspy-unselected", threads.size > 0 && !threads.has(thread));
+      this.mark(thread, row);
     }
     return row;
   }

@@ -5,6 +5,7 @@ import type { ViewState } from "../model/view-state";
 import { CanvasView } from "../render/canvas-view";
 import type { Theme } from "../render/colors";
 import { STATE_COLORS } from "../render/colors";
+import { hatched } from "../render/hatch";
 import { shortenMiddle } from "../render/labels";
 import { paintLanes, ticks } from "../render/timeline";
 import { duration } from "../model/format";
@@ -318,22 +319,6 @@ function stateFills(ctx: CanvasRenderingContext2D, theme: Theme, background: str
   const colors = STATE_COLORS[theme];
   return colors.map((color, kind) => {
     if (kind !== StateClass.GIL_WAIT && kind !== StateClass.GC) return color;
-    const tile = el("canvas");
-    tile.width = tile.height = 6;
-    const pen = tile.getContext("2d");
-    if (!pen) return color;
-    pen.fillStyle = color;
-    pen.fillRect(0, 0, 6, 6);
-    pen.strokeStyle = background;
-    pen.globalAlpha = 0.55;
-    pen.lineWidth = 1.2;
-    pen.beginPath();
-    const up = kind === StateClass.GIL_WAIT;
-    for (const shift of [-6, 0, 6]) {
-      pen.moveTo(shift - 1, up ? 7 : -1);
-      pen.lineTo(shift + 7, up ? -1 : 7);
-    }
-    pen.stroke();
-    return ctx.createPattern(tile, "repeat") ?? color;
+    return hatched(ctx, color, background, kind === StateClass.GIL_WAIT);
   });
 }

@@ -1,5 +1,5 @@
 /** The controls above the chart: tabs and search; and below them the breadcrumbs, what is filtered, and whose time counts. */
-import { count, duration, percent } from "../model/format";
+import { count, duration, percent, points, programName } from "../model/format";
 import { tame } from "../model/names";
 import type { Rule } from "../model/shape";
 import type { ViewState } from "../model/view-state";
@@ -147,10 +147,10 @@ export class Toolbar {
 
   private writePath(): void {
     const { state } = this;
-    const scene = state.settings.tab === "callers" ? state.callers : state.merged;
+    const scene = state.settings.tab === "callers" ? state.callers : state.settings.tab === "compare" && state.difference ? state.changes : state.merged;
     const total = scene.total[scene.zoom]!;
     const whole = scene.total[0]!;
-    const amount = whole > 0 ? `${duration(total)} · ${percent(total / whole)}` : "";
+    const amount = scene === state.changes ? `${points(state.difference!.change(scene.zoom))} since ${this.otherName()}` : whole > 0 ? `${duration(total)} · ${percent(total / whole)}` : "";
     const path = [0, ...scene.tree.path(scene.zoom)];
     this.write(`path ${path.map((node) => state.nameOf(node, scene)).join("\n")} ${amount} ${state.granularity} ${state.settings.tab}`, () => {
       const parts: HTMLElement[] = [];
@@ -166,6 +166,11 @@ export class Toolbar {
       });
       return [...parts, el("span", "nbspy-muted nbspy-amount", amount)];
     });
+  }
+
+  private otherName(): string {
+    const hello = this.state.other?.hello;
+    return hello ? `${tame(programName(hello.commandLine))}, pid ${hello.pid}` : "the other profile";
   }
 
   private write(key: string, make: () => HTMLElement[]): void {
