@@ -18,6 +18,13 @@ FAILURES = (NotMeasured, NbspyError, OSError, subprocess.SubprocessError)
 """What ends one contestant's part of a case and nothing else."""
 
 
+def number(value: float) -> str:
+    """Return ``value`` with three digits that count, and none of them in an exponent."""
+    size = abs(value)
+    digits = 0 if size >= 100 else 1 if size >= 10 else 2
+    return f"{value:,.{digits}f}"
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One figure of one contestant, once for each turn."""
@@ -105,10 +112,13 @@ class Tally:
         self._notes[key] = why
 
     def rows(self) -> list[Row]:
-        return [
+        """Return the rows, those of a figure together."""
+        rows = [
             Row(*key, tuple(values), self._against.get(key, ""), self._trials.get(key), self._notes.get(key, ""))
             for key, values in self._values.items()
         ]
+        figures = list(dict.fromkeys(row.figure for row in rows))
+        return sorted(rows, key=lambda row: figures.index(row.figure))
 
 
 def take_turns(

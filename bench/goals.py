@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final, Literal
 
-from bench.case import Row
+from bench.case import Row, number
 
 BLOCKING: Final = "nbspy"
 NONBLOCKING: Final = "nbspy --nonblocking"
@@ -90,7 +90,7 @@ def _verdict(rows: Sequence[Row], row: Row, goal: Goal) -> Verdict:
     if row.value is None:
         return Verdict(goal, None, "not measured")
     bound = goal.bound
-    figure = f"{row.value:.3g} {row.unit}"
+    figure = f"{number(row.value)} {row.unit}"
     if goal.times:
         others = [other.value for other in rows if other.figure == row.figure and other.who == goal.times]
         if not others or others[0] is None:

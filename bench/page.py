@@ -13,9 +13,9 @@ from typing import Any, Final
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from bench.case import Row
+from bench.case import Row, number
 from bench.goals import verdicts
-from bench.report import number, ratio, tally
+from bench.report import ratio, tally
 
 COLORS: Final = {
     "nbspy": "#d55e00",

@@ -7,15 +7,8 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from bench.case import Row
+from bench.case import Row, number
 from bench.goals import verdicts
-
-
-def number(value: float) -> str:
-    """Return ``value`` with three digits that count, and none of them in an exponent."""
-    size = abs(value)
-    digits = 0 if size >= 100 else 1 if size >= 10 else 2
-    return f"{value:,.{digits}f}"
 
 
 def ratio(rows: Sequence[Row], row: Row) -> float | None:

@@ -43,6 +43,20 @@ def test_who_fails_is_told_once_and_the_others_go_on() -> None:
     ]
 
 
+def test_rows_of_a_figure_stand_together() -> None:
+    tally = Tally()
+    for who in ("nbspy", "py-spy"):
+        for figure in ("median", "p99"):
+            tally.add(figure, who, "us", 1.0)
+
+    assert [(row.figure, row.who) for row in tally.rows()] == [
+        ("median", "nbspy"),
+        ("median", "py-spy"),
+        ("p99", "nbspy"),
+        ("p99", "py-spy"),
+    ]
+
+
 def test_defects_of_the_benchmark_are_no_failures_of_a_contestant() -> None:
     def measure(name: str) -> None:
         raise KeyError(name)
