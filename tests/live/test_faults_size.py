@@ -41,9 +41,8 @@ def test_threads_born_and_dying_1000_a_second(current_interpreter: Interpreter) 
     assert (after - before) / (profile.duration_ns / 1e9) > 100
 
 
-@pytest.mark.oldest(3, 14)
-def test_10_000_frames(interpreter: Interpreter) -> None:
-    with start_target(interpreter.path, "faults.py", "deep", "10000") as target:
+def test_10_000_frames(current_interpreter: Interpreter) -> None:
+    with start_target(current_interpreter.path, "faults.py", "deep", "10000") as target:
         with nbspy.attach(target.pid, rate=100) as session:
             wait_for_samples(session)
             profile = session.stop()
