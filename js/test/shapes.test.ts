@@ -9,6 +9,7 @@ import { EVERYTHING, SelectedTree } from "../src/model/selection";
 import type { Rule, Shaping } from "../src/model/shape";
 import { Shape, UNSHAPED } from "../src/model/shape";
 import type { CallTree } from "../src/model/tree";
+import { ViewState } from "../src/model/view-state";
 import { decodeAll, goldenSections, numbers, ProfileMaker, stream } from "./golden";
 
 const golden = goldenSections("shapes.folded");
@@ -158,5 +159,25 @@ describe("functions", () => {
       expect(callees(tree, weights, wanted).weights.total[0]).toBe(row.total);
       expect(outermost(tree, weights, wanted).nodes.reduce((total, node) => total + weights.total[node]!, 0)).toBe(row.total);
     }
+  });
+});
+
+describe("compare", () => {
+  test("GIVEN two profiles THEN shares, new and gone paths are told, whatever the lines, and searched in", () => {
+    const before = new ProfileMaker().add({ stack: ["main", "load"], start: 0, weight: 20 }, { stack: ["main", "gone"], start: 20, weight: 80 });
+    const after = new ProfileMaker().add({ stack: ["main", "step"], start: 0, weight: 40 }, { stack: ["main", "load"], start: 40, weight: 60 });
+    const state = new ViewState(after.profile, () => undefined);
+    state.compareWith(before.profile);
+    const { changes, difference } = state;
+    const told = Array.from({ length: difference!.tree.size - 1 }, (_, i) => i + 1).map((node) => (
+      `${state.nameOf(node, changes)} ${difference!.before[node]!.toFixed(1)} ${difference!.after[node]!.toFixed(1)}`
+    ));
+    expect(told.sort()).toEqual(["gone 0.8 0.0", "load 0.2 0.6", "main 1.0 1.0", "step 0.0 0.4"]);
+    expect(difference!.functions().get("load\nload.py")).toEqual({ selfBefore: 0.2, selfAfter: 0.6, totalBefore: 0.2, totalAfter: 0.6 });
+    state.setQuery("gone");
+    expect(state.found.nodes.map((node) => state.nameOf(node, changes))).toEqual(["gone"]);
+    expect(state.found.share).toBeCloseTo(0.4);
+    state.compareWith(null);
+    expect(state.settings.tab).toBe("merged");
   });
 });

@@ -369,7 +369,7 @@ export class ViewState {
   private matchesIn(scene: Scene): Matches | null {
     if (scene !== this.changes || !this.matches) return this.matches;
     const query = parseQuery(this.settings.query);
-    return (this.matchesOfBoth = query && "test" in query ? new Matches(query.test, scene.names) : null);
+    return (this.matchesOfBoth = query && "test" in query ? new Matches(query, scene.names) : null);
   }
 
   private search(): void {
