@@ -13,63 +13,38 @@ thread is believed only where the links of its chain were the same each time. Wh
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from nbspy.cpython.activity_watch import ActivityWatch
-from nbspy.cpython.attached import AttachedWords
 from nbspy.cpython.code_object import CodeCache, SourceNames
 from nbspy.cpython.copy_plan import CopyPlan, Span
 from nbspy.cpython.frame_struct import frame_struct
-from nbspy.cpython.gil import GilWords
-from nbspy.cpython.gil_turns import GilTurns
-from nbspy.cpython.interner import ROOT, FrameKey, Interner
+from nbspy.cpython.interner import ROOT, Interner
 from nbspy.cpython.known_stacks import KnownStacks
 from nbspy.cpython.line_table import Entry
-from nbspy.cpython.rare_states import RareStates, RareWords, ThreadWords
+from nbspy.cpython.observed_frames import ObservedFrame, observed_frames
+from nbspy.cpython.plan_book import Plan, PlanBook
 from nbspy.cpython.runtime import Runtime
+from nbspy.cpython.state_notes import StateNotes
 from nbspy.cpython.thread_list import ThreadList, TrackedThread
 from nbspy.cpython.thread_state import word
 from nbspy.errors import CorruptTarget, MemoryFault
 from nbspy.target.process import StopOutcome, Target
-from nbspy.wire import State
 
 ATTEMPTS: Final = 16
 LOOKS: Final = 3
-FULL_EVERY_NS: Final = 500_000_000
-"""Every thread is copied this often, also where it cannot have moved."""
 _PATIENT_ATTEMPTS: Final = 4
 """Attempts that let the target run on to learn where new threads lie; later ones do it while it stands."""
 _REVALIDATE_EVERY: Final = 32
 """Samples between two looks at every code object on the stacks (before 3.14, which counts freed code objects)."""
 _MAX_CODES: Final = 50_000
-_MAX_PLANS: Final = 1024
-_HOLDS: Final = int(State.ACTIVE | State.GIL)
-_WAITS: Final = int(State.GIL_WAIT)
-_ACTIVE: Final = int(State.ACTIVE)
-_NO: Final = b"\0\0\0\0"
-
-
-@dataclass(frozen=True, slots=True)
-class ObservedFrame:
-    """A frame of one observation."""
-
-    key: FrameKey
-    is_entry: bool
-    """The C evaluation loop was entered for it."""
-    is_shim_entry: bool
-    """A shim lies directly below it."""
-    address: int
-    code: int
-    """Address of its code object."""
-    instruction: int
 
 
 class _Standing(NamedTuple):
     """What was seen while threads stood: a copy, or b"" where a glance told all."""
 
-    plan: CopyPlan[TrackedThread]
+    plan: Plan
     data: bytes
 
 
@@ -94,29 +69,14 @@ class Unwinder:
         self._list = ThreadList(target, runtime, self._codes, self._changed)
         self._own_id = self._list.own_id
         self._activity = ActivityWatch(target)
-        self._plans: dict[frozenset[int], CopyPlan[TrackedThread]] = {}
-        """By the thread states that may have moved; the empty set stands for all."""
-        self._plan: CopyPlan[TrackedThread] | None = None
-        """The one of the last sample."""
-        self._replan = False
-        """True where a chain wants other ranges."""
-        self._turn = b""
-        """Whose turn it was when all threads were last as :attr:`threads` has them; b"" for not known."""
+        self._plans = PlanBook(self._list, self._make_plan)
+        self._states = StateNotes(target.memory, runtime, self._has_finalizer)
         self._now_ns = 0
-        self._full_ns = 0
-        """Monotonic times of this sample, and of the last one that looked at every thread."""
+        """Monotonic time of this sample."""
         self._samples = 0
         self._followed = 0
         """How often a chain was followed, or went on at a glance."""
         self._generations = b""
-        self._holders: tuple[int, ...] = ()
-        self._gil: GilWords | AttachedWords | None = None
-        self._thread_words = ThreadWords(target.memory, runtime.layout)
-        self._rare_states: RareStates[TrackedThread] = RareStates(self._has_finalizer)
-        self._rare: tuple[RareWords, bytes] | None = None
-        """The words of the last sample."""
-        self._was_quiet = False
-        """True where they told of nothing."""
         self._proved: list[TrackedThread] = []
         """Threads on whose stacks several looks have agreed in this sample."""
         self._noted: list[TrackedThread] = []
@@ -169,7 +129,7 @@ class Unwinder:
             self.discarded += 1
             return False
         # Before anything is stopped: a stop would make sleepers look busy.
-        self._activity.look(self._now_ns, self._holders)
+        self._activity.look(self._now_ns, self._states.holders)
         if self._activity.one_is_gone and not self._list.native_ids_are_theirs and not self._refresh_threads():
             # Another may have taken its place (see ThreadList.are_the_same).
             self.discarded += 1
@@ -197,22 +157,7 @@ class Unwinder:
 
     def frames(self, thread: TrackedThread) -> list[ObservedFrame]:
         """Return the frames that the last sample saw of ``thread``, leaf first."""
-        chain = thread.chain
-        fields = self._runtime.layout.frame
-        found: list[ObservedFrame] = []
-        for index in range(len(chain.codes) - 1, -1, -1):
-            code = self._codes.codes.get(chain.codes[index])
-            if code is None or code.is_trampoline:
-                continue
-            key = self._codes.frame_key(code, chain.instructions[index])
-            above_shim = index > 0 and chain.codes[index - 1] == 0
-            # Before 3.11 C code calls each Python function.
-            is_entry = above_shim or index == 0 or fields.owner is None
-            if fields.is_entry is not None:
-                is_entry = chain.byte_at(index, fields.is_entry) != 0
-            address, instruction = chain.addresses[index], chain.instructions[index]
-            found.append(ObservedFrame(key, is_entry, above_shim, address, code.address, instruction))
-        return found
+        return observed_frames(thread.chain, self._codes, self._runtime.layout.frame)
 
     def positions(self, code: int, instruction: int) -> Entry | None:
         """Return lines and columns of what a frame runs; None where they are not known, as before 3.11."""
@@ -221,80 +166,38 @@ class Unwinder:
     def _observe(self, patient: bool) -> bool:
         """Take one copy and follow what changed; False where it was not of one instant."""
         self._proved = []
-        plan = self._likely_plan()
+        plan = self._plans.likely(self._now_ns, self._moving())
         if self._stopper is None:
             return self._observe_running(plan, held=True)
-        if not self._holders and self._plan is plan:
+        if not self._states.holders:
             # Nobody held a GIL the last time: where the copy says the same again, nobody has to be asked for.
             plan.read()
             if self._goes_on(plan):
                 return True
         holders, turn = plan.look()
-        plan = self._plan_since(turn) or plan
+        plan = self._plans.since(turn, self._now_ns, self._moving()) or plan
         if not holders:
             return self._observe_running(plan, held=False)
         return self._observe_stopped(plan, holders, patient)
-
-    def _likely_plan(self) -> CopyPlan[TrackedThread]:
-        """Return the plan of the last sample while that is of use, else that of all threads."""
-        if self._replan:
-            self._plan_chains()
-        moving = self._moving()
-        if self._now_ns - self._full_ns >= FULL_EVERY_NS:
-            self._plan = self._ready_plan()
-        elif self._plan is None or not self._plan.of.issuperset(moving):
-            moved = GilTurns.moved(self._turn, self._turn)
-            self._plan = self._ready_plan(moved if moved and moved.issuperset(moving) else frozenset())
-        return self._plan
 
     def _moving(self) -> list[int]:
         """Return the thread states whose frames were followed in a copy that was not believed."""
         return [thread.state.address for thread in self._changed]
 
-    def _plan_since(self, turn: bytes) -> CopyPlan[TrackedThread] | None:
-        """Return the plan of those that can have moved since the last sample, by whose turn it is; None for all."""
-        if self._now_ns - self._full_ns >= FULL_EVERY_NS:
-            return None
-        moved = GilTurns.moved(self._turn, turn)
-        if not moved or not moved.issuperset(self._moving()):
-            return self._ready_plan()
-        return self._ready_plan(moved)
+    def _make_plan(self, threads: Sequence[TrackedThread]) -> Plan:
+        return CopyPlan(
+            self._target.memory,
+            self._runtime,
+            self._list.interpreters,
+            threads,
+            tails=self._stopper is None,
+            unpack=self._unpack,
+            code_identity=self._codes.identity_range,
+        )
 
-    def _plan_chains(self) -> None:
-        """Choose other ranges for the chains that want them, and forget the plans that have them."""
-        self._replan = False
-        stale = {thread.state.address for thread in self.threads if thread.chain.stale}
-        for thread in self.threads:
-            if thread.chain.stale:
-                thread.chain.plan()
-        for key in [key for key in self._plans if not key or not key.isdisjoint(stale)]:
-            del self._plans[key]
-        if self._plan is not None and not self._plan.of.isdisjoint(stale):
-            self._plan = None
-
-    def _ready_plan(self, moved: frozenset[int] = frozenset()) -> CopyPlan[TrackedThread]:
-        """Return the plan to copy the threads that may have ``moved`` (none named: all)."""
-        if len(self.threads) == 1:
-            moved = frozenset()
-        plan = self._plans.get(moved)
-        if plan is None:
-            if len(self._plans) >= _MAX_PLANS:
-                self._plans.clear()
-            threads = [thread for thread in self.threads if not moved or thread.state.address in moved]
-            plan = self._plans[moved] = CopyPlan(
-                self._target.memory,
-                self._runtime,
-                self._list.interpreters,
-                threads,
-                tails=self._stopper is None,
-                unpack=self._unpack,
-                code_identity=self._codes.identity_range,
-            )
-        return plan
-
-    def _goes_on(self, plan: CopyPlan[TrackedThread]) -> bool:
+    def _goes_on(self, plan: Plan) -> bool:
         """True where the copy just taken shows nothing new but, perhaps, another instruction of one leaf."""
-        if self._changed or plan is not self._plan:
+        if self._changed or plan is not self._plans.current:
             return False
         if not plan.counts_codes and self._samples % _REVALIDATE_EVERY == 0:
             return False
@@ -312,10 +215,10 @@ class Unwinder:
             del thread.nodes[-1:]
             self._changed[thread] = None
         if self.while_standing is not None:
-            self.while_standing(self._holders)
+            self.while_standing(self._states.holders)
         return True
 
-    def _observe_stopped(self, plan: CopyPlan[TrackedThread], holders: tuple[int, ...], patient: bool) -> bool:
+    def _observe_stopped(self, plan: Plan, holders: tuple[int, ...], patient: bool) -> bool:
         stopper = self._stopper
         assert stopper is not None
         threads = list(dict.fromkeys(map(self._list.host_id, holders)))
@@ -351,22 +254,20 @@ class Unwinder:
         # It holds the GIL and does not stop: it hangs in the kernel, or may not be traced. Several looks must do.
         return self._observe_running(plan, held=True)
 
-    def _copy_standing(
-        self, plan: CopyPlan[TrackedThread], holders: tuple[int, ...], patient: bool
-    ) -> _Standing | None:
+    def _copy_standing(self, plan: Plan, holders: tuple[int, ...], patient: bool) -> _Standing | None:
         """Copy and follow while the holders stand; None where they are no longer the holders."""
         plan.read()
-        if holders == self._holders and self._goes_on(plan):
+        if holders == self._states.holders and self._goes_on(plan):
             return _Standing(plan, b"")
         data = bytes(plan.buffer)
-        if not plan.stood(data, holders) or not self._covers(plan, data):
+        if not plan.stood(data, holders) or not self._plans.covers(plan, data):
             return None
         if not (plan.same_lists(data) and self._follow(plan, data)):
             self._list.listed = False
             if patient or not self._refresh_threads():
                 return None
-            self._plan_chains()
-            plan = self._ready_plan()
+            self._plans.plan_chains()
+            plan = self._plans.ready()
             data = plan.copy()
             if not plan.stood(data, holders) or not self._follow(plan, data):
                 return None
@@ -383,7 +284,7 @@ class Unwinder:
             self.while_standing(holders)
         return _Standing(plan, data)
 
-    def _observe_running(self, plan: CopyPlan[TrackedThread], held: bool) -> bool:
+    def _observe_running(self, plan: Plan, held: bool) -> bool:
         """Observe without stopping: believe what is known to exist, and else what several looks agree on.
 
         ``held``: although the GIL may be held.
@@ -392,11 +293,11 @@ class Unwinder:
         if held and self._stopper is None and self._goes_on(plan):
             return True
         data = bytes(plan.buffer)
-        if not self._covers(plan, data):
-            plan = self._plan_since(plan.turn(data)) or self._ready_plan()
+        if not self._plans.covers(plan, data):
+            plan = self._plans.since(plan.turn(data), self._now_ns, self._moving()) or self._plans.ready()
             data = plan.copy()
         holders = plan.gil.holders(data)
-        if (holders and not held) or not self._covers(plan, data):
+        if (holders and not held) or not self._plans.covers(plan, data):
             return False
         if not (plan.same_lists(data) and self._follow(plan, data)):
             self._list.listed = False
@@ -425,14 +326,14 @@ class Unwinder:
     def _are_known(self) -> bool:
         return all(self._known.knows(thread) for thread in self._changed)
 
-    def _is_whole(self, plan: CopyPlan[TrackedThread], changed: list[Span[TrackedThread]], data: bytes) -> bool:
+    def _is_whole(self, plan: Plan, changed: list[Span[TrackedThread]], data: bytes) -> bool:
         """True where ``data`` has all frames of these threads, and, as far as the plan tells, none came or went."""
         tails = self._stopper is None
         return not any(
             span.thread.chain.unpredicted or (tails and not plan.tail_agrees(data, span)) for span in changed
         )
 
-    def _stands_still(self, plan: CopyPlan[TrackedThread], changed: list[Span[TrackedThread]], data: bytes) -> bool:
+    def _stands_still(self, plan: Plan, changed: list[Span[TrackedThread]], data: bytes) -> bool:
         """True where further looks show the same stacks of these threads as ``data``."""
         tails = self._stopper is None
         for _ in range(LOOKS - 1):
@@ -455,47 +356,25 @@ class Unwinder:
                 credible = False
         return credible
 
-    def _covers(self, plan: CopyPlan[TrackedThread], data: bytes) -> bool:
-        """True where no thread that ``plan`` leaves out has had its turn since all were last seen."""
-        if len(plan.spans) == len(self.threads):
-            return True
-        moved = GilTurns.moved(self._turn, plan.turn(data))
-        # One that has ended since is in no list.
-        return moved is not None and all(one in plan.of or one not in self._list.by_address for one in moved)
-
-    def _believe(self, plan: CopyPlan[TrackedThread], data: bytes, holders: tuple[int, ...]) -> None:
-        was_holding, self._holders = self._holders, holders
-        self._gil = plan.gil
-        self._rare = plan.rare, plan.rare_words(data)
-        self._turn = plan.turn(data)
-        if len(plan.spans) == len(self.threads):
-            self._full_ns = self._now_ns
-        for address in was_holding:
+    def _believe(self, plan: Plan, data: bytes, holders: tuple[int, ...]) -> None:
+        had = self._states.holders
+        self._states.believed(plan, data, holders)
+        for address in had:
             # These were not asked about, and nobody has stopped them now.
             thread = self._list.by_address.get(address)
             if thread is not None and address not in holders:
                 self._activity.ask(thread, self._now_ns)
-        if len(plan.spans) == len(self.threads):
+        if self._plans.has_all(plan):
             self._noted = self.threads
         else:
-            had_or_have = {*was_holding, *holders, *plan.of}
-            threads = [thread for one in had_or_have if (thread := self._list.by_address.get(one)) is not None]
+            concerned = map(self._list.by_address.get, {*had, *holders, *plan.of})
+            threads = [thread for thread in concerned if thread is not None]
             self._noted = [*dict.fromkeys([*threads, *self._activity.asked])]
-        self._plan = self._next_plan(plan, data)
+        codes = plan.spans[0].thread.chain.codes if len(plan.spans) == 1 else []
+        leaf = self._codes.codes.get(codes[-1]) if codes else None
+        self._plans.believed(plan, data, self._now_ns, b"" if leaf is None else leaf.copied)
 
-    def _next_plan(self, plan: CopyPlan[TrackedThread], data: bytes) -> CopyPlan[TrackedThread]:
-        """Return the plan that will do if nothing happens until the next sample, and prepare it for a glance."""
-        turn = GilTurns.moved(self._turn, self._turn)
-        likely = self._ready_plan(turn) if turn else plan
-        if len(plan.spans) == 1:
-            codes = plan.spans[0].thread.chain.codes
-            code = self._codes.codes.get(codes[-1]) if codes else None
-            plan.remember(data, code.copied if code is not None else b"")
-        if likely is not plan:
-            likely.forget()
-        return likely
-
-    def _follow(self, plan: CopyPlan[TrackedThread], data: bytes) -> bool:
+    def _follow(self, plan: Plan, data: bytes) -> bool:
         """Bring the chains up to ``data``; False where a list of threads is no longer what it was."""
         if data == plan.last and plan.last_followed == self._followed:
             return True
@@ -516,7 +395,7 @@ class Unwinder:
             finally:
                 # What is left of the nodes is true of the frames that were left alone.
                 del thread.nodes[chain.changed_from :]
-                self._replan = self._replan or chain.stale
+                self._plans.replan = self._plans.replan or chain.stale
         plan.last, plan.last_followed = data, self._followed
         return True
 
@@ -565,50 +444,17 @@ class Unwinder:
                     if frame >= 0:
                         node = children.get(node << 32 | frame) or self._interner.node(node, frame)
                 nodes.append(node)
-            if chain.region:
-                thread.beside = self._thread_words.bits(chain.region)
+            self._states.followed(thread)
             if thread.node != node:
                 thread.node = node
                 news.append(thread)
         for thread in self._proved:
             self._known.proved(thread)
-        self._note_states()
+        self.news += self._states.note(self._noted, self.threads)
         self._changed.clear()
-
-    def _note_states(self) -> None:
-        rare = self._rare
-        assert rare is not None
-        words, data = rare
-        quiet = data == words.quiet
-        noted = self._noted if quiet and self._was_quiet else self.threads
-        before = [thread.bits for thread in noted]
-        for thread in noted:
-            thread.bits = self._bits(thread) | thread.beside
-        if not quiet or not self._was_quiet:
-            # Without a GIL more than one thread may run Python: one that is attached need not be the one that collects.
-            self._rare_states.mark(words, data, noted, () if self._free_threaded else self._holders)
-        self._was_quiet = quiet
-        self.news += [thread for thread, bits in zip(noted, before, strict=True) if thread.bits != bits]
 
     def _has_finalizer(self, thread: TrackedThread) -> bool:
         return any(frame.key.name == "__del__" for frame in self.frames(thread))
-
-    def _bits(self, thread: TrackedThread) -> int:
-        """Return the main state of ``thread``.
-
-        What this, or ThreadWords, reads of its region must be among :attr:`FrameChain.deciding_words`.
-        """
-        if thread.state.address in self._holders:
-            return _ACTIVE if self._free_threaded else _HOLDS
-        requested = self._runtime.layout.thread_state.gil_requested
-        if requested is not None and thread.chain.region[requested : requested + 4] != _NO:
-            # 3.15 says it itself, at the instant of the copy.
-            return _WAITS
-        if thread.running:
-            return _ACTIVE
-        if thread.waits_for and self._gil is not None and self._gil.is_waited_for(thread.waits_for):
-            return _WAITS
-        return 0
 
     def _give_up_stopping(self, reason: str) -> None:
         self.notice = f"threads of the target cannot be stopped ({reason}): sampling goes on without stopping them"
@@ -616,7 +462,6 @@ class Unwinder:
         self._stopper.close()
         self._stopper = None
         self._plans.clear()
-        self._plan = None
 
     def _refresh_threads(self) -> bool:
         """List the threads anew; False where that did not succeed."""
@@ -624,8 +469,5 @@ class Unwinder:
             return False
         self._activity.follow(self.threads)
         self._generations = b""
-        self._plans.clear()
-        self._plan = None
-        self._replan = True
-        self._turn = b""
+        self._plans.start_anew()
         return True

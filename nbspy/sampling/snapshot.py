@@ -10,9 +10,10 @@ from typing import Final
 from nbspy.cpython.interner import Interner
 from nbspy.cpython.locals import LocalsReader
 from nbspy.cpython.method_names import MethodNames
+from nbspy.cpython.observed_frames import ObservedFrame
 from nbspy.cpython.thread_list import TrackedThread
 from nbspy.cpython.thread_state import TooManyThreads
-from nbspy.cpython.unwinder import ObservedFrame, Unwinder
+from nbspy.cpython.unwinder import Unwinder
 from nbspy.errors import CorruptTarget
 from nbspy.options import DumpOptions, LineMode
 from nbspy.sampling.attach import attached, command_line
