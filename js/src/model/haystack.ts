@@ -11,11 +11,13 @@ interface Bale {
 }
 
 const BALE = 20_000;
+const SLICE_MS = 8;
 /** What `tame` would change, but for line feeds. */
 const ODD = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069]/;
 
 export class Haystack {
   private readonly bales: Bale[] = [];
+  private preparing = false;
 
   constructor(private readonly texts: readonly string[]) {}
 
@@ -26,6 +28,16 @@ export class Haystack {
       this.bales.push(bale(this.texts.slice(at, at + BALE)));
     }
     return true;
+  }
+
+  /** Makes what is missing little by little, while nothing else is done. */
+  prepareSoon(): void {
+    if (this.preparing || this.prepare(performance.now() + SLICE_MS)) return;
+    this.preparing = true;
+    setTimeout(() => {
+      this.preparing = false;
+      this.prepareSoon();
+    }, 2 * SLICE_MS);
   }
 
   /** Sets `hits` to 1 for each text from `from` on that has `wanted`, which is in lower case. */

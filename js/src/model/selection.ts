@@ -91,7 +91,7 @@ export class Weights {
 }
 
 const ACTIVE = Uint8Array.from({ length: 256 }, (_, state) => Number(isActive(state)));
-/** Runs that are folded before the clock is looked at. */
+/** Runs that are folded at least, before the clock is looked at: fewer are always folded at once. */
 const CHUNK = 1 << 16;
 
 export class SelectedTree {
@@ -202,8 +202,9 @@ export class SelectedTree {
   private foldAll(untilMs: number): boolean {
     const to = Math.min(this.profile.runs.length, this.limit);
     const walk = this.walkIsCheaper(null, this.folded, to);
+    const begun = this.folded;
     while (this.folded < to) {
-      if (performance.now() >= untilMs) return false;
+      if (this.folded - begun >= CHUNK && performance.now() >= untilMs) return false;
       const end = Math.min(to, this.folded + CHUNK);
       this.fold(null, this.folded, end, walk);
       this.folded = end;
@@ -213,6 +214,7 @@ export class SelectedTree {
 
   private foldThreads(untilMs: number): boolean {
     const { limit, next, profile: { activity, threads }, range, selection } = this;
+    let done = 0;
     for (let thread = 0; thread < threads.length; thread++) {
       const lane = activity.runsOf(thread);
       if (!lane || (selection.threads.size && !selection.threads.has(thread))) continue;
@@ -221,9 +223,10 @@ export class SelectedTree {
       while (to > at && lane.data[to - 1]! >= limit) to--;
       const walk = this.walkIsCheaper(lane.data, at, to);
       while (at < to) {
-        if (performance.now() >= untilMs) return false;
+        if (done >= CHUNK && performance.now() >= untilMs) return false;
         const end = Math.min(to, at + CHUNK);
         this.fold(lane.data, at, end, walk);
+        done += end - at;
         next[thread] = at = end;
       }
     }

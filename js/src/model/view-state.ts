@@ -20,6 +20,7 @@ import type { Settings, Tab } from "./settings";
 import { DEFAULTS, History, sameSettings } from "./settings";
 import type { Rule } from "./shape";
 import { isPackageKey, Shape } from "./shape";
+import { Slices } from "./slices";
 import { TimeScene } from "./time-scene";
 import type { CallTree } from "./tree";
 
@@ -53,6 +54,7 @@ export class ViewState {
   /** The view stands still while samples go on to arrive. */
   paused = false;
 
+  readonly slices = new Slices();
   private readonly cells = new CellWatch();
   private derivedAt = -Infinity;
   private derivedMs = 0;
@@ -148,6 +150,7 @@ export class ViewState {
     if (reordered || ended || performance.now() - this.derivedAt > this.derivedMs / DERIVED_PART) this.derive();
     this.merged.keepZoomOnWeight();
     this.search();
+    if (ended) this.profile.haystack.prepareSoon();
     this.changed(reordered ? "zoom" : "data");
   }
 
@@ -176,7 +179,8 @@ export class ViewState {
     if (differs("by")) this.names = new Names(this.profile, after.by);
     if (differs("query", "by")) this.setMatches();
     const another = differs("by", "mode", "threads", "time", "machinery", "recursion", "rules");
-    if (another) this.selected = this.makeSelected();
+    // Another granularity has other names: there the tree before cannot stay until the new one is whole.
+    if (another) this.selected = this.slices.fold(this.selected, this.makeSelected(!differs("by")), (whole) => this.adopt(whole));
     if (differs("time", "threads")) this.timed.reset();
     if (another || differs("tab", "subject")) this.derive();
     for (const scene of [this.merged, this.callers, this.timed, this.changes]) scene.flipped = after.flipped;
@@ -287,11 +291,19 @@ export class ViewState {
     if (settings) this.apply(settings);
   }
 
-  private makeSelected(): SelectedTree {
+  private makeSelected(later = false): SelectedTree {
     const { by, recursion, rules } = this.settings;
     const shape = new Shape(this.profile.tree(by), this.names, { rules, recursion, machinery: this.hidesMachinery });
     const limit = this.paused ? this.selected.limit : Infinity;
-    return new SelectedTree(this.profile, this.selection, by, shape, limit);
+    return new SelectedTree(this.profile, this.selection, by, shape, limit, later);
+  }
+
+  private adopt(whole: SelectedTree): void {
+    this.selected = whole;
+    this.derive();
+    this.merged.keepZoomOnWeight();
+    this.search();
+    this.changed("selection");
   }
 
   /** Makes what the current tab shows beside the merged tree. */
