@@ -143,14 +143,14 @@ def test_given_a_target_that_forks_when_it_is_sampled_alone_then_its_children_ar
 def test_given_children_that_begin_when_they_are_timed_then_they_are_found_soon(
     current_interpreter: Interpreter, tmp_path: Path
 ) -> None:
-    """Within 60 on a quiet machine. Here one of them within 300 must do: others may be running."""
+    """That it is within 100 ms of the sampler's own time is held by the unit test; here others may run."""
     stop = tmp_path / "stop"
     with watched(current_interpreter.path, "forks", stop) as (target, session):
         workers = begun(target)
         profile = wait_for(session, all_spin(set(workers)))
     found = {process.pid: process.started_ns + profile.hello.clock_origin_ns for process in profile.processes}
     delays = [(found[pid] - at_ns) / 1e6 for pid, at_ns in workers.items()]
-    assert min(delays) < 300, delays
+    assert min(delays) < 2000, delays
 
 
 def test_given_a_child_that_becomes_another_program_then_it_is_read_anew(

@@ -88,12 +88,14 @@ def test_given_ctrl_c_then_the_terminal_is_as_it_was(target: Target) -> None:
     assert target.process.poll() is None
 
 
-def test_given_a_command_then_it_is_shown_from_its_beginning_and_ends_with_the_picture(tmp_path: Path) -> None:
+def test_given_a_command_then_it_is_shown_from_its_beginning_and_ends_with_the_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     script = tmp_path / "script.py"
     script.write_text(
         "import os\nopen('pid', 'w').write(str(os.getpid()))\ndef spin():\n    while True: pass\nspin()\n"
     )
-    os.chdir(tmp_path)
+    monkeypatch.chdir(tmp_path)
     with Top("--", sys.executable, str(script)) as top:
         top.read_until(r"spin")
         top.type(b"q")
