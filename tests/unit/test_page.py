@@ -58,13 +58,14 @@ def profile() -> Profile:
 
 def test_given_a_profile_when_a_page_is_made_then_its_data_reads_back(profile: Profile) -> None:
     elements = Elements(page.page_html(profile))
-    data, script = elements.scripts
+    data, view, script = elements.scripts
     assert list(profile_from_stream(zlib.decompress(base64.b64decode(data))).stacks()) == list(profile.stacks())
     assert elements.named("script")[0] == {
         "type": "application/octet-stream",
         "id": "nbspy-data",
         "data-encoding": "deflate",
     }
+    assert view == "{}"
     assert script == 'const x = "<\\/script><\\!-- <\\/SCRIPT>"; // <\\/Script'
 
 
@@ -76,7 +77,7 @@ def test_given_a_stream_at_hand_then_it_is_the_data(profile: Profile) -> None:
 def test_given_hostile_names_then_the_page_has_only_its_own_elements(profile: Profile) -> None:
     html = page.page_html(profile, title="</title><script>x")
     elements = Elements(html)
-    assert len(elements.scripts) == 2
+    assert len(elements.scripts) == 3
     assert elements.named("img") == []
     assert {"id": "nbspy-root"} in elements.named("div")
     assert not re.search(r"(src|href)=", html.replace(elements.scripts[0], "").replace("img src=x", ""))
@@ -91,10 +92,10 @@ def test_given_the_frozen_output_then_tables_come_first_and_the_frame_is_shut_in
     tags = [name for name, _ in elements.tags]
     assert tags.index("table") < tags.index("iframe")
     (frame,) = elements.named("iframe")
-    assert (frame["sandbox"], frame["title"]) == ("allow-scripts", 'a "title"')
+    assert (frame["sandbox"], frame["title"]) == ("allow-scripts allow-downloads", 'a "title"')
     assert "height:321px" in str(frame["style"])
     inside = Elements(str(frame["srcdoc"]))
-    assert len(inside.scripts) == 2
+    assert len(inside.scripts) == 3
     assert inside.named("table") == []
     assert elements.scripts == []
 

@@ -497,7 +497,7 @@ def fake_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path |
     (tmp_path / "stream").write_bytes(WHOLE[: -len(wire.encode(END))])
     asked: list[Path | None] = []
 
-    def command(pid: int, options: object, requested_ns: int, path: Path | None) -> list[str]:
+    def command(pid: int, options: object, requested_ns: int, path: Path | None, plan: int | None) -> list[str]:
         asked.append(path)
         return [sys.executable, str(FAKE), "refuses" if pid == 7 else "until-stopped", str(tmp_path / "stream")]
 
