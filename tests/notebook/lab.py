@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -64,6 +66,7 @@ def _server(module: str, application: str, folder: Path, state: Path) -> Iterato
     try:
         assert ready.wait(START_TIMEOUT_S), f"{module} did not start"
         assert address, f"{module} ended at once:\n" + "".join(log[-30:])
+        _wait_until_it_listens(int(address[0].rpartition(":")[2]))
         yield address[0]
     finally:
         server.terminate()
@@ -73,6 +76,19 @@ def _server(module: str, application: str, folder: Path, state: Path) -> Iterato
             server.kill()
             server.wait()
         reader.join(10)
+
+
+def _wait_until_it_listens(port: int) -> None:
+    """A server tells its address before it takes connections."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+            return
+        except ConnectionRefusedError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 def write_notebook(path: Path, cells: Sequence[str]) -> None:
