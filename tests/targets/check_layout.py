@@ -198,8 +198,8 @@ class EndOfPython:
 
     def __init__(self):
         self.text = json.dumps(RESULTS)[:-1]
-        # Everything it needs, since modules are cleared in no particular order.
-        self.string_at, self.unpack, self.thread = ctypes.string_at, struct.unpack, THREAD
+        # Everything it needs, since modules are cleared in no particular order: ctypes too, with what string_at() calls.
+        self.string_at, self.unpack, self.thread = ctypes._string_at, struct.unpack, THREAD
         self.ends = {"runtime.finalizing": RUNTIME + offset("runtime.finalizing")}
         if offset("interpreter.finalizing") is not None:
             self.ends["interpreter.finalizing"] = INTERPRETER + offset("interpreter.finalizing")
