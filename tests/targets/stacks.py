@@ -453,6 +453,7 @@ def trace():
             for ident, frame in sys._current_frames().items():
                 file.write("Thread %d:\n" % ident)
                 for name, source, line in (row[:3] for row in frames_of(frame)):
+                    name = name.rpartition(".")[2]  # as faulthandler does
                     file.write('  File "%s", line %d in %s\n' % (source, line, name))
     return [path]
 
