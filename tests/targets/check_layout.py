@@ -198,7 +198,7 @@ class EndOfPython:
 
     def __init__(self):
         self.text = json.dumps(RESULTS)[:-1]
-        # Everything it needs, since modules are cleared in no particular order: ctypes too, with what string_at() calls.
+        # Everything it needs, since modules are cleared in no particular order; string_at() needs one of ctypes.
         self.string_at, self.unpack, self.thread = ctypes._string_at, struct.unpack, THREAD
         self.ends = {"runtime.finalizing": RUNTIME + offset("runtime.finalizing")}
         if offset("interpreter.finalizing") is not None:
