@@ -162,7 +162,7 @@ function render({ model, el: parent }: { model: Model; el: HTMLElement }): () =>
   return () => {
     model.off("change:height", setHeight);
     model.off("change:theme", setTheme);
-    offerView(source.identity, explorer.state.settings);
+    offerView(source.identity, explorer.state.settings, explorer.root.dataset["theme"]);
     shared.views.delete(explorer);
     cleanup.run();
     explorer.dispose();

@@ -115,12 +115,17 @@ def assert_saved_notebook_is_light_and_complete(path: Path) -> None:
 def test_background_session_is_live_and_freezes_when_it_ends(page: Page, address: str, folder: Path, pid: int) -> None:
     write_notebook(folder / "background.ipynb", ["%load_ext nbspy", f"%profile_remote {pid} -d 3", "40 + 2"])
     open_notebook(page, address, "background.ipynb")
+    page.evaluate("() => jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
     run_all(page)
-    explorer = page.locator(".nbspy-explorer")
+    explorer = page.locator(".nbspy-explorer[data-theme=dark]")
     explorer.wait_for(timeout=60_000)
     wait_for_more(page, explorer)
     page.get_by_text("42", exact=True).wait_for(timeout=10_000)
-    page.frame_locator(".jp-OutputArea iframe").locator(".nbspy-explorer").wait_for(timeout=30_000)
+    explorer.get_by_role("tab", name="Functions").click()
+    # The saved picture cannot see the notebook around it: the live view hands on what it was set to, and its theme.
+    frozen = page.frame_locator(".jp-OutputArea iframe").locator(".nbspy-explorer[data-theme=dark]")
+    frozen.wait_for(timeout=30_000)
+    frozen.get_by_role("tab", name="Functions", selected=True).wait_for(timeout=10_000)
 
 
 def test_exported_html_works_from_a_file_without_a_network(browser: Browser, folder: Path, pid: int) -> None:

@@ -59,7 +59,7 @@ export class Header {
     const meter = el("span", "nbspy-meter", this.gilBar);
     this.gil.append(this.gilText, meter);
     this.gil.title = "Share of the time in which some thread held the GIL";
-    this.pause = button("nbspy-icon", "Pause the view (p): samples go on to arrive", "⏸", () => events.pause());
+    this.pause = button("nbspy-icon nbspy-pause", "Pause the view (p): samples go on to arrive", "", () => events.pause());
     this.more = button("nbspy-icon", "Save and compare (e)", "⋯", () => events.more(this.more));
     this.more.setAttribute("aria-haspopup", "menu");
     this.more.setAttribute("aria-expanded", "false");
@@ -107,7 +107,6 @@ export class Header {
     setText(this.hint, told);
     show(this.hint, told !== "");
     show(this.pause, facts.state === "live" || paused);
-    setText(this.pause, paused ? "▶" : "⏸");
     setAttribute(this.pause, "aria-pressed", String(paused));
     this.updateHotLine();
   }
