@@ -174,20 +174,7 @@ class Profile(WaysOut):
         runs = filtered(runs, wanted_threads, wanted_states)
         if through is not None or without is not None:
             runs = through_functions(runs, self.tables, through or (), without or ())
-        return Profile(
-            hello=self.hello,
-            tables=self.tables,
-            runs=runs,
-            run_count=len(runs),
-            threads=self.threads,
-            processes=self.processes,
-            labels=self.labels,
-            status=self.status,
-            end=self.end,
-            notices=self.notices,
-            sources=self.sources,
-            span_ns=(start, end),
-        )
+        return self._with(self.tables, runs, (start, end))
 
     def told_apart(self) -> Profile:
         """Return the profile with a frame for its process, its pid and command line, at the root of each stack.
@@ -198,6 +185,10 @@ class Profile(WaysOut):
 
         of_thread = [thread.process for thread in self.threads]
         tables, runs = with_process_frames(self.tables, self.runs, of_thread)
+        return self._with(tables, runs, self._span_ns)
+
+    def _with(self, tables: Tables, runs: RunColumns, span_ns: tuple[int, int] | None) -> Profile:
+        """Return the profile of the same recording with other stacks and runs."""
         return Profile(
             hello=self.hello,
             tables=tables,
@@ -210,7 +201,7 @@ class Profile(WaysOut):
             end=self.end,
             notices=self.notices,
             sources=self.sources,
-            span_ns=self._span_ns,
+            span_ns=span_ns,
         )
 
     # Beside others
