@@ -164,6 +164,26 @@ class Target:
         """True where there is something to read."""
         return bool(self._pending) or bool(select.select([self.process.stdout], [], [], 0)[0])
 
+    def wait_until_blocked(self, *threads: int) -> None:
+        """Wait until these threads, or all there are, wait in the kernel for something without a limit of time.
+
+        To announce that it will wait is the last thing that a thread does before it waits, not the first thing after.
+        One that waits for the GIL looks every 5 ms: the kernel counts how often a thread gave up its processor.
+        """
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        before: dict[str, list[str]] = {}
+        while True:
+            tasks = Path(f"/proc/{self.pid}/task")
+            texts = {name: (tasks / name / "status").read_text() for name in map(str, threads or os.listdir(tasks))}
+            now = {
+                name: re.findall(r"^(?:State|\w+_ctxt_switches):\s*(\w+)", text, re.M) for name, text in texts.items()
+            }
+            if now == before and all(state == "S" for state, *_ in now.values()):
+                return
+            assert time.monotonic() < deadline, f"{self.process.args!r}: {now}"
+            before = now
+            time.sleep(0.03)
+
     def _read_some(self, deadline: float) -> bytes:
         assert self.process.stdout is not None
         readable, _, _ = select.select([self.process.stdout], [], [], max(0.0, deadline - time.monotonic()))

@@ -59,6 +59,7 @@ def test_dump_of_parked_threads_is_what_python_itself_says(interpreter: Interpre
     with start_target(interpreter.path, "stacks.py", scenario) as target:
         expected: list[dict[str, Any]] = target.info["threads"]
         assert len(expected) > 1
+        target.wait_until_blocked()
         for nonblocking in (False,) if scenario == "deep" else (False, True):
             traces = dump(target.pid, nonblocking=nonblocking)
 
@@ -166,6 +167,7 @@ def test_stacks_of_a_running_thread_are_those_that_faulthandler_sees(
 def test_thread_that_spins_holds_the_gil_and_sleepers_are_idle(interpreter: Interpreter, nonblocking: bool) -> None:
     with start_target(interpreter.path, "stacks.py", "busy", "spin", "sleep") as target:
         ids = target.info["ids"]
+        target.wait_until_blocked(ids["sleep"], target.info["main"])
         statuses: dict[int | None, list[str]] = {}
         with unwinder_on(target, nonblocking=nonblocking) as unwinder:
             for threads in believed_samples(unwinder, SAMPLES):
@@ -186,6 +188,7 @@ def status(bits: int) -> str:
 def test_thread_that_calculates_without_the_gil_is_active_without_it(interpreter: Interpreter) -> None:
     with start_target(interpreter.path, "stacks.py", "busy", "calculate", "sleep") as target:
         words = []
+        target.wait_until_blocked(target.info["ids"]["sleep"])
         for _ in range(20):
             traces = {trace.os_thread_id: trace for trace in dump(target.pid)}
             words.append(traces[target.info["ids"]["calculate"]].status)
@@ -207,6 +210,7 @@ def test_of_two_threads_that_spin_one_waits_for_the_gil_that_the_other_holds(
     seen = 0
     with start_target(interpreter.path, "stacks.py", "busy", "spin", "rival", "sleep") as target:
         rivals = [target.info["ids"][name] for name in ("spin", "rival")]
+        target.wait_until_blocked(target.info["ids"]["sleep"])
         with unwinder_on(target, nonblocking=nonblocking) as unwinder:
             # On a busy machine the one that waits may long have been woken, and wait for a processor.
             for _ in range(200):
