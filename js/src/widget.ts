@@ -140,17 +140,15 @@ function render({ model, el: parent }: { model: Model; el: HTMLElement }): () =>
   const { shared, source, leave } = use(model);
   const cleanup = new Cleanup();
   const explorer = new Explorer(source);
-  const setHeight = (): void => {
-    const height = Number(model.get("height")) || DEFAULT_HEIGHT_PX;
-    explorer.root.style.height = `${Math.max(MIN_HEIGHT_PX, height)}px`;
-  };
+  const handle = el("div", "nbspy-handle");
+  const setHeight = (): void => setViewHeight(explorer, handle, Number(model.get("height")) || DEFAULT_HEIGHT_PX);
   const setTheme = (): void => {
     const theme = model.get("theme");
     explorer.setTheme(theme === "light" || theme === "dark" ? theme : ("auto" satisfies ThemeChoice));
   };
   model.on("change:height", setHeight);
   model.on("change:theme", setTheme);
-  addHeightHandle(model, explorer, cleanup);
+  listenToHandle(model, explorer, handle, cleanup);
   setHeight();
   givePageScript(entry.script && `${entry.script};nbspy.default.page()`);
   explorer.mount(parent);
@@ -197,16 +195,20 @@ function keepSettings(model: Model, explorer: Explorer, cleanup: Cleanup): void 
   });
 }
 
-function addHeightHandle(model: Model, explorer: Explorer, cleanup: Cleanup): void {
-  const handle = el("div", "nbspy-handle");
+function setViewHeight({ root }: Explorer, handle: HTMLElement, wanted: number): void {
+  const height = Math.max(MIN_HEIGHT_PX, Math.round(wanted));
+  root.style.height = `${height}px`;
+  handle.setAttribute("aria-valuenow", String(height));
+}
+
+function listenToHandle(model: Model, explorer: Explorer, handle: HTMLElement, cleanup: Cleanup): void {
   handle.tabIndex = 0;
   handle.setAttribute("role", "separator");
   handle.setAttribute("aria-orientation", "horizontal");
   handle.setAttribute("aria-label", "Height");
+  handle.setAttribute("aria-valuemin", String(MIN_HEIGHT_PX));
   const { root } = explorer;
-  const set = (height: number): void => {
-    root.style.height = `${Math.max(MIN_HEIGHT_PX, Math.round(height))}px`;
-  };
+  const set = (height: number): void => setViewHeight(explorer, handle, height);
   const save = (): void => {
     model.set("height", root.offsetHeight);
     model.save_changes();

@@ -58,7 +58,9 @@ def menu_item(root: Locator, name: str) -> Locator:
 
 def rows(root: Locator, table: str) -> list[str]:
     found = root.locator(f"{table} tbody tr:not(.nbspy-gap)").all()
-    return [" ".join(row.locator("td").all_inner_texts()).replace("\u202f", " ").replace("\n", " ") for row in found]
+    return [
+        " ".join(row.locator("td:visible").all_inner_texts()).replace("\u202f", " ").replace("\n", " ") for row in found
+    ]
 
 
 @pytest.fixture
@@ -81,7 +83,7 @@ def test_given_the_tabs_then_each_shows_the_same_samples_its_own_way(replay: Rep
     open_tab(root, "Functions")
     named = root.locator(".nbspy-functions .nbspy-link")
     assert named.all_inner_texts() == ["decode", "step", "main", "load"]
-    root.get_by_role("button", name="Time in it and in all that it calls").click()
+    root.get_by_role("button", name="Total").click()
     assert rows(root, ".nbspy-functions")[0].startswith("mainapp.py:3 0 s0 % 1.00 s100 % 100")
     root.locator(".nbspy-search").fill("images.py")
     assert named.all_inner_texts() == ["decode"]
@@ -194,7 +196,25 @@ def test_given_another_profile_then_more_less_new_and_gone_are_told(replay: Repl
     wait_for_text(root.locator(".nbspy-mirror"), "main.*load20.%60.%.40.%.*gone80.%0.%.80.%.*step0.%40.%.40.%")
     page.mouse.move(*chart_point(replay, 0.05, 1))
     wait_for_text(root.get_by_role("tooltip"), "gone.*Before80.%Now0.%Change−80.% gone|load.*Before20")
-    wait_for_text(root.locator(".nbspy-crumbs"), "since old.py, pid 8")
+    wait_for_text(root.locator(".nbspy-crumbs"), "since old.py, pid 8.*more.*less.*new.*gone")
+    open_tab(root, "Functions")
+    wait_for_text(root.locator(".nbspy-crumbs"), "5 functions.*changes since old.py, pid 8")
+    root.get_by_role("button", name="Change").click()
+    changed = root.locator(".nbspy-functions tbody tr:not(.nbspy-gap)").all()
+    assert [row.locator(".nbspy-link, .nbspy-col-change").all_inner_texts() for row in changed] == [
+        ["decode", "+60\u202f% new"],
+        ["step", "+40\u202f% new"],
+        ["main", "±0.0\u202f%"],
+        ["load", "−20\u202f%"],
+        ["gone", "−80\u202f% gone"],
+    ]
+    root.locator(".nbspy-search").fill("gone")  # a function of the other profile alone
+    wait_for_text(root.locator(".nbspy-found"), "1 ·")
+    root.locator(".nbspy-functions tr", has_text="gone").locator("td >> nth=0").click(button="right")
+    menu_item(root, "Copy the stack").wait_for()
+    page.keyboard.press("Escape")
+    root.locator(".nbspy-search").fill("")
+    open_tab(root, "Difference")
     page.evaluate("() => host.receive({type: 'compare', offset: 0, total: 0}, '')")
     wait_for(root, "data-tab", "merged")
     assert root.get_by_role("tab", name="Difference").is_hidden()

@@ -3,6 +3,7 @@
  * shares, so that what is gone can still be seen. A function is the same in both where its name and its file are,
  * whatever its line, and a notebook's cell is the same under any number: the rule of nbspy/model/compare.py.
  */
+import type { FunctionRow } from "./functions";
 import { functionRows } from "./functions";
 import { Names } from "./names";
 import type { Profile } from "./profile";
@@ -92,8 +93,6 @@ export interface Change {
   readonly totalAfter: number;
 }
 
-const NOTHING: Change = { selfBefore: 0, selfAfter: 0, totalBefore: 0, totalAfter: 0 };
-
 export interface Side {
   readonly selected: SelectedTree;
   readonly names: Names;
@@ -142,15 +141,35 @@ export class Difference {
     return this.after[node]! - this.before[node]!;
   }
 
-  /** Changes of every function, by what is the same in both. */
-  functions(): Map<string, Change> {
-    const changes = new Map<string, Change>();
-    for (const [self, total, side] of [["selfBefore", "totalBefore", this.sides.before], ["selfAfter", "totalAfter", this.sides.after]] as const) {
-      for (const [same, row] of functionShares(side)) {
-        changes.set(same, { ...(changes.get(same) ?? NOTHING), [self]: row.self, [total]: row.total });
-      }
+  /** Every function of either profile, most self time of the later one first: its time there, and its change. */
+  functions(): FunctionRow[] {
+    const before = new Map(this.rowsOf(this.sides.before).map((row) => [row.key, row]));
+    const [wholeBefore, whole] = [this.sides.before, this.sides.after].map((side) => side.selected.weights.total[0]! || 1) as [number, number];
+    const changed = ({ key, ...row }: FunctionRow): FunctionRow => {
+      const old = before.get(key);
+      before.delete(key);
+      const [selfBefore, totalBefore] = [(old?.self ?? 0) / wholeBefore, (old?.total ?? 0) / wholeBefore];
+      return { key, ...row, change: { selfBefore, selfAfter: row.self / whole, totalBefore, totalAfter: row.total / whole } };
+    };
+    const rows = this.rowsOf(this.sides.after).map(changed);
+    return [...rows, ...[...before.keys()].map((key) => changed({ key, self: 0, total: 0, selfSamples: 0, samples: 0 }))];
+  }
+
+  /** Self and total of each function of one side, by this comparison's names; a stack counts once for a function. */
+  private rowsOf({ names, selected }: Side): FunctionRow[] {
+    const merged = new CallTree();
+    const sums = new Weights(merged);
+    const { tree, weights } = selected;
+    const place = new Int32Array(tree.size);
+    for (let node = 0; node < tree.size; node++) {
+      if (!(weights.total[node]! > 0)) continue;
+      if (node) place[node] = merged.child(place[tree.parent.data[node]!]!, this.names.keyFor(names, tree.key.data[node]!));
+      sums.reserve();
+      sums.addSelf(place[node]!, weights.self[node]!, weights.selfSamples[node]!);
     }
-    return changes;
+    sums.reserve();
+    sums.sum();
+    return functionRows(merged, sums);
   }
 
   private add({ names, selected }: Side): Int32Array {
@@ -170,23 +189,4 @@ export class Difference {
     for (let node = 0; node < place.length; node++) if (node === 0 || place[node]! > 0) shares[place[node]!]! += total[node]! / whole;
     return shares;
   }
-}
-
-/** Self and total share of each function of one side; a stack counts once for a function. */
-function functionShares({ names, selected }: Side): Map<string, { self: number; total: number }> {
-  const union = new UnionNames(selected.profile);
-  const merged = new CallTree();
-  const sums = new Weights(merged);
-  const { tree, weights } = selected;
-  const place = new Int32Array(tree.size);
-  for (let node = 0; node < tree.size; node++) {
-    if (!(weights.total[node]! > 0)) continue;
-    if (node) place[node] = merged.child(place[tree.parent.data[node]!]!, union.keyFor(names, tree.key.data[node]!));
-    sums.reserve();
-    sums.addSelf(place[node]!, weights.self[node]!, weights.selfSamples[node]!);
-  }
-  sums.reserve();
-  sums.sum();
-  const whole = sums.total[0]! || 1;
-  return new Map(functionRows(merged, sums).map((row) => [sameFunction(union, row.key), { self: row.self / whole, total: row.total / whole }]));
 }

@@ -1,4 +1,5 @@
 /** Self and total per function, and a function's callers and callees, over a merged call tree. */
+import type { Change } from "./compare";
 import type { Seeds } from "./invert";
 import { Weights } from "./selection";
 import { CallTree } from "./tree";
@@ -9,6 +10,8 @@ export interface FunctionRow {
   total: number;
   selfSamples: number;
   samples: number;
+  /** How its shares differ from another profile's, where one is compared with. */
+  change?: Change;
 }
 
 /**

@@ -34,7 +34,7 @@ export class Matches {
   private hits = new Uint8Array(0);
   private searched = 0;
 
-  constructor(private readonly wanted: Wanted, private readonly names: Names) {}
+  constructor(private readonly wanted: Wanted, readonly names: Names) {}
 
   /** Tests the keys below `count` that were not tested before. */
   update(count: number): void {

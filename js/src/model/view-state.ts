@@ -4,6 +4,7 @@
  */
 import type { FunctionRow } from "./functions";
 import { CellWatch } from "./cell-watch";
+import { Finder } from "./finder";
 import { callees, functionRows, outermost } from "./functions";
 import { fits, refOf } from "./function-ref";
 import type { FunctionRef } from "./function-ref";
@@ -12,8 +13,8 @@ import { InvertedTree, ownTimes } from "./invert";
 import { Names } from "./names";
 import type { Granularity, Profile } from "./profile";
 import type { Found, Scene } from "./scene";
-import { nothing, TreeScene } from "./scene";
-import { heaviestFirst, Matches, parseQuery } from "./search";
+import { TreeScene } from "./scene";
+import type { Matches } from "./search";
 import type { Mode, Selection } from "./selection";
 import { SelectedTree } from "./selection";
 import type { Settings, Tab } from "./settings";
@@ -47,8 +48,6 @@ export class ViewState {
   /** Rows of the table of functions. */
   functions: FunctionRow[] = [];
 
-  queryError = "";
-  matches: Matches | null = null;
   /** What is compared with: an earlier profile. */
   other: Profile | null = null;
   /** The view stands still while samples go on to arrive. */
@@ -58,8 +57,7 @@ export class ViewState {
   private readonly cells = new CellWatch();
   private derivedAt = -Infinity;
   private derivedMs = 0;
-  /** Matches among the names of both profiles that are compared. */
-  private matchesOfBoth: Matches | null = null;
+  private readonly finder = new Finder();
 
   constructor(readonly profile: Profile, private readonly changed: (change: Change) => void) {
     this.names = new Names(profile, "function");
@@ -93,6 +91,14 @@ export class ViewState {
 
   get queryText(): string {
     return this.settings.query;
+  }
+
+  get queryError(): string {
+    return this.finder.error;
+  }
+
+  get matches(): Matches | null {
+    return this.finder.matches;
   }
 
   /** The merged tree of the selection. */
@@ -130,9 +136,8 @@ export class ViewState {
     return node === 0 ? "" : scene.names.place(scene.tree.key.data[node]!);
   }
 
-  isMatch(key: number, scene: Scene = this.merged): boolean {
-    const matches = scene === this.changes ? this.matchesOfBoth : this.matches;
-    return matches !== null && matches.has(key);
+  isMatch(key: number, scene: Scene = this.scene): boolean {
+    return this.finder.in(scene, this.changes)?.has(key) ?? false;
   }
 
   // More samples
@@ -177,7 +182,7 @@ export class ViewState {
     this.settings = after;
     const differs = (...names: (keyof Settings)[]): boolean => names.some((name) => !sameSettings(before[name], after[name]));
     if (differs("by")) this.names = new Names(this.profile, after.by);
-    if (differs("query", "by")) this.setMatches();
+    if (differs("query", "by")) this.finder.set(after.query, this.names);
     const another = differs("by", "mode", "threads", "time", "machinery", "recursion", "rules");
     // Another granularity has other names: there the tree before cannot stay until the new one is whole.
     if (another) this.selected = this.slices.fold(this.selected, this.makeSelected(!differs("by")), (whole) => this.adopt(whole));
@@ -269,16 +274,16 @@ export class ViewState {
   }
 
   /** The functions that fit the subject, as keys. */
-  isSubject(key: number): boolean {
+  isSubject(key: number, names: Names = this.names): boolean {
     const { subject } = this.settings;
-    return subject !== null && !isPackageKey(key) && fits(subject, this.names, key);
+    return subject !== null && !isPackageKey(key) && fits(subject, names, key);
   }
 
   // What follows from them
 
   private get zoomScene(): TreeScene {
     const { tab } = this.settings;
-    if (tab === "compare" && this.difference) return this.changes;
+    if ((tab === "compare" || tab === "functions") && this.difference) return this.changes;
     return tab === "callers" ? this.callers : tab === "sandwich" ? this.below : this.merged;
   }
 
@@ -316,7 +321,8 @@ export class ViewState {
     timed.thread = settings.threads[0] ?? this.busiestThread();
     this.compare();
     if (settings.tab === "callers") this.showInverted(this.callers, new InvertedTree(tree, ownTimes(tree, weights)));
-    if (settings.tab === "functions" || settings.tab === "sandwich" || settings.tab === "source") this.functions = functionRows(tree, weights);
+    if (settings.tab === "functions" && this.difference) this.functions = this.difference.functions();
+    else if (settings.tab === "functions" || settings.tab === "sandwich" || settings.tab === "source") this.functions = functionRows(tree, weights);
     if (settings.tab === "sandwich" || settings.tab === "source") this.chooseSubject();
     if (settings.tab === "sandwich") {
       const wanted = (key: number): boolean => this.isSubject(key);
@@ -371,29 +377,8 @@ export class ViewState {
     this.changed("zoom");
   }
 
-  private setMatches(): void {
-    const query = parseQuery(this.settings.query);
-    this.queryError = query && "error" in query ? query.error : "";
-    this.matches = query && "test" in query ? new Matches(query, this.names) : null;
-  }
-
-  /** The matches among a scene's keys. */
-  private matchesIn(scene: Scene): Matches | null {
-    if (scene !== this.changes || !this.matches) return this.matches;
-    const query = parseQuery(this.settings.query);
-    return (this.matchesOfBoth = query && "test" in query ? new Matches(query, scene.names) : null);
-  }
-
   private search(): void {
     const { scene } = this;
-    const matches = this.matchesIn(scene);
-    if (!matches) {
-      scene.found = nothing;
-      return;
-    }
-    matches.update(scene === this.changes ? this.difference!.names.keys : this.profile.keyCount(this.granularity));
-    const { total } = scene.weights;
-    const { nodes, weight } = matches.inTree(scene.tree, total, scene.zoom);
-    scene.found = { nodes: heaviestFirst(nodes, total), share: total[scene.zoom]! > 0 ? weight / total[scene.zoom]! : 0 };
+    this.finder.search(scene, this.changes, scene === this.changes ? this.difference!.names.keys : this.profile.keyCount(this.granularity));
   }
 }

@@ -133,6 +133,6 @@ export const INK: Record<Theme, ChartInk> = {
 
 /** State colours, in the order of `StateClass`: from a palette that colour-blind readers can tell apart. */
 export const STATE_COLORS: Record<Theme, readonly string[]> = {
-  light: ["#dfe3e8", "#2f9e6e", "#2f6fd0", "#e0a021", "#8a5cc2"],
+  light: ["#dfe3e8", "#2f9e6e", "#2f6fd0", "#bd7f0c", "#8a5cc2"],
   dark: ["#3a4049", "#3fb383", "#5794ee", "#e5ae3c", "#a982dc"],
 };

@@ -6,7 +6,7 @@ import type { Camera, Scene } from "../model/scene";
 import { TreeScene } from "../model/scene";
 import type { ViewState } from "../model/view-state";
 import { CanvasView } from "../render/canvas-view";
-import type { Theme } from "../render/colors";
+import type { Hues, Theme } from "../render/colors";
 import { INK } from "../render/colors";
 import type { FlameLook } from "../render/flame";
 import { paintFlame, ROW_PX } from "../render/flame";
@@ -48,9 +48,9 @@ export class Chart {
   private tokens: Tokens | null = null;
 
   constructor(
-    private readonly state: ViewState, public scene: Scene, label: string, private readonly events: ChartEvents, cleanup: Cleanup,
+    private readonly state: ViewState, public scene: Scene, label: string, private readonly events: ChartEvents, cleanup: Cleanup, hues: Hues,
   ) {
-    this.palette = new FramePalette(state);
+    this.palette = new FramePalette(state, hues);
     const { element } = this;
     element.tabIndex = 0;
     element.setAttribute("role", "application");

@@ -9,11 +9,12 @@ export function el<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
+/** A button is called by what it shows, and `label` explains it; where that says more of the same, or a sign is shown, it is the name. */
 export function button(className: string, label: string, text: string, onClick: () => void): HTMLButtonElement {
   const element = el("button", className, text);
   element.type = "button";
   element.title = label;
-  if (text !== label) element.setAttribute("aria-label", label);
+  if (text !== label && (text.length < 2 || label.toLowerCase().includes(text.toLowerCase()))) element.setAttribute("aria-label", label);
   element.addEventListener("click", onClick);
   return element;
 }

@@ -3,7 +3,7 @@ import { count, duration, percent, plural } from "../model/format";
 import type { Scene } from "../model/scene";
 import type { Change } from "../model/view-state";
 import { ViewState } from "../model/view-state";
-import { STATE_COLORS } from "../render/colors";
+import { changeFill, css, STATE_COLORS } from "../render/colors";
 import type { Source } from "../source";
 import type { Chart } from "./chart";
 import { Cleanup, el, setAttribute } from "./dom";
@@ -32,6 +32,7 @@ const MIRROR_MS = 400;
 const GAP_HINT_MS = 1000;
 const NARROW_PX = 600;
 const TINY_PX = 360;
+const SLIM_PX = 260;
 const SHORT_PX = 300;
 
 export class Explorer {
@@ -150,6 +151,7 @@ export class Explorer {
     this.themed = this.root.isConnected;
     const theme = applyTheme(this.root, this.theme);
     STATE_COLORS[theme].forEach((color, kind) => this.root.style.setProperty(`--nbspy-state-${kind}`, color));
+    for (const way of [-1, 1]) this.root.style.setProperty(way > 0 ? "--nbspy-more" : "--nbspy-less", css(changeFill(theme, way)));
     const tokens = readTokens(this.root);
     this.panes.setTheme(theme, tokens);
     this.timeline.setTheme(theme, tokens);
@@ -162,6 +164,7 @@ export class Explorer {
     if (!this.themed) this.applyTheme();
     const width = clientWidth < TINY_PX ? "tiny" : clientWidth < NARROW_PX ? "narrow" : clientWidth < 900 ? "medium" : "wide";
     setAttribute(this.root, "data-width", width);
+    this.root.toggleAttribute("data-slim", clientWidth < SLIM_PX);
     this.root.toggleAttribute("data-short", clientHeight < SHORT_PX);
     this.panes.resize();
     this.timeline.resize();
@@ -286,12 +289,13 @@ export class Explorer {
 
   /** A row of the table has no stack: its function's heaviest frame serves. */
   private openRowMenu(key: number, x: number, y: number): void {
-    const { tree, total, merged } = this.state;
+    const { scene } = this.state;
+    const { tree, weights: { total } } = scene;
     let heaviest = 0;
     for (let node = 1; node < tree.size; node++) {
       if (tree.key.data[node] === key && (heaviest === 0 || total[node]! > total[heaviest]!)) heaviest = node;
     }
-    if (heaviest) this.openMenu(merged, heaviest, x, y);
+    if (heaviest) this.openMenu(scene, heaviest, x, y);
   }
 
   private step(direction: 1 | -1): void {

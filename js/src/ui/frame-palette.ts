@@ -7,8 +7,8 @@ import type { Scene } from "../model/scene";
 import { STATE_CLASSES } from "../model/state";
 import { Tinting } from "../model/tinting";
 import type { ViewState } from "../model/view-state";
-import type { Theme } from "../render/colors";
-import { changeFill, css, frameFill, hashText, heatFill, Hues, stateFill } from "../render/colors";
+import type { Hues, Theme } from "../render/colors";
+import { changeFill, css, frameFill, hashText, heatFill, stateFill } from "../render/colors";
 import { hatched } from "../render/hatch";
 
 interface Look {
@@ -21,7 +21,6 @@ const VARIANTS = 3;
 const TINTS_MS = 500;
 
 export class FramePalette {
-  private readonly hues = new Hues();
   private looks = new Map<number, Look>();
   private fills = new Map<number, string>();
   private theme: Theme = "light";
@@ -34,7 +33,8 @@ export class FramePalette {
   private ctx: CanvasRenderingContext2D | null = null;
   private readonly hatches = new Map<string, string | CanvasPattern>();
 
-  constructor(private readonly state: ViewState) {}
+  /** `hues` are those of all charts: a package has one hue wherever it is seen. */
+  constructor(private readonly state: ViewState, private readonly hues: Hues) {}
 
   setTheme(theme: Theme): void {
     this.theme = theme;

@@ -1,7 +1,9 @@
 /** The table of functions: self, total and samples of each; sorted by a click on a head, filtered by the search. */
-import { count, duration, percent } from "../model/format";
+import type { Change } from "../model/compare";
+import { count, duration, percent, points } from "../model/format";
 import { refOf } from "../model/function-ref";
 import type { FunctionRow } from "../model/functions";
+import type { Names } from "../model/names";
 import type { ViewState } from "../model/view-state";
 import type { Cleanup } from "./dom";
 import { button, el, setAttribute, setText, show } from "./dom";
@@ -10,11 +12,12 @@ const ROW_PX = 26;
 const MARGIN_ROWS = 6;
 const BAR_PX = 54;
 
-type Column = "name" | "self" | "total" | "samples";
+type Column = "name" | "self" | "total" | "change" | "samples";
 const COLUMNS: readonly (readonly [Column, string, string])[] = [
   ["name", "Function", ""],
   ["self", "Self", "Time in the function itself"],
   ["total", "Total", "Time in it and in all that it calls; a stack counts once"],
+  ["change", "Change", "How its share of own time differs from the other profile's"],
   ["samples", "Samples", "Samples with the function on the stack, and those in it itself"],
 ];
 
@@ -68,12 +71,16 @@ export class FunctionTable {
 
   /** Takes the state's rows: sorts, filters, writes those in sight. */
   update(): void {
-    const { names, functions, matches } = this.state;
+    const { functions, matches } = this.state;
+    const { names } = this;
+    const compared = functions[0]?.change !== undefined;
+    this.table.toggleAttribute("data-compared", compared);
+    if (!compared && this.sortedBy === "change") this.sortedBy = "self";
     const wanted = matches ? functions.filter((row) => this.state.isMatch(row.key)) : functions.slice();
     const by = this.sortedBy;
     const sign = this.ascending ? 1 : -1;
     if (by === "name") wanted.sort((a, b) => sign * names.qualname(a.key).localeCompare(names.qualname(b.key)));
-    else wanted.sort((a, b) => sign * (a[by] - b[by]) || b.self - a.self || b.total - a.total);
+    else wanted.sort((a, b) => sign * (valueOf(a, by) - valueOf(b, by)) || b.self - a.self || b.total - a.total);
     const current = this.rows[this.at]?.key;
     this.rows = wanted;
     this.at = Math.max(0, wanted.findIndex((row) => row.key === current));
@@ -84,15 +91,18 @@ export class FunctionTable {
     this.write();
   }
 
-  /** The table as text: tab-separated, with a head. */
+  /** The table as text: as it is sorted and filtered. */
   text(): string {
-    const { names } = this.state;
-    const lines = this.rows.map((row) => [names.qualname(row.key), names.fullPlace(row.key), row.self / 1e6, row.total / 1e6, Math.round(row.samples)].join("\t"));
-    return ["function\tplace\tself_s\ttotal_s\tsamples", ...lines].join("\n");
+    return functionsText(this.rows, this.names);
   }
 
   focus(): void {
     this.select(this.at);
+  }
+
+  /** Names of the rows' keys: where two profiles are compared, those of both. */
+  private get names(): Names {
+    return this.state.scene.names;
   }
 
   private sortBy(column: Column): void {
@@ -121,9 +131,9 @@ export class FunctionTable {
   }
 
   private writeRow(element: HTMLTableRowElement, at: number, whole: number, most: number): void {
-    const { names } = this.state;
+    const { names } = this;
     const row = this.rows[at]!;
-    const [name, self, total, samples] = Array.from(element.cells) as HTMLElement[] as [HTMLElement, HTMLElement, HTMLElement, HTMLElement];
+    const [name, self, total, change, samples] = Array.from<HTMLElement>(element.cells) as [HTMLElement, HTMLElement, HTMLElement, HTMLElement, HTMLElement];
     setAttribute(element, "data-row", String(at));
     setAttribute(element, "aria-rowindex", String(at + 2));
     element.tabIndex = at === this.at ? 0 : -1;
@@ -135,8 +145,9 @@ export class FunctionTable {
     setText(self.children[2]!, percent(row.self / whole));
     setText(total.children[0]!, duration(row.total));
     setText(total.children[1]!, percent(row.total / whole));
+    if (row.change) writeChange(change, row.change);
     setText(samples, count(row.samples));
-    element.classList.toggle("nbspy-match", this.state.isSubject(row.key));
+    element.classList.toggle("nbspy-match", this.state.isSubject(row.key, names));
   }
 
   private rowAt(event: Event): number {
@@ -153,7 +164,7 @@ export class FunctionTable {
 
   private openCurrent(): void {
     const row = this.rows[this.at];
-    if (row) this.state.open("sandwich", refOf(this.state.names, row.key));
+    if (row) this.state.open("sandwich", refOf(this.names, row.key));
   }
 
   private select(at: number): void {
@@ -182,6 +193,27 @@ export class FunctionTable {
   }
 }
 
+/** Functions as text: tab-separated, with a head. */
+export function functionsText(rows: readonly FunctionRow[], names: Names): string {
+  const changes = ({ change }: FunctionRow): number[] => (change ? [change.selfBefore, change.selfAfter, change.totalBefore, change.totalAfter] : []);
+  const lines = rows.map((row) => [
+    names.qualname(row.key), names.fullPlace(row.key), row.self / 1e6, row.total / 1e6, Math.round(row.samples), ...changes(row),
+  ].join("\t"));
+  const head = `function\tplace\tself_s\ttotal_s\tsamples${rows[0]?.change ? "\tself_before\tself_now\ttotal_before\ttotal_now" : ""}`;
+  return [head, ...lines].join("\n");
+}
+
+const valueOf = (row: FunctionRow, by: Exclude<Column, "name">): number => (
+  by === "change" ? (row.change?.selfAfter ?? 0) - (row.change?.selfBefore ?? 0) : row[by]
+);
+
+/** The change of own time; of the time in all, and whether it is new or gone, beside it. */
+function writeChange(cell: HTMLElement, { selfAfter, selfBefore, totalAfter, totalBefore }: Change): void {
+  setText(cell.children[0]!, points(selfAfter - selfBefore));
+  setText(cell.children[1]!, totalBefore === 0 ? " new" : totalAfter === 0 ? " gone" : "");
+  setAttribute(cell, "title", `Self ${percent(selfBefore)} before, ${percent(selfAfter)} now; total ${percent(totalBefore)} before, ${percent(totalAfter)} now`);
+}
+
 function makeRow(): HTMLTableRowElement {
   const name = el("td", "nbspy-col-name", el("button", "nbspy-link"), el("span", "nbspy-muted nbspy-place"));
   (name.firstElementChild as HTMLElement).tabIndex = -1;
@@ -189,6 +221,7 @@ function makeRow(): HTMLTableRowElement {
     "tr", "", name,
     el("td", "nbspy-col-self", el("i", "nbspy-bar"), el("span"), el("span", "nbspy-part")),
     el("td", "nbspy-col-total", el("span"), el("span", "nbspy-part")),
+    el("td", "nbspy-col-change", el("span"), el("span", "nbspy-muted")),
     el("td", "nbspy-col-samples"),
   );
 }

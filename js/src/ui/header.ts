@@ -33,7 +33,7 @@ export interface HeaderEvents {
 }
 
 export class Header {
-  readonly element = el("header", "nbspy-header");
+  readonly element = el("div", "nbspy-header");
   readonly hotLine = el("div", "nbspy-hot");
   private readonly dot = el("span", "nbspy-dot");
   private readonly word = el("strong", "nbspy-word");
@@ -88,6 +88,7 @@ export class Header {
     const { hello, status } = profile;
     this.dot.dataset["look"] = this.dotLook(facts);
     setText(this.word, this.stateWord(facts.state));
+    setAttribute(this.word, "title", tameLines(profile.end ? `${profile.end.message}\n${profile.end.help}`.trim() : ""));
     setText(this.program, hello ? tame(programName(hello.commandLine)) : "");
     setText(this.targetRest, hello ? ` pid ${hello.pid} · Python ${tame(hello.pythonVersion)}` : "");
     setAttribute(this.target, "title", hello ? tame(hello.commandLine) : "");
@@ -101,8 +102,8 @@ export class Header {
     setText(this.notices, plural(profile.notices.length, "notice"));
     show(this.notices, profile.notices.length > 0);
     const { paused } = this.state;
-    const hint = facts.gap ? "waiting for lost data"
-      : facts.silentSeconds >= 5 ? `no data for ${facts.silentSeconds} s` : "";
+    const hint = facts.gap ? `waiting for lost data; complete up to ${elapsed(profile.endUs)}`
+      : facts.silentSeconds >= 5 ? `no data for ${facts.silentSeconds} s; complete up to ${elapsed(profile.endUs)}` : "";
     const told = performance.now() < this.toldUntil ? this.told : paused ? "view paused" : hint;
     setText(this.hint, told);
     show(this.hint, told !== "");
@@ -162,6 +163,7 @@ export class Header {
   private samplingRows(): string[][] {
     const { hello, status, threadSamples } = this.source.profile;
     const rows = [["Thread samples", count(threadSamples)]];
+    if (hello?.startedUnixNs) rows.push(["Begun", new Date(hello.startedUnixNs / 1e6).toLocaleString()]);
     if (hello) rows.push(["Asked-for rate", `${count(1e9 / hello.intervalNs)}/s`]);
     if (hello) rows.push(["Mode", hello.blocking ? "blocking: the GIL's holder stops for each copy" : "non-blocking"]);
     if (!status) return rows;

@@ -4,14 +4,21 @@ import { button, el } from "./dom";
 
 const KEYS: [string, string][] = [
   ["← → ↑ ↓", "move between parent, child and siblings"],
+  ["Home, PgUp, PgDn", "the first frame; scroll"],
   ["Enter, click", "zoom to a frame"],
-  ["Esc", "back: zoom, then filters"],
+  ["+ − [ ]", "zoom in and out, move left and right"],
+  ["Ctrl + wheel, pinch", "zoom at the pointer; drag to move"],
+  ["m, right click", "what to do with a frame"],
+  ["Esc", "back: zoom, then search, then filters"],
   ["/", "search: text, file:line or /regex/"],
   ["n, N", "next and previous match"],
-  ["drag in the timeline", "select a range of time; double click clears"],
-  ["Ctrl + wheel", "zoom the timeline"],
+  ["drag in the timeline", "select a range of time; double click clears, arrows move it"],
   ["click a thread", "show it alone; shift-click adds"],
+  ["1 to 7", "the views"],
   ["i, l", "icicle or flame; functions or lines"],
+  ["u, U", "undo, redo"],
+  ["p", "pause the picture; samples go on to arrive"],
+  ["v, e", "options of the view; save and compare"],
   ["?", "this list"],
 ];
 

@@ -1,10 +1,12 @@
 /** Out of the view, and into it: saving, copying, comparing. */
 import { programName } from "../model/format";
+import { functionRows } from "../model/functions";
 import { speedscopeJson } from "../model/speedscope";
 import { SvgContext } from "../render/svg-context";
 import { Source } from "../source";
 import type { Explorer } from "./explorer";
 import { copyText, openFile, saveFile } from "./files";
+import { functionsText } from "./function-table";
 import { embeddedStream, pageOf } from "./page-file";
 import type { MenuItem } from "./popup";
 
@@ -62,10 +64,8 @@ export function moreMenu(explorer: Explorer): MenuItem[][] {
   const copied = (done: boolean): void => explorer.say(done ? "Copied" : "This page may not copy");
   const chart = state.settings.tab !== "functions" && state.settings.tab !== "source";
   const page = pageOf(source, state);
-  const table = (): string => {
-    panes.functions.update();
-    return panes.functions.text();
-  };
+  const table = (): string => (state.settings.tab === "functions" ? panes.functions.text()
+    : functionsText(functionRows(state.tree, state.selected.weights), state.names));
   return [
     [
       { text: "Save the recording", note: ".nbspy", run: () => saveFile(fileName(explorer, "nbspy"), source.pieces, "application/octet-stream") },

@@ -2,6 +2,7 @@
 import type { Scene } from "../model/scene";
 import type { Change, ViewState } from "../model/view-state";
 import type { Theme } from "../render/colors";
+import { Hues } from "../render/colors";
 import type { ChartEvents } from "./chart";
 import { Chart } from "./chart";
 import type { Cleanup } from "./dom";
@@ -31,6 +32,7 @@ export class Panes {
   private shown: HTMLElement | null = null;
 
   constructor(private readonly state: ViewState, events: PaneEvents, cleanup: Cleanup) {
+    const hues = new Hues();
     const chart = (scene: Scene, label: string): Chart => {
       const to: ChartEvents = {
         hover: (box, x, y) => events.hover(made, box, x, y),
@@ -38,7 +40,7 @@ export class Panes {
         menu: (node, x, y) => events.menu(made.scene, node, x, y),
         moved: () => events.moved(),
       };
-      const made: Chart = new Chart(state, scene, label, to, cleanup);
+      const made: Chart = new Chart(state, scene, label, to, cleanup, hues);
       return made;
     };
     this.main = chart(state.merged, "Call tree chart");

@@ -45,7 +45,7 @@ export class Toolbar {
     ], (value) => state.setMode(value));
     const { search } = this;
     search.type = "search";
-    search.placeholder = "Search   /";
+    search.placeholder = "Search";
     search.spellcheck = false;
     search.setAttribute("aria-label", "Search functions: text, file:line, or a regular expression between slashes");
     search.title = "Text, file:line, or /regular expression/";
@@ -63,8 +63,8 @@ export class Toolbar {
     this.crumbs.setAttribute("aria-label", "Zoom");
     this.chips.setAttribute("role", "group");
     this.chips.setAttribute("aria-label", "Filters");
-    this.element.append(this.tabs.element, this.tabs.list, el("span", "nbspy-grow"), this.found, this.steps, search, this.options, threads);
-    this.bar.append(this.crumbs, this.chips, this.modes.element);
+    this.element.append(this.tabs.element, this.tabs.list, el("span", "nbspy-grow"), search, this.options, threads);
+    this.bar.append(this.crumbs, this.found, this.steps, this.chips, this.modes.element);
   }
 
   /** `at` is the place of the focused node among the matches, from 1; 0 for none. */
@@ -113,7 +113,7 @@ export class Toolbar {
     const { state } = this;
     const row = subject === null ? undefined : state.functions.find((one) => state.isSubject(one.key));
     const whole = state.total[0]! || 1;
-    const amount = subject === null ? duration(state.total[0]!)
+    const amount = subject === null ? `${duration(state.total[0]!)}${state.difference ? `, changes since ${this.otherName()}` : ""}`
       : row ? `total ${percent(row.total / whole)} · self ${percent(row.self / whole)}` : "no samples";
     const title = subject === null ? `${count(state.functions.length)} functions` : tame(subject);
     this.write(`title ${title} ${amount}`, () => [
@@ -150,7 +150,8 @@ export class Toolbar {
     const scene = state.settings.tab === "callers" ? state.callers : state.settings.tab === "compare" && state.difference ? state.changes : state.merged;
     const total = scene.total[scene.zoom]!;
     const whole = scene.total[0]!;
-    const amount = scene === state.changes ? `${points(state.difference!.change(scene.zoom))} since ${this.otherName()}` : whole > 0 ? `${duration(total)} · ${percent(total / whole)}` : "";
+    const changed = scene === state.changes;
+    const amount = changed ? `${scene.zoom ? `${points(state.difference!.change(scene.zoom))} ` : ""}since ${this.otherName()}` : whole > 0 ? `${duration(total)} · ${percent(total / whole)}` : "";
     const path = [0, ...scene.tree.path(scene.zoom)];
     this.write(`path ${path.map((node) => state.nameOf(node, scene)).join("\n")} ${amount} ${state.granularity} ${state.settings.tab}`, () => {
       const parts: HTMLElement[] = [];
@@ -164,7 +165,7 @@ export class Toolbar {
         if (last) crumb.setAttribute("aria-current", "true");
         parts.push(crumb);
       });
-      return [...parts, el("span", "nbspy-muted nbspy-amount", amount)];
+      return [...parts, el("span", "nbspy-muted nbspy-amount", amount), ...(changed ? [changeLegend()] : [])];
     });
   }
 
@@ -188,12 +189,12 @@ export class Toolbar {
     const chips: HTMLElement[] = [];
     const add = (text: string, label: string, remove: () => void): void => {
       const chip = button("nbspy-chip", label, `${text} ✕`, remove);
-      setAttribute(chip, "aria-label", label);
+      setAttribute(chip, "aria-label", `${text}: ${label}`);
       chips.push(chip);
     };
     rules.forEach((rule, i) => {
       const name = tame(rule.do === "package" ? rule.what : rule.what.name);
-      add(`${RULE_WORDS[rule.do]} ${name}`, `Undo: ${RULE_WORDS[rule.do]} ${name}`, () => state.change({ rules: rules.filter((_, at) => at !== i) }));
+      add(`${RULE_WORDS[rule.do]} ${name}`, "Undo", () => state.change({ rules: rules.filter((_, at) => at !== i) }));
     });
     if (recursion) add("recursion folded", "Show recursion again", () => state.change({ recursion: false }));
     if (state.hidesMachinery) add("notebook's machinery hidden", "Show the notebook's machinery", () => state.change({ machinery: false }));
@@ -208,4 +209,15 @@ export class Toolbar {
     if (time) add(`${(time[0] / 1e6).toFixed(2)} – ${(time[1] / 1e6).toFixed(2)} s`, "Show all of the time", () => state.select({ time: null }));
     this.chips.replaceChildren(...chips);
   }
+}
+
+/** What the colours of a difference mean. */
+function changeLegend(): HTMLElement {
+  const legend = el("span", "nbspy-muted nbspy-optional nbspy-change-key");
+  for (const word of ["more", "less", "new", "gone"]) {
+    const square = el("span", "nbspy-state");
+    square.dataset["state"] = word;
+    legend.append(el("span", "", square, ` ${word}`));
+  }
+  return legend;
 }
