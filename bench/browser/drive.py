@@ -17,13 +17,9 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 STATIC = HERE.parents[1] / "nbspy" / "static"
-UNCAPPED = (
-    "--disable-frame-rate-limit",
-    "--disable-gpu-vsync",
-    "--enable-precise-memory-info",
-    "--js-flags=--expose-gc",
-)
-"""Without a cap the time between two frames is what a frame costs."""
+MEASURING = ("--enable-precise-memory-info", "--js-flags=--expose-gc")
+UNCAPPED = ("--disable-frame-rate-limit", "--disable-gpu-vsync")
+"""Without a cap the time between two frames is what a frame costs; but then whatever moves is drawn without end."""
 HOST = b"""<!doctype html><meta charset="utf-8"><body style="margin:0"><div id="output"></div>
 <script src="/host.js"></script></body>"""
 _TYPES = {".js": "text/javascript", ".html": "text/html", ".json": "application/json"}
@@ -56,15 +52,15 @@ def served(files: Mapping[str, bytes]) -> Iterator[str]:
 
 
 @contextmanager
-def chromium_page(width: int = 1400, height: int = 800) -> Iterator[Page]:
-    """Give a page of a browser that was started for it alone."""
+def chromium_page(width: int = 1400, height: int = 800, *, capped: bool = False) -> Iterator[Page]:
+    """Give a page of a browser that was started for it alone; ``capped``: 60 frames a second at most, as screens have."""
     executable = find_browser()
     if executable is None:
         raise NbspyError("no Chromium was found on PATH", "install one: apt install chromium, brew install chromium")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=[*FLAGS, *UNCAPPED])
+        browser = playwright.chromium.launch(executable_path=executable, args=[*FLAGS, *MEASURING, *(() if capped else UNCAPPED)])
         page = browser.new_page(viewport={"width": width, "height": height})
         page.set_default_timeout(180_000)
         yield page
@@ -72,7 +68,7 @@ def chromium_page(width: int = 1400, height: int = 800) -> Iterator[Page]:
 
 
 @contextmanager
-def explorer(streams: Mapping[str, bytes]) -> Iterator[Page]:
+def explorer(streams: Mapping[str, bytes], *, capped: bool = False) -> Iterator[Page]:
     """Give a page with the explorer in it, and ``window.bench`` to feed it the ``streams`` by name."""
     files = {f"/{name}": data for name, data in streams.items()}
     files |= {
@@ -80,7 +76,7 @@ def explorer(streams: Mapping[str, bytes]) -> Iterator[Page]:
         "/host.js": (HERE / "host.js").read_bytes(),
         "/widget.js": (STATIC / "widget.js").read_bytes(),
     }
-    with served(files) as address, chromium_page() as page:
+    with served(files) as address, chromium_page(capped=capped) as page:
         page.goto(f"{address}/index.html")
         page.evaluate("() => bench.start()")
         yield page
@@ -114,3 +110,26 @@ def profiled(page: Page, script: str, argument: Any = None, top: int = 25) -> tu
     for node, delta in zip(profile["samples"], profile["timeDeltas"], strict=True):
         spent[names[node]] = spent.get(names[node], 0.0) + delta / 1000
     return value, sorted(((ms, name) for name, ms in spent.items()), reverse=True)[:top]
+
+
+def thread_cpu_ms(page: Page) -> dict[str, float]:
+    """Return the CPU time so far of the page's main thread ("page") and of all else that draws ("drawing"), in ms.
+
+    Other programs' load does not count in it, as it does in the time that passes. The page's main thread runs its script
+    and, without a graphics processor, draws its canvases; the other threads raster tiles and put them on the screen.
+    """
+    session = page.context.browser.new_browser_cdp_session()  # type: ignore[union-attr]
+    found = session.send("SystemInfo.getProcessInfo")["processInfo"]
+    session.detach()
+    spent = {"page": 0.0, "drawing": 0.0}
+    for process in found:
+        if process["type"] not in ("renderer", "GPU"):
+            continue
+        pid = process["id"]
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            try:
+                ms = int((task / "schedstat").read_text().split()[0]) / 1e6
+            except OSError:
+                continue  # a thread that has ended meanwhile
+            spent["page" if process["type"] == "renderer" and task.name == str(pid) else "drawing"] += ms
+    return spent

@@ -1,4 +1,5 @@
 /** From stream bytes to the profile, and word to whoever shows it. One per session, shared by its views. */
+import { Scratch } from "./fields";
 import { Profile } from "./model/profile";
 import { Assembler, decodeRecord, RecordSplitter, StreamError } from "./stream";
 
@@ -14,6 +15,7 @@ export class Source {
   readonly pieces: Uint8Array<ArrayBuffer>[] = [];
   private readonly assembler = new Assembler();
   private readonly splitter = new RecordSplitter();
+  private readonly scratch = new Scratch();
   private readonly listeners = new Set<() => void>();
   private announced = 0;
 
@@ -43,6 +45,7 @@ export class Source {
   receive(offset: number, bytes: Uint8Array, total: number, ended: boolean, next = 0): void {
     this.announced = Math.max(this.announced, total);
     this.finished ||= ended;
+    if (total > this.assembler.next) this.profile.expect(total - this.assembler.next);
     for (const piece of this.assembler.add(offset, bytes)) this.decode(piece);
     if (this.assembler.next === offset + bytes.length) this.assembler.next = Math.max(this.assembler.next, next);
     this.tell();
@@ -67,11 +70,13 @@ export class Source {
   }
 
   private decode(piece: Uint8Array): void {
-    this.pieces.push(piece.slice());
+    // What fills most of its memory is kept as it is: nobody writes to what a message brought.
+    const own = piece.buffer instanceof ArrayBuffer && 2 * piece.length > piece.buffer.byteLength;
+    this.pieces.push(own ? piece as Uint8Array<ArrayBuffer> : piece.slice());
     if (this.failure !== null) return;
     try {
       for (const body of this.splitter.feed(piece)) {
-        const record = decodeRecord(body);
+        const record = decodeRecord(body, this.scratch);
         if (record) this.profile.apply(record);
       }
     } catch (err) {

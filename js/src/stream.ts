@@ -2,10 +2,14 @@
  * Decodes the stream: the mirror of `nbspy/wire.py`, whose docstring is the specification.
  *
  * `Assembler` puts pieces addressed by byte offset in order, `RecordSplitter` cuts bytes into record bodies,
- * `decodeRecord` reads one body. Columns are typed arrays of their own (copied, so that they are aligned).
+ * `decodeRecord` reads one body. Columns are typed arrays (copied, so that they are aligned).
  * Numbers above 2^53 (the two clocks of Hello) lose their last digits; nothing here needs them.
  */
+import type { Scratch } from "./fields";
+import { Fields, StreamError } from "./fields";
 import { MessagePackError, readMessagePack } from "./msgpack";
+
+export { StreamError } from "./fields";
 
 export const MAGIC = Uint8Array.of(0x89, 0x6e, 0x62, 0x73, 0x70, 0x79, 0x0d, 0x0a);
 export const FORMAT_MAJOR = 1;
@@ -14,8 +18,6 @@ const MAX_PENDING_BYTES = 64 << 20;
 
 /** State bits of a thread at a sample; 0 is idle. */
 export const State = { ACTIVE: 1, GIL: 2, GIL_WAIT: 4, GC: 8, EXCEPTION: 16, FINALIZING: 32 } as const;
-
-export class StreamError extends Error {}
 
 export interface Hello {
   kind: "hello";
@@ -129,71 +131,6 @@ export interface Sources {
 export type StreamRecord =
   | Hello | Strings | Frames | Nodes | Threads | Processes | Samples | Status | End | Labels | Notice | Sources;
 
-/** Reads the fields of one record in order, and refuses a field of another type than the one asked for. */
-class Fields {
-  private index = 2;
-  constructor(private readonly values: unknown[]) {}
-
-  private next(): unknown {
-    if (this.index >= this.values.length) throw new StreamError("a record ends early");
-    return this.values[this.index++];
-  }
-  number(): number {
-    const value = this.next();
-    if (typeof value === "number" && Number.isFinite(value)) return value;
-    throw new StreamError("a number is missing in a record");
-  }
-  optionalNumber(): number | null {
-    const value = this.next();
-    if (value === null || typeof value === "number") return value;
-    throw new StreamError("a number is missing in a record");
-  }
-  text(): string {
-    const value = this.next();
-    if (typeof value === "string") return value;
-    throw new StreamError("a text is missing in a record");
-  }
-  flag(): boolean {
-    return this.next() === true;
-  }
-  texts(): string[] {
-    return this.list().map((value) => {
-      if (typeof value === "string") return value;
-      throw new StreamError("a text is missing in a record");
-    });
-  }
-  list(): unknown[] {
-    const value = this.next();
-    if (Array.isArray(value)) return value as unknown[];
-    throw new StreamError("a list is missing in a record");
-  }
-  /** Gives the elements of a list of lists, each as fields read from its start. */
-  rows<T>(read: (row: Fields) => T): T[] {
-    return this.list().map((value) => {
-      if (!Array.isArray(value)) throw new StreamError("a row is missing in a record");
-      const row = new Fields(value as unknown[]);
-      row.index = 0;
-      return read(row);
-    });
-  }
-  bytes(): Uint8Array<ArrayBuffer> {
-    const value = this.next();
-    if (value instanceof Uint8Array) return value.slice();
-    throw new StreamError("a column is missing in a record");
-  }
-  u32(): Uint32Array {
-    return new Uint32Array(this.wholeElements());
-  }
-  i32(): Int32Array {
-    return new Int32Array(this.wholeElements());
-  }
-  private wholeElements(): ArrayBuffer {
-    const { buffer } = this.bytes();
-    if (buffer.byteLength % 4) throw new StreamError(`a column of ${buffer.byteLength} bytes is no array of 4-byte elements`);
-    return buffer;
-  }
-}
-
 function equalLengths<T extends object>(record: T): T {
   let length = -1;
   for (const value of Object.values(record)) {
@@ -255,8 +192,11 @@ const READERS: ((f: Fields) => StreamRecord)[] = [
   (f) => ({ kind: "sources", rows: f.rows((row) => ({ file: row.text(), firstLine: row.number(), text: row.text() })) }),
 ];
 
-/** Gives the record in `body` (without its length), or null for a kind this viewer does not know. */
-export function decodeRecord(body: Uint8Array): StreamRecord | null {
+/**
+ * Gives the record in `body` (without its length), or null for a kind this viewer does not know. Its columns are of its
+ * own, or lie in `scratch` until the next record is read.
+ */
+export function decodeRecord(body: Uint8Array, scratch: Scratch | null = null): StreamRecord | null {
   let values: unknown;
   try {
     values = readMessagePack(body);
@@ -266,7 +206,7 @@ export function decodeRecord(body: Uint8Array): StreamRecord | null {
   }
   if (!Array.isArray(values) || values.length < 2) throw new StreamError("not an nbspy record");
   const reader = READERS[values[0] as number];
-  return reader ? reader(new Fields(values as unknown[])) : null;
+  return reader ? reader(new Fields(values as unknown[], scratch)) : null;
 }
 
 /**

@@ -215,12 +215,20 @@ describe("activity", () => {
       runs.append(sampled(start, [[0, 0, start % 50_000 ? GIL : IDLE, 1, 25_000]]));
       activity.add(run, ++run);
     }
-    const bins = activity.bins(0)!;
+    const { times: bins } = activity.bins(0)!;
     const time = (kind: number): number => bins.reduce((sum, us, i) => sum + (i % STATE_CLASSES === kind ? us : 0), 0);
     expect(activity.binUs).toBe(10_000);
     expect(bins.length / STATE_CLASSES).toBeLessThanOrEqual(2 * 65536);
     expect(time(StateClass.GIL)).toBeCloseTo(200e6, -2);
     expect(time(StateClass.IDLE)).toBeCloseTo(200e6, -2);
+    // The same time in wider bins, for pictures that need no narrow ones.
+    const { binUs, times: wide } = activity.bins(0, 1e6)!;
+    expect(binUs).toBe(160_000);
+    expect(wide.reduce((a, b) => a + b)).toBeCloseTo(400e6, -3);
+    for (let bin = 0; bin < 400e6 / binUs; bin++) {
+      const parts = bins.slice(bin * 16 * STATE_CLASSES, (bin + 1) * 16 * STATE_CLASSES);
+      expect(wide[bin * STATE_CLASSES + StateClass.GIL]).toBeCloseTo(parts.reduce((sum, us, i) => sum + (i % STATE_CLASSES === StateClass.GIL ? us : 0), 0), -2);
+    }
     expect(activity.runsOf(0)!.length).toBe(run);
   });
 

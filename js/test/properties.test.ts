@@ -11,6 +11,7 @@ import { Matches, parseQuery } from "../src/model/search";
 import type { Selection } from "../src/model/selection";
 import { EVERYTHING, SelectedTree, Weights } from "../src/model/selection";
 import { MessagePackError, readMessagePack } from "../src/msgpack";
+import { Shape } from "../src/model/shape";
 import { Source } from "../src/source";
 import { decodeRecord, RecordSplitter, StreamError } from "../src/stream";
 import type { Run } from "./golden";
@@ -57,6 +58,7 @@ const selections: fc.Arbitrary<Selection> = fc.record({
   time: fc.option(fc.tuple(fc.integer({ min: 0, max: 300 }), fc.integer({ min: 1, max: 300 })).map(([from, span]): [number, number] => [from, from + span])),
   mode: fc.constantFrom("all" as const, "gil" as const),
 });
+const EVERY_MODE = ["all", "active", "gil", "gil-wait", "gc", "idle"] as const;
 
 describe("selected trees", () => {
   test("GIVEN any samples and selection, in any pieces THEN selves are those counted one by one, and totals sum them", () => {
@@ -75,6 +77,31 @@ describe("selected trees", () => {
       const sums = Float64Array.from(self.subarray(0, tree.size));
       for (let node = tree.size - 1; node > 0; node--) sums[tree.parent.data[node]!]! += sums[node]!;
       for (let node = 0; node < tree.size; node++) expect(total[node]).toBeCloseTo(sums[node]!, 6);
+    }), RUNS);
+  });
+
+  test("GIVEN any samples, states and shape THEN the times kept of each node give what the runs give one by one", () => {
+    const pieces = fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 5 });
+    fc.assert(fc.property(samples, fc.constantFrom(...EVERY_MODE), fc.constantFrom("function" as const, "line" as const), fc.boolean(), pieces, (rows, mode, by, recursion, sizes) => {
+      const maker = new ProfileMaker(3);
+      const names = new Names(maker.profile, by);
+      const make = (threads: number[]): SelectedTree => {
+        const shape = new Shape(maker.profile.tree(by), names, { rules: [], recursion, machinery: false });
+        return new SelectedTree(maker.profile, { threads: new Set(threads), time: null, mode }, by, shape);
+      };
+      const kept = make([]);
+      for (let at = 0, i = 0; at < rows.length; at += sizes[i++ % sizes.length]!) {
+        maker.add(...rows.slice(at, at + sizes[i % sizes.length]!));
+        kept.update();
+      }
+      // With all of its threads named, a selection is made of runs.
+      const folded = make([0, 1, 2]);
+      for (const of of ["weights", "activeWeights"] as const) {
+        for (const column of ["self", "selfSamples", "total", "samples"] as const) {
+          expect(Array.from(kept[of][column].subarray(0, kept.tree.size))).toEqual(Array.from(folded[of][column].subarray(0, folded.tree.size)));
+        }
+      }
+      expect(kept.threads).toEqual(new SelectedTree(maker.profile, { ...EVERYTHING, time: [0, 1e9] }, by).threads);
     }), RUNS);
   });
 

@@ -8,7 +8,8 @@ import { contrast, frameFill, Hues, INK, oklch, STATE_COLORS } from "../src/rend
 import type { FlamePicture } from "../src/render/flame";
 import { paintFlame, ROW_PX } from "../src/render/flame";
 import { LabelFitter, shortenMiddle } from "../src/render/labels";
-import { columnTimes, paintLanes, ticks } from "../src/render/timeline";
+import { rasterLanes } from "../src/render/lanes";
+import { columnTimes, ticks } from "../src/render/timeline";
 import type { Profile } from "../src/model/profile";
 import { goldenProfile, numbers, ProfileMaker } from "./golden";
 
@@ -286,20 +287,45 @@ describe("timeline", () => {
     }
   });
 
-  test("GIVEN lanes THEN what is drawn is bounded by pixels and stays inside the lane", () => {
-    const { context, calls } = recorder();
-    const lanes = [0, 1, 2, 3].map((thread) => ({ thread, top: thread * 20, height: 12, dim: thread === 3 }));
-    paintLanes(context, { profile: goldenProfile(), left: 100, widthPx: 300, fromUs: 0, toUs: 1.2e6, lanes, fills: ["0", "1", "2", "3", "4"] });
-    const rects = calls.filter((call) => call.what === "fillRect").map((call) => call.args as number[]);
-    expect(rects.length).toBeGreaterThan(20);
-    expect(rects.length).toBeLessThan(4 * 300 * STATE_CLASSES);
-    for (const [x, y, w, h] of rects as [number, number, number, number][]) {
-      expect(x).toBeGreaterThanOrEqual(100);
-      expect(x + w).toBeLessThanOrEqual(400);
-      expect((y % 20) + h).toBeLessThanOrEqual(12);
+  const plain = [1, 2, 3, 4, 5].map((color) => ({ size: 1, pixels: Uint32Array.of(0xff000000 + 2 * color) }));
+
+  test("GIVEN lanes THEN each column is as high as its states' time, and nothing is outside of the lanes", () => {
+    const [columns, height] = [300, 12];
+    const profile = goldenProfile();
+    const columnUs = 1.2e6 / columns;
+    const lanes = [0, 1, 2].map((thread) => ({
+      times: columnTimes(profile, thread, 0, 1.2e6, columns), columnUs, top: 3 + thread * 20, height, dim: thread === 2,
+    }));
+    const pixels = new Uint32Array(columns * 70);
+    rasterLanes(pixels, columns, lanes, plain);
+    let seen = 0;
+    for (const { dim, times, top } of lanes) {
+      for (let column = 0; column < columns; column++) {
+        const own = Array.from({ length: height }, (_, y) => pixels[(top + y) * columns + column]!);
+        const parts = times.slice(column * STATE_CLASSES, (column + 1) * STATE_CLASSES);
+        if (!parts.some((us) => us > 0)) {
+          expect(own.every((pixel) => pixel === 0)).toBe(true);
+          continue;
+        }
+        seen++;
+        expect(own.every((pixel) => pixel >>> 24 === (dim ? 90 : 255))).toBe(true);
+        const gil = own.filter((pixel) => (pixel & 255) === 2 * (1 + StateClass.GIL)).length;
+        expect(Math.abs(gil - (height * parts[StateClass.GIL]!) / columnUs)).toBeLessThanOrEqual(1);
+      }
     }
-    const fills = calls.map((call) => call.fill).filter((fill, i, all) => fill !== all[i - 1]);
-    expect(fills.length).toBeLessThanOrEqual(2 * STATE_CLASSES);
+    expect(seen).toBeGreaterThan(100);
+    const covered = pixels.filter((pixel, i) => pixel !== 0 && !lanes.some(({ top }) => i >= top * columns && i < (top + height) * columns));
+    expect(covered).toHaveLength(0);
+  });
+
+  test("GIVEN lanes that reach beyond the image THEN only what lies in it is written", () => {
+    const times = Float32Array.from({ length: 2 * STATE_CLASSES }, (_, i) => (i % STATE_CLASSES === StateClass.RUNNING ? 5 : 0));
+    const pixels = new Uint32Array(2 * 10);
+    rasterLanes(pixels, 2, [-3, 8].map((top) => ({ times, columnUs: 10, top, height: 4, dim: false })), plain);
+    // Of the upper lane its lowest row, half of it running; of the lower its upper two, which are idle.
+    expect(Array.from(pixels.subarray(0, 2))).toEqual([0xff000004, 0xff000004]);
+    expect(Array.from(pixels.subarray(16))).toEqual([0xff000002, 0xff000002, 0xff000002, 0xff000002]);
+    expect(Array.from(pixels.subarray(2, 16)).every((pixel) => pixel === 0)).toBe(true);
   });
 
   test("GIVEN any span THEN the ticks are round and apart", () => {

@@ -36,7 +36,7 @@ export class Column<A extends Numbers> {
     // Twice as much while that is little; what is large grows by half.
     const roomy = this.data.length * (this.data.length < LARGE ? 2 : 1.5);
     const data = new this.make(Math.max(length, Math.floor(roomy)));
-    data.set(this.data);
+    data.set(this.data.subarray(0, this.length));
     this.data = data;
   }
 }

@@ -17,11 +17,14 @@ export class Identities {
 
   /** Finds the identities of the frames up to `count`. */
   update(count: number): void {
+    this.of.reserve(count);
+    let slots = this.table.length;
+    while (slots < 2 * (this.frameOf.length + count - this.of.length)) slots *= 2;
+    if (slots > this.table.length) this.rehash(slots);
     for (let frame = this.of.length; frame < count; frame++) this.of.push(this.find(frame));
   }
 
   private find(frame: number): number {
-    if (2 * (this.frameOf.length + 1) > this.table.length) this.rehash();
     const { table } = this;
     const mask = table.length - 1;
     let slot = this.hash(frame) & mask;
@@ -35,19 +38,21 @@ export class Identities {
   }
 
   private same(a: number, b: number): boolean {
-    for (const { data } of this.columns) if (data[a] !== data[b]) return false;
+    const { columns } = this;
+    for (let i = 0; i < columns.length; i++) if (columns[i]!.data[a] !== columns[i]!.data[b]) return false;
     return true;
   }
 
   private hash(frame: number): number {
     let h = 0;
-    for (const { data } of this.columns) h = Math.imul(h ^ data[frame]!, 0x9e3779b1) ^ (h >>> 15);
+    const { columns } = this;
+    for (let i = 0; i < columns.length; i++) h = Math.imul(h ^ columns[i]!.data[frame]!, 0x9e3779b1) ^ (h >>> 15);
     h = Math.imul(h ^ (h >>> 15), 0x2c1b3c6d);
     return (h ^ (h >>> 13)) >>> 0;
   }
 
-  private rehash(): void {
-    const table = new Uint32Array(2 * this.table.length);
+  private rehash(slots: number): void {
+    const table = new Uint32Array(slots);
     const mask = table.length - 1;
     for (let id = 0; id < this.frameOf.length; id++) {
       let slot = this.hash(this.frameOf.data[id]!) & mask;

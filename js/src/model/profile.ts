@@ -9,10 +9,15 @@ import type { Column } from "./column";
 import { i32, u32, u8 } from "./column";
 import { Haystack } from "./haystack";
 import { Identities } from "./identities";
+import { NodeTimes } from "./node-times";
 import { Runs } from "./runs";
 import { CallTree } from "./tree";
 
 export type Granularity = "function" | "line";
+
+/** Bytes of a run in the stream, at least; and how much of it is worth making room for. */
+const RUN_BYTES = 21;
+const MUCH_BYTES = 1 << 22;
 
 export class Profile {
   hello: Hello | null = null;
@@ -43,6 +48,7 @@ export class Profile {
 
   readonly runs = new Runs();
   readonly activity = new Activity(this.runs);
+  readonly nodeTimes = new NodeTimes();
 
   /** Samples received: the sum of `count` over all runs. */
   threadSamples = 0;
@@ -55,6 +61,11 @@ export class Profile {
   constructor() {
     this.nodeParent.push(0);
     this.nodeFrame.push(0);
+  }
+
+  /** Says how much of the stream is to come: what is known to be large is given room at once. */
+  expect(bytes: number): void {
+    if (bytes > MUCH_BYTES && this.runs.length) this.runs.expect(Math.floor(bytes / RUN_BYTES));
   }
 
   apply(record: StreamRecord): void {
@@ -164,9 +175,7 @@ export class Profile {
     const { firstId, frame, parent } = record;
     denseIds("node", firstId, nodeParent.length);
     below("frame", frame, this.frames.name.length);
-    for (let i = 0; i < parent.length; i++) {
-      if (parent[i]! >= firstId + i) throw new StreamError(`node ${parent[i]} is used before it is defined`);
-    }
+    parentsFirst(parent, firstId);
     nodeParent.append(parent);
     nodeFrame.append(frame);
   }
@@ -177,8 +186,10 @@ export class Profile {
     const from = this.runs.length;
     this.runs.append(record);
     const end = this.activity.add(from, this.runs.length);
+    this.nodeTimes.reserve(this.nodeParent.length);
+    this.nodeTimes.add(this.runs, from, this.runs.length);
     this.endUs = Math.max(this.endUs, end);
-    for (const count of record.count) this.threadSamples += count;
+    this.threadSamples += sum(record.count);
     this.runs.coarsen(() => this.activity.runsByThread, this.nodeParent.length);
   }
 
@@ -209,6 +220,7 @@ class Grown {
   grow(parent: Uint32Array, frame: Uint32Array, count: number, keyOf: Uint32Array): void {
     const { nodeOf, tree } = this;
     const from = nodeOf.length;
+    tree.reserve(count - from);
     nodeOf.extendTo(count);
     const { data } = nodeOf;
     for (let node = from; node < count; node++) data[node] = tree.child(data[parent[node]!]!, keyOf[frame[node]!]!);
@@ -222,6 +234,19 @@ function setRow<T extends { id: number }>(rows: T[], row: T): void {
 
 function denseIds(what: string, firstId: number, expected: number): void {
   if (firstId !== expected) throw new StreamError(`${what} ${firstId} follows ${what} ${expected - 1}`);
+}
+
+function parentsFirst(parent: Uint32Array, firstId: number): void {
+  for (let i = 0; i < parent.length; i++) {
+    if (parent[i]! >= firstId + i) throw new StreamError(`node ${parent[i]} is used before it is defined`);
+  }
+}
+
+/** Apart from what calls it: a loop over a column stays fast when what surrounds it is compiled anew. */
+function sum(counts: Uint32Array): number {
+  let whole = 0;
+  for (let i = 0; i < counts.length; i++) whole += counts[i]!;
+  return whole;
 }
 
 /** Refuses a column in which an id is used that is not defined yet. */

@@ -49,6 +49,15 @@ export class Runs {
     this.weight.append(record.weightUs);
   }
 
+  /** Makes room for so many runs more, as far as they will be kept: memory that is not written to costs nothing. */
+  expect(more: number): void {
+    const length = Math.min(this.limit, this.length + more);
+    if (length <= this.start.data.length) return;
+    // Some more than that: of what came the last part waits for its end.
+    const roomy = Math.min(this.limit, Math.ceil(1.1 * length));
+    for (const column of [this.start, this.thread, this.node, this.state, this.count, this.weight]) column.reserve(roomy);
+  }
+
   /** Merges runs where there are more than the budget allows; true where rows have become others. */
   coarsen(lanes: () => Column<Uint32Array>[], nodes: number): boolean {
     if (this.length <= this.limit) return false;

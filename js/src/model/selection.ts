@@ -8,8 +8,9 @@
 import { State } from "../stream";
 import type { Granularity, Profile } from "./profile";
 import { Names } from "./names";
+import { ACTIVE_AT, REST_AT, STRIDE } from "./node-times";
 import { Shape, UNSHAPED } from "./shape";
-import { classOf, holdsGil, isActive, StateClass } from "./state";
+import { ACTIVE, classOf, holdsGil, isActive, StateClass } from "./state";
 import type { Range, ThreadTime } from "./thread-times";
 import { threadTimes, ThreadTimes } from "./thread-times";
 import type { CallTree } from "./tree";
@@ -57,9 +58,10 @@ export class Weights {
     }
   }
 
-  /** Forgets everything. */
+  /** Forgets everything; what is not added anew is 0 once it is summed. */
   clear(): void {
-    for (const column of ["self", "total", "selfSamples", "samples"] as const) this[column].fill(0);
+    this.self.fill(0);
+    this.selfSamples.fill(0);
   }
 
   addSelf(node: number, weight: number, samples: number): void {
@@ -90,7 +92,8 @@ export class Weights {
   }
 }
 
-const ACTIVE = Uint8Array.from({ length: 256 }, (_, state) => Number(isActive(state)));
+/** Modes whose times are among those kept of each node, and where: those of all are both together. */
+const KEPT: Partial<Record<Mode, number>> = { active: ACTIVE_AT, idle: REST_AT, all: REST_AT };
 /** Runs that are folded at least, before the clock is looked at: fewer are always folded at once. */
 const CHUNK = 1 << 16;
 
@@ -191,9 +194,10 @@ export class SelectedTree {
 
   /** Runs were merged: all of them are folded anew. A paused view ends where its time ended. */
   private startAnew(): void {
-    const { weights, activeWeights } = this;
-    weights.clear();
-    activeWeights.clear();
+    this.weights.clear();
+    this.activeWeights.clear();
+    this.weights.sum();
+    this.activeWeights.sum();
     this.generation = this.profile.runs.generation;
     [this.folded, this.next, this.lastRun] = [0, [], Infinity];
     if (this.pausedUs < Infinity) this.times = new ThreadTimes(this.profile, this.range);
@@ -202,6 +206,12 @@ export class SelectedTree {
   private foldAll(untilMs: number): boolean {
     const to = Math.min(this.profile.runs.length, this.limit);
     const walk = this.walkIsCheaper(null, this.folded, to);
+    const kept = KEPT[this.selection.mode];
+    if (!walk && kept !== undefined && to === this.profile.runs.length) {
+      this.takeKept(kept);
+      this.folded = to;
+      return true;
+    }
     const begun = this.folded;
     while (this.folded < to) {
       if (this.folded - begun >= CHUNK && performance.now() >= untilMs) return false;
@@ -210,6 +220,25 @@ export class SelectedTree {
       this.folded = end;
     }
     return true;
+  }
+
+  /** Makes the weights of the times that are kept of each node, whatever was folded before. */
+  private takeKept(kept: number): void {
+    const { activeWeights, profile, shape, weights } = this;
+    const { nodeTimes: { sums: { data: sums, length } } } = profile;
+    const nodeOf = profile.nodeOf(this.granularity);
+    const both = activeWeights !== weights;
+    weights.clear();
+    if (both) activeWeights.clear();
+    this.summed = false;
+    for (let node = 0, at = 0; at < length; node++, at += STRIDE) {
+      const shown = shape.nodeOf(nodeOf[node]!);
+      if (shown < 0) continue;
+      weights.addSelf(shown, sums[at + kept]!, sums[at + kept + 1]!);
+      if (!both) continue;
+      weights.addSelf(shown, sums[at + ACTIVE_AT]!, sums[at + ACTIVE_AT + 1]!);
+      activeWeights.addSelf(shown, sums[at + ACTIVE_AT]!, sums[at + ACTIVE_AT + 1]!);
+    }
   }
 
   private foldThreads(untilMs: number): boolean {

@@ -6,7 +6,8 @@ export class CanvasView {
   widthPx = 0;
   heightPx = 0;
   private request = 0;
-  private ratio = 0;
+  /** Pixels of the screen for one of CSS. */
+  ratio = 0;
 
   constructor(document: Document, private readonly paint: (now: number) => void) {
     this.canvas = document.createElement("canvas");

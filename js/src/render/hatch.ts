@@ -1,21 +1,39 @@
 /** Hatched fills: what differs by colour differs without colour too. */
+import type { Tile } from "./lanes";
 
-/** Lines of `line` over `color`, rising to the right or falling; the plain colour where there are no patterns. */
-export function hatched(ctx: CanvasRenderingContext2D, color: string, line: string, rising: boolean): string | CanvasPattern {
+const SIZE_PX = 6;
+
+/** Draws lines of `line` over `color`, rising to the right or falling, into a tile; null where there is no canvas. */
+function draw(color: string, line: string | null, rising: boolean, size: number): CanvasRenderingContext2D | null {
   const tile = document.createElement("canvas");
-  tile.width = tile.height = 6;
-  const pen = tile.getContext("2d");
-  if (!pen) return color;
+  tile.width = tile.height = size;
+  const pen = tile.getContext("2d", { willReadFrequently: true });
+  if (!pen) return null;
+  pen.scale(size / SIZE_PX, size / SIZE_PX);
   pen.fillStyle = color;
-  pen.fillRect(0, 0, 6, 6);
+  pen.fillRect(0, 0, SIZE_PX, SIZE_PX);
+  if (line === null) return pen;
   pen.strokeStyle = line;
   pen.globalAlpha = 0.55;
   pen.lineWidth = 1.2;
   pen.beginPath();
-  for (const shift of [-6, 0, 6]) {
+  for (const shift of [-SIZE_PX, 0, SIZE_PX]) {
     pen.moveTo(shift - 1, rising ? 7 : -1);
     pen.lineTo(shift + 7, rising ? -1 : 7);
   }
   pen.stroke();
-  return ctx.createPattern(tile, "repeat") ?? color;
+  return pen;
+}
+
+/** A fill of such lines; the plain colour where there are no patterns. */
+export function hatched(ctx: CanvasRenderingContext2D, color: string, line: string, rising: boolean): string | CanvasPattern {
+  const pen = draw(color, line, rising, SIZE_PX);
+  return (pen && ctx.createPattern(pen.canvas, "repeat")) ?? color;
+}
+
+/** The same as pixels, or with no `line` the colour alone, for a screen with `ratio` pixels for one of CSS. */
+export function tileOf(color: string, line: string | null, rising: boolean, ratio: number): Tile {
+  const size = Math.max(1, Math.round(SIZE_PX * ratio));
+  const data = draw(color, line, rising, size)?.getImageData(0, 0, size, size).data;
+  return { size, pixels: data ? new Uint32Array(data.buffer) : new Uint32Array(size * size) };
 }

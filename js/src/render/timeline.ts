@@ -1,24 +1,7 @@
-/**
- * Paints the timeline: a lane per thread, each pixel column showing which part of its time went to which
- * state. Heights carry the same message as colours, and waiting and GC are hatched.
- */
+/** What the timeline shows: which part of the time of each column went to which state, and where the axis is marked. */
 import type { Activity } from "../model/activity";
 import type { Profile } from "../model/profile";
-import { classOf, STATE_CLASSES, StateClass } from "../model/state";
-
-export interface TimelinePicture {
-  readonly profile: Profile;
-  readonly left: number;
-  readonly widthPx: number;
-  readonly fromUs: number;
-  readonly toUs: number;
-  readonly lanes: readonly { readonly thread: number; readonly top: number; readonly height: number; readonly dim: boolean }[];
-  /** Fills in the order of `StateClass`. */
-  readonly fills: readonly (string | CanvasPattern)[];
-}
-
-/** Bottom to top inside a lane. */
-const STACKING = [StateClass.GIL, StateClass.RUNNING, StateClass.GC, StateClass.GIL_WAIT] as const;
+import { classOf, STATE_CLASSES } from "../model/state";
 
 interface Columns {
   readonly of: string;
@@ -28,7 +11,8 @@ interface Columns {
 /** What was drawn last of each thread: while one drags over the timeline it is drawn in every frame. */
 const drawnLast = new WeakMap<Profile, Columns[]>();
 
-function rememberedTimes(profile: Profile, thread: number, fromUs: number, toUs: number, columns: number): Float32Array {
+/** The same as `columnTimes`, or what it was where nothing has changed. */
+export function rememberedTimes(profile: Profile, thread: number, fromUs: number, toUs: number, columns: number): Float32Array {
   let lanes = drawnLast.get(profile);
   if (!lanes) drawnLast.set(profile, (lanes = []));
   const of = [profile.runs.generation, profile.activity.runsOf(thread)?.length, fromUs, toUs, columns].join();
@@ -49,9 +33,9 @@ export function columnTimes(profile: Profile, thread: number, fromUs: number, to
 function fromBins(
   activity: Activity, thread: number, fromUs: number, columnUs: number, columns: number, times: Float32Array,
 ): void {
-  const bins = activity.bins(thread);
-  if (!bins) return;
-  const { binUs } = activity;
+  const found = activity.bins(thread, columnUs);
+  if (!found) return;
+  const { binUs, times: bins } = found;
   const first = Math.max(0, Math.floor(fromUs / binUs));
   const end = Math.min(bins.length / STATE_CLASSES, Math.ceil((fromUs + columns * columnUs) / binUs));
   for (let bin = first; bin < end; bin++) {
@@ -88,78 +72,6 @@ function fromRuns(
       at = next;
     }
   }
-}
-
-export function paintLanes(ctx: CanvasRenderingContext2D, picture: TimelinePicture): void {
-  const columns = Math.max(0, Math.floor(picture.widthPx));
-  if (!columns) return;
-  const columnUs = (picture.toUs - picture.fromUs) / columns;
-  const lanes = picture.lanes.map((lane) => ({
-    ...lane, times: rememberedTimes(picture.profile, lane.thread, picture.fromUs, picture.toUs, columns),
-  }));
-  for (const dim of [false, true]) {
-    const drawn = lanes.filter((lane) => lane.dim === dim);
-    if (!drawn.length) continue;
-    ctx.globalAlpha = dim ? 0.35 : 1;
-    fillIdle(ctx, picture, drawn, columns);
-    for (const kind of STACKING) {
-      ctx.fillStyle = picture.fills[kind]!;
-      for (const lane of drawn) stackState(ctx, picture.left, lane, kind, columns, columnUs);
-    }
-  }
-  ctx.globalAlpha = 1;
-}
-
-interface Lane {
-  readonly top: number;
-  readonly height: number;
-  readonly times: Float32Array;
-}
-
-/** A thread that was there has a light band behind everything, from its first to its last sample. */
-function fillIdle(ctx: CanvasRenderingContext2D, picture: TimelinePicture, lanes: readonly Lane[], columns: number): void {
-  ctx.fillStyle = picture.fills[StateClass.IDLE]!;
-  for (const { times, top, height } of lanes) {
-    let from = -1;
-    for (let column = 0; column <= columns; column++) {
-      let seen = false;
-      for (let kind = 0; kind < STATE_CLASSES && column < columns; kind++) seen ||= times[column * STATE_CLASSES + kind]! > 0;
-      if (seen && from < 0) from = column;
-      if (!seen && from >= 0) {
-        ctx.fillRect(picture.left + from, top, column - from, height);
-        from = -1;
-      }
-    }
-  }
-}
-
-function stackState(
-  ctx: CanvasRenderingContext2D, left: number, lane: Lane, kind: number, columns: number, columnUs: number,
-): void {
-  const { times, top, height } = lane;
-  const place = STACKING.indexOf(kind as (typeof STACKING)[number]);
-  let from = 0;
-  let bottom = 0;
-  let tall = 0;
-  for (let column = 0; column <= columns; column++) {
-    let below = 0;
-    let own = 0;
-    if (column < columns) {
-      const at = column * STATE_CLASSES;
-      for (let i = 0; i < place; i++) below += times[at + STACKING[i]!]!;
-      own = Math.min(1, times[at + kind]! / columnUs);
-      below = Math.min(1, below / columnUs);
-    }
-    const nextTall = Math.round(height * Math.min(1, below + own) * 2) / 2 - Math.round(height * below * 2) / 2;
-    const nextBottom = Math.round(height * below * 2) / 2;
-    if (nextTall === tall && nextBottom === bottom) continue;
-    // Equal neighbours become one rectangle.
-    if (tall > 0) ctx.fillRect(left + from, top + height - bottom - tall, column - from, tall);
-    from = column;
-    tall = nextTall;
-    bottom = nextBottom;
-  }
-  if (tall > 0) ctx.fillRect(left + from, top + height - bottom - tall, columns - from, tall);
 }
 
 /** Times to mark on the axis: 1, 2 or 5 times a power of ten, at least `minPx` apart. */

@@ -30,6 +30,9 @@ import { Tooltip } from "./tooltip";
 const MIRROR_MS = 400;
 /** A gap open for less than this is the normal course of messages. */
 const GAP_HINT_MS = 1000;
+/** After the picture has followed the data it rests for so many times as long. */
+const RESTS = 4;
+const MAX_REST_MS = 500;
 const NARROW_PX = 600;
 const TINY_PX = 360;
 const SLIM_PX = 260;
@@ -55,6 +58,10 @@ export class Explorer {
   private lastData = performance.now();
   private gapSince = 0;
   private frame = 0;
+  private restTimer = 0;
+  /** When the picture last followed the data, and what that took in ms. */
+  private drawnAt = 0;
+  private drawnMs = 0;
   private mirrorTimer = 0;
   private theme: ThemeChoice = "auto";
   private themed = false;
@@ -113,6 +120,7 @@ export class Explorer {
 
   dispose(): void {
     if (this.frame) cancelAnimationFrame(this.frame);
+    clearTimeout(this.restTimer);
     clearTimeout(this.mirrorTimer);
     this.cleanup.run();
     this.root.remove();
@@ -174,10 +182,22 @@ export class Explorer {
   /** More of the stream has come. Counts go out at once; the picture follows with the next frame. */
   private received(): void {
     this.lastData = performance.now();
+    // What is costly is drawn seldom while more is on its way: else a large recording would be drawn instead of read.
+    const rest = this.ended ? 0 : this.drawnAt + Math.min(RESTS * this.drawnMs, MAX_REST_MS) - this.lastData;
+    if (rest > 0) this.restTimer ||= window.setTimeout(() => this.refreshSoon(), rest);
+    else this.refreshSoon();
     this.writeFacts();
+  }
+
+  private refreshSoon(): void {
+    clearTimeout(this.restTimer);
+    this.restTimer = 0;
     this.frame ||= requestAnimationFrame(() => {
       this.frame = 0;
+      const begun = performance.now();
       this.refresh();
+      this.drawnAt = performance.now();
+      this.drawnMs = this.drawnAt - begun;
     });
   }
 
@@ -252,7 +272,7 @@ export class Explorer {
     const { root, source, state } = this;
     setAttribute(root, "data-samples", String(source.profile.threadSamples));
     setAttribute(root, "data-state", source.state);
-    root.toggleAttribute("data-busy", state.slices.working);
+    root.toggleAttribute("data-busy", state.slices.working || this.restTimer > 0);
     root.toggleAttribute("data-empty", source.profile.threadSamples === 0);
     setAttribute(root, "data-tab", state.settings.tab);
     setAttribute(root, "data-zoom", state.zoom === 0 ? "" : state.nameOf(state.zoom, state.scene));

@@ -5,9 +5,11 @@ import type { ViewState } from "../model/view-state";
 import { CanvasView } from "../render/canvas-view";
 import type { Theme } from "../render/colors";
 import { STATE_COLORS } from "../render/colors";
-import { hatched } from "../render/hatch";
+import { tileOf } from "../render/hatch";
 import { shortenMiddle } from "../render/labels";
-import { paintLanes, ticks } from "../render/timeline";
+import type { Tile } from "../render/lanes";
+import { rasterLanes } from "../render/lanes";
+import { rememberedTimes, ticks } from "../render/timeline";
 import { duration } from "../model/format";
 import type { Cleanup } from "./dom";
 import { el, setAttribute } from "./dom";
@@ -24,6 +26,13 @@ const NAME_PX = 118;
 const CLICK_PX = 3;
 const MIN_SPAN_US = 1000;
 
+interface Lane {
+  readonly thread: number;
+  readonly top: number;
+  readonly height: number;
+  readonly dim: boolean;
+}
+
 export class TimelineStrip {
   readonly element = el("div", "nbspy-timeline");
   private readonly spacer = el("div", "nbspy-spacer");
@@ -34,7 +43,11 @@ export class TimelineStrip {
   private drag: { startX: number; fromUs: number; toUs: number } | null = null;
   private theme: Theme = "light";
   private tokens: Tokens | null = null;
-  private fills: (string | CanvasPattern)[] = [];
+  private tiles: Tile[] = [];
+  private tilesRatio = 0;
+  /** The lanes as pixels, and what they show: while one drags they stay as they are. */
+  private readonly lanes = document.createElement("canvas");
+  private lanesShown = "";
 
   constructor(private readonly state: ViewState, private readonly tooltip: Tooltip, cleanup: Cleanup) {
     const { element } = this;
@@ -59,7 +72,8 @@ export class TimelineStrip {
   setTheme(theme: Theme, tokens: Tokens): void {
     this.theme = theme;
     this.tokens = tokens;
-    this.fills = [];
+    this.tilesRatio = 0;
+    this.lanesShown = "";
     this.view.invalidate();
   }
 
@@ -240,21 +254,41 @@ export class TimelineStrip {
     const ctx = view.context;
     ctx.clearRect(0, 0, view.widthPx, view.heightPx);
     const bottom = view.heightPx - AXIS_PX;
-    if (!this.fills.length) this.fills = stateFills(ctx, this.theme, tokens.background);
     this.paintAxis(ctx, tokens, bottom);
     ctx.save();
     ctx.beginPath();
     ctx.rect(0, 0, view.widthPx, bottom);
     ctx.clip();
     const lanes = this.visibleLanes(bottom);
-    const [fromUs, toUs] = this.range;
-    paintLanes(ctx, { profile: this.state.profile, left: this.left, widthPx: this.width, fromUs, toUs, lanes, fills: this.fills });
+    this.paintLanes(ctx, tokens, lanes, bottom);
     if (this.left === NAME_PX) this.paintNames(ctx, tokens, lanes);
     ctx.restore();
     this.paintBrush(ctx, tokens, bottom);
   }
 
-  private visibleLanes(bottom: number): { thread: number; top: number; height: number; dim: boolean }[] {
+  private paintLanes(ctx: CanvasRenderingContext2D, tokens: Tokens, shown: readonly Lane[], bottom: number): void {
+    const { left, lanes, state: { profile }, view: { ratio }, width } = this;
+    const [fromUs, toUs] = this.range;
+    const columns = Math.max(1, Math.floor(width * ratio));
+    const rows = Math.max(1, Math.ceil(bottom * ratio));
+    const columnUs = (toUs - fromUs) / columns;
+    const pictures = shown.map(({ thread, top, height, dim }) => ({
+      times: rememberedTimes(profile, thread, fromUs, toUs, columns), columnUs, dim,
+      top: Math.round(top * ratio), height: Math.round(height * ratio),
+    }));
+    const key = [columns, rows, fromUs, toUs, profile.runs.generation, ...shown.flatMap(({ thread, top, dim }) => [thread, top, dim, profile.activity.runsOf(thread)?.length])].join();
+    if (key !== this.lanesShown) {
+      this.lanesShown = key;
+      if (this.tilesRatio !== ratio) [this.tiles, this.tilesRatio] = [stateTiles(this.theme, tokens.background, ratio), ratio];
+      [lanes.width, lanes.height] = [columns, rows];
+      const image = new ImageData(columns, rows);
+      rasterLanes(new Uint32Array(image.data.buffer), columns, pictures, this.tiles);
+      lanes.getContext("2d")?.putImageData(image, 0, 0);
+    }
+    ctx.drawImage(lanes, left, 0, columns / ratio, rows / ratio);
+  }
+
+  private visibleLanes(bottom: number): Lane[] {
     const { threads } = this.state.selection;
     const { scrollTop } = this.element;
     const first = Math.max(0, Math.floor((scrollTop - PAD_PX) / LANE_PX));
@@ -265,7 +299,7 @@ export class TimelineStrip {
     }));
   }
 
-  private paintNames(ctx: CanvasRenderingContext2D, tokens: Tokens, lanes: { thread: number; top: number; height: number; dim: boolean }[]): void {
+  private paintNames(ctx: CanvasRenderingContext2D, tokens: Tokens, lanes: readonly Lane[]): void {
     ctx.font = `11px ${tokens.fontFamily}`;
     ctx.textBaseline = "middle";
     ctx.textAlign = "right";
@@ -314,11 +348,9 @@ export class TimelineStrip {
   }
 }
 
-/** Fills in the order of `StateClass`: waiting and GC are hatched, so that they differ without colour too. */
-function stateFills(ctx: CanvasRenderingContext2D, theme: Theme, background: string): (string | CanvasPattern)[] {
-  const colors = STATE_COLORS[theme];
-  return colors.map((color, kind) => {
-    if (kind !== StateClass.GIL_WAIT && kind !== StateClass.GC) return color;
-    return hatched(ctx, color, background, kind === StateClass.GIL_WAIT);
-  });
+/** Tiles in the order of `StateClass`: waiting and GC are hatched, so that they differ without colour too. */
+function stateTiles(theme: Theme, background: string, ratio: number): Tile[] {
+  return STATE_COLORS[theme].map((color, kind) => (
+    tileOf(color, kind === StateClass.GIL_WAIT || kind === StateClass.GC ? background : null, kind === StateClass.GIL_WAIT, ratio)
+  ));
 }
