@@ -53,14 +53,15 @@ def served(files: Mapping[str, bytes]) -> Iterator[str]:
 
 @contextmanager
 def chromium_page(width: int = 1400, height: int = 800, *, capped: bool = False) -> Iterator[Page]:
-    """Give a page of a browser that was started for it alone; ``capped``: 60 frames a second at most, as screens have."""
+    """Give a page of a browser that was started for it alone; ``capped``: at most 60 frames a second, as screens do."""
     executable = find_browser()
     if executable is None:
         raise NbspyError("no Chromium was found on PATH", "install one: apt install chromium, brew install chromium")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=[*FLAGS, *MEASURING, *(() if capped else UNCAPPED)])
+        args = [*FLAGS, *MEASURING, *(() if capped else UNCAPPED)]
+        browser = playwright.chromium.launch(executable_path=executable, args=args)
         page = browser.new_page(viewport={"width": width, "height": height})
         page.set_default_timeout(180_000)
         yield page
@@ -115,8 +116,8 @@ def profiled(page: Page, script: str, argument: Any = None, top: int = 25) -> tu
 def thread_cpu_ms(page: Page) -> dict[str, float]:
     """Return the CPU time so far of the page's main thread ("page") and of all else that draws ("drawing"), in ms.
 
-    Other programs' load does not count in it, as it does in the time that passes. The page's main thread runs its script
-    and, without a graphics processor, draws its canvases; the other threads raster tiles and put them on the screen.
+    Other programs' load does not count in it, as it does in the time that passes. The page's main thread runs its
+    script and, without a graphics processor, draws its canvases; the others raster tiles and put them on the screen.
     """
     session = page.context.browser.new_browser_cdp_session()  # type: ignore[union-attr]
     found = session.send("SystemInfo.getProcessInfo")["processInfo"]
