@@ -74,6 +74,11 @@ class _Outcome:
         for path in filter(None, (None if self._to_stdout else self._output, self._stats)):
             _check_writable(path)
 
+    def watched(self, session: Session) -> contextlib.AbstractContextManager[None]:
+        """While it lasts, and at its end, collect the source of what ``session`` sees, where it is to be written."""
+        wanted = session.with_source and self._exporter.holds_source
+        return _collecting_source(session) if wanted else contextlib.nullcontext()
+
     def write(self, session: Session, profile: Profile, ended: str = "") -> int:
         """Write the profile and say so; return the exit status. ``ended``: what to say of a command's end."""
         try:
@@ -105,11 +110,12 @@ def record(arguments: argparse.Namespace) -> int:
             nonblocking=sampling.nonblocking,
             recording=sampling.recording,
             subprocesses=sampling.subprocesses,
+            source_lines=sampling.source_lines,
         )
-        with session:
+        with session, outcome.watched(session):
             by = _follow(session)
-            profile = session.stop()
-    return outcome.write(session, profile) or (128 + by if by not in (0, signal.SIGINT) else 0)
+            session.stop()
+    return outcome.write(session, session.profile) or (128 + by if by not in (0, signal.SIGINT) else 0)
 
 
 def _record_command(words: list[str], sampling: SamplingOptions, outcome: _Outcome) -> int:
@@ -119,13 +125,14 @@ def _record_command(words: list[str], sampling: SamplingOptions, outcome: _Outco
         command, session = started.command, started.session
         by = 0
         if session is not None:
-            by = _follow(session, command)
-            profile = session.stop()
+            with outcome.watched(session):
+                by = _follow(session, command)
+                session.stop()
             if by:
                 _pass_on(by, command)
             ended = "the command" if command.wait(1.0 if isinstance(session.error, TargetEnded) else 0) is None else ""
             said = "runs on" if ended else launched.exit_status(command.returncode or 0)[1] or "the command ended"
-            problem = outcome.write(session, profile, f"{ended} {said}".strip())
+            problem = outcome.write(session, session.profile, f"{ended} {said}".strip())
         else:
             assert started.refusal is not None
             ends_at_once = isinstance(started.refusal, (TargetEnded, ProcessNotFound))
@@ -150,6 +157,18 @@ def _pass_on(number: int, command: launched.Command) -> None:
             if os.isatty(0) and os.tcgetpgrp(0) == os.getpgrp():
                 return
     command.send(number)
+
+
+@contextmanager
+def _collecting_source(session: Session) -> Iterator[None]:
+    from nbspy.views.source_texts import SessionSources  # other formats need none of it
+
+    sources = SessionSources(session)
+    sources.start()
+    try:
+        yield
+    finally:
+        sources.finish()  # what the stream takes no more, the profile does
 
 
 @contextmanager

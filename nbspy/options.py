@@ -158,6 +158,7 @@ SAMPLING: Final = (
     Option(("-r", "--rate"), "samples per second (default: 100)", parse_number, 100.0, "HZ"),
     Option(("-d", "--duration"), "seconds to sample for (default: until stopped)", parse_number, None, "SECONDS"),
     Option(("--no-recording",), "keep no copy on disk of what is seen ('nbspy recordings' lists them)", turns_off=True),
+    Option(("--no-source-lines",), "send no lines of source files along with what is seen", turns_off=True),
     Option(("--nonblocking",), "never stop the target; samples that cannot be proven consistent are discarded"),
     Option(("-s", "--subprocesses"), "the processes it has started or starts too, as far as they run Python"),
 )
@@ -185,7 +186,7 @@ RECORD: Final = (PID_OR_COMMAND, *SAMPLING, *CONTENT, *FILES)
 
 TOP: Final = (
     PID_OR_COMMAND,
-    *SAMPLING,
+    *(option for option in SAMPLING if option.name != "source_lines"),
     option_of(CONTENT, "gil"),
     option_of(CONTENT, "idle"),
     option_of(CONTENT, "full_filenames"),
@@ -231,6 +232,8 @@ class SamplingOptions(_FromMapping):
     """Keep a copy on disk of what is seen."""
     subprocesses: bool = False
     """Also the processes that it has started, or starts while it is sampled."""
+    source_lines: bool = True
+    """Send lines of source along: the explorer shows them, and whatever is saved holds them."""
 
     def __post_init__(self) -> None:
         _check_number("--rate", self.rate, MIN_RATE, MAX_RATE, "samples per second")

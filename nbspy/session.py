@@ -39,9 +39,13 @@ class Session:
     A running session that is no longer referred to stops by itself; so do all at the end of the interpreter.
     """
 
-    def __init__(self, pid: int, sampler: SamplerProcess, recording: Path | None = None) -> None:
+    def __init__(
+        self, pid: int, sampler: SamplerProcess, recording: Path | None = None, *, with_source: bool = True
+    ) -> None:
         """Take a sampler that has sent its hello; :func:`attach` makes sessions."""
         self.pid = pid
+        self.with_source = with_source
+        """Whether who shows it may send lines of source along."""
         self.recording = recording
         """The file that the sampler writes the stream to as well; None where none is asked for or possible."""
         self._sampler = sampler
@@ -166,6 +170,7 @@ def attach(
     nonblocking: bool = False,
     recording: bool = True,
     subprocesses: bool = False,
+    source_lines: bool = True,
     _command: Sequence[str] | None = None,
 ) -> Session:
     """Begin to sample process ``pid``, ``rate`` times a second, and return once the sampler reads it.
@@ -173,10 +178,11 @@ def attach(
     ``duration``: seconds, None for until stopped. ``nonblocking``: never stop the target; what cannot be proven
     consistent is discarded. ``recording``: keep the stream in a file too, which outlives this process
     (:mod:`nbspy.recordings`). ``subprocesses``: the processes that it has started too, and those that it starts while
-    it is sampled. Raises :class:`~nbspy.errors.NbspyError` of the kind that fits where the process cannot be read;
-    nothing is left behind then. (``_command`` is the sampler's command, for tests.)
+    it is sampled. ``source_lines``: let the explorer send lines of source along, which are then in whatever is saved.
+    Raises :class:`~nbspy.errors.NbspyError` of the kind that fits where the process cannot be read; nothing is left
+    behind then. (``_command`` is the sampler's command, for tests.)
     """
-    options = SamplingOptions(rate, duration, nonblocking, recording, subprocesses)
+    options = SamplingOptions(rate, duration, nonblocking, recording, subprocesses, source_lines)
     return begin(check_pid(pid), options, _command)
 
 
@@ -219,7 +225,7 @@ def begin(
         raise
     hello = sampler.builder.hello
     assert hello is not None
-    session = Session(hello.pid if launched else pid, sampler, path)
+    session = Session(hello.pid if launched else pid, sampler, path, with_source=options.source_lines)
     if problem:
         session.add_notice(f"Nothing is recorded to disk: {problem}.")
     return session
@@ -240,6 +246,7 @@ def profile(
     nonblocking: bool = False,
     recording: bool = True,
     subprocesses: bool = False,
+    source_lines: bool = True,
 ) -> Session:
     """Sample this very process from outside.
 
@@ -252,4 +259,5 @@ def profile(
         nonblocking=nonblocking,
         recording=recording,
         subprocesses=subprocesses,
+        source_lines=source_lines,
     )

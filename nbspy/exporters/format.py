@@ -22,6 +22,8 @@ class Exporter:
     """Writes the profile to the stream; the options say which samples, and how frames are written."""
     other_suffixes: tuple[str, ...] = ()
     """Suffixes that files of the format have elsewhere."""
+    holds_source: bool = False
+    """Whether lines of source are written, where the profile has them."""
 
 
 def chosen(profile: Profile, options: ContentOptions) -> Profile:

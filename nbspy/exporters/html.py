@@ -27,6 +27,7 @@ CONTENT_POLICY: Final = "default-src 'none'; script-src 'unsafe-inline'; style-s
 _STYLE: Final = """
 :root { color-scheme: light dark; }
 body { margin: 0; font: 13px/1.45 system-ui, sans-serif; }
+h1 { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 section { padding: 0 16px 16px; overflow-x: auto; }
 table { border-collapse: collapse; margin: 12px 0; font-variant-numeric: tabular-nums; }
 caption { text-align: left; font-weight: 600; padding: 4px 0; }
@@ -62,8 +63,11 @@ def page_html(
 <style>{_STYLE}</style>
 </head>
 <body>
+<main>
+<h1>{escape(printable(title))}</h1>
 <div id="nbspy-root"></div>
 {tables}
+</main>
 <script type="application/octet-stream" id="nbspy-data" data-encoding="deflate">{data}</script>
 <script type="application/json" id="nbspy-view">{settings}</script>
 <script id="nbspy-script">{_script()}</script>
@@ -96,4 +100,4 @@ def write_html(profile: Profile, stream: BinaryIO, options: ContentOptions) -> N
     stream.write(page_html(part, title=page_title(part)).encode("utf-8", "replace"))
 
 
-HTML: Final = Exporter("html", ".html", "the explorer as one page that needs no network", write_html, (".htm",))
+HTML: Final = Exporter("html", ".html", "the explorer as one page that needs no network", write_html, (".htm",), True)

@@ -15,4 +15,4 @@ def write_recording(profile: Profile, stream: BinaryIO, options: ContentOptions)
     stream.write(stream_of(with_states(profile, options)))
 
 
-RECORDING: Final = Exporter("nbspy", ".nbspy", "the whole recording, for nbspy itself", write_recording)
+RECORDING: Final = Exporter("nbspy", ".nbspy", "the whole recording, for nbspy itself", write_recording, (), True)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _DUMP = tuple(option for option in DUMP if option.name != "json")
-_CONFIGURED = ("rate", "nonblocking", "recording", "subprocesses")
+_CONFIGURED = ("rate", "nonblocking", "recording", "subprocesses", "source_lines")
 _PROFILED_CELLS = ("profile_remote", "profile_cell")
 
 
@@ -80,6 +80,7 @@ class NbspyMagics(Magics):
     nonblocking = traitlets.Bool(False, help="Never stop the target.").tag(config=True)
     recording = traitlets.Bool(True, help="Keep a copy on disk of what is seen.").tag(config=True)
     subprocesses = traitlets.Bool(False, help="Also the processes that the target starts.").tag(config=True)
+    source_lines = traitlets.Bool(True, help="Send lines of source files along with what is seen.").tag(config=True)
     height = traitlets.Int(420, min=120, max=4000, help="Height of the explorer in pixels.").tag(config=True)
     theme = traitlets.Enum(
         ["auto", "light", "dark"], default_value="auto", help="Colours of the explorer; auto: the notebook's."
@@ -270,6 +271,7 @@ class NbspyMagics(Magics):
             nonblocking=options.nonblocking,
             recording=options.recording,
             subprocesses=options.subprocesses,
+            source_lines=options.source_lines,
         )
         self._sessions.append(session)
         if own:

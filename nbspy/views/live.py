@@ -66,8 +66,9 @@ class LiveOutput:
         display(explorer, display_id=self._display_id)
         if first:
             explorer.start(on_end=self._freeze_soon)
-            self._sources = SessionSources(self.session)
-            self._sources.start()
+            if self.session.with_source:
+                self._sources = SessionSources(self.session)
+                self._sources.start()
 
     def freeze(self) -> None:
         """Replace every output of an ended session by its saved form, once; the explorer is closed."""

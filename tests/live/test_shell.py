@@ -76,6 +76,22 @@ def test_given_a_target_when_recorded_then_stacks_and_figures_are_written(target
     assert figures["stop_ns"]["count"] > 0
 
 
+@pytest.mark.parametrize(
+    ("name", "option", "has_source"),
+    [("x.html", None, True), ("x.nbspy", None, True), ("y.html", "--no-source-lines", False)],
+)
+def test_given_a_page_or_a_recording_then_it_holds_the_source_unless_that_is_not_wanted(
+    target: Target, tmp_path: Path, name: str, option: str | None, has_source: bool
+) -> None:
+    options = [option] if option else []
+    answer = run("record", "-p", target.pid, "-r", 200, "-d", 0.5, *options, "-o", tmp_path / name)
+    assert answer.returncode == 0, answer.stderr
+    sources = nbspy.load(tmp_path / name).sources
+    texts = [text for file, lines in sources.items() if file.endswith("shell_target.py") for text in lines.values()]
+    assert any(text.startswith("def spin(") for text in texts) == has_source
+    assert bool(sources) == has_source
+
+
 def test_given_idle_threads_when_asked_for_then_they_are_in(target: Target, tmp_path: Path) -> None:
     assert run("record", "-p", target.pid, "-d", 0.3, "-i", "-t", "-F", "-o", tmp_path / "x").returncode == 0
     text = (tmp_path / "x").read_text()

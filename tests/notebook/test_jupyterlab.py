@@ -11,6 +11,7 @@ import nbformat
 import pytest
 from playwright.sync_api import Browser, Frame, Locator, Page, Route
 
+from tests.notebook.axe import violations
 from tests.notebook.lab import jupyterlab, open_notebook, run_all, save, write_notebook
 from tools.demo_process import demo_target
 
@@ -93,6 +94,7 @@ def test_chart_grows_and_answers_while_the_cell_is_busy_and_stays_afterwards(
     wait_for_more(page, explorer)
     assert page.evaluate(CELL_IS_BUSY), "zoom and search were answered by the browser alone"
     assert not page.evaluate("() => window.allRan")
+    assert violations(page, ".nbspy-explorer") == []
 
     flag.touch()
     page.wait_for_function("() => window.allRan", timeout=60_000)
@@ -100,6 +102,7 @@ def test_chart_grows_and_answers_while_the_cell_is_busy_and_stays_afterwards(
     frozen = page.frame_locator(".jp-OutputArea iframe").locator(".nbspy-explorer")
     frozen.wait_for(timeout=30_000)
     assert int(frozen.get_attribute("data-samples") or 0) > first
+    assert violations(explorer_frame(page)) == []
     save(page)
     assert_saved_notebook_is_light_and_complete(folder / "live.ipynb")
 
@@ -113,19 +116,21 @@ def assert_saved_notebook_is_light_and_complete(path: Path) -> None:
 
 
 def test_background_session_is_live_and_freezes_when_it_ends(page: Page, address: str, folder: Path, pid: int) -> None:
-    write_notebook(folder / "background.ipynb", ["%load_ext nbspy", f"%profile_remote {pid} -d 3", "40 + 2"])
+    write_notebook(folder / "background.ipynb", ["%load_ext nbspy", f"%profile_remote {pid} -d 6", "40 + 2"])
     open_notebook(page, address, "background.ipynb")
     page.evaluate("() => jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
     run_all(page)
     explorer = page.locator(".nbspy-explorer[data-theme=dark]")
     explorer.wait_for(timeout=60_000)
     wait_for_more(page, explorer)
+    assert violations(page, ".nbspy-explorer") == []
     page.get_by_text("42", exact=True).wait_for(timeout=10_000)
     explorer.get_by_role("tab", name="Functions").click()
     # The saved picture cannot see the notebook around it: the live view hands on what it was set to, and its theme.
     frozen = page.frame_locator(".jp-OutputArea iframe").locator(".nbspy-explorer[data-theme=dark]")
     frozen.wait_for(timeout=30_000)
     frozen.get_by_role("tab", name="Functions", selected=True).wait_for(timeout=10_000)
+    assert violations(explorer_frame(page)) == []
 
 
 def test_exported_html_works_from_a_file_without_a_network(browser: Browser, folder: Path, pid: int) -> None:

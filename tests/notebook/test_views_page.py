@@ -52,6 +52,12 @@ def open_tab(root: Locator, name: str) -> None:
     root.get_by_role("tab", name=name).click()
 
 
+def compare_with(replay: Replay, stream: bytes) -> None:
+    """Send the stream of another profile, as the kernel does for ``explorer.compare``."""
+    send = "([data, total]) => host.receive({type: 'compare', offset: 0, total}, data)"
+    replay.page.evaluate(send, [base64.b64encode(stream).decode("ascii"), len(stream)])
+
+
 def menu_item(root: Locator, name: str) -> Locator:
     return root.get_by_role("menu").get_by_role("menuitem", name=re.compile("^" + name))
 
@@ -189,9 +195,7 @@ def test_given_another_profile_then_more_less_new_and_gone_are_told(replay: Repl
     builder.run(0, [main.at(5), load.at(13)], GIL, 0, 200, 20)
     builder.run(0, [main.at(6), gone.at(51)], GIL, 200, 800, 80)
     before += builder.flush() + builder.end(1000)
-    page.evaluate(
-        "([data, total]) => host.receive({type: 'compare', offset: 0, total}, data)", [_base64(before), len(before)]
-    )
+    compare_with(replay, before)
     wait_for(root, "data-tab", "compare")
     wait_for_text(root.locator(".nbspy-mirror"), "main.*load20.%60.%.40.%.*gone80.%0.%.80.%.*step0.%40.%.40.%")
     page.mouse.move(*chart_point(replay, 0.05, 1))
@@ -287,7 +291,3 @@ def test_given_wheel_and_drag_with_ctrl_then_the_chart_zooms_and_pans(replay: Re
     root.locator(".nbspy-chart").focus()
     keys(page, "Escape")
     wait_for_text(root.locator(".nbspy-mirror"), "main.*load.*step")
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")

@@ -74,6 +74,7 @@ class FakeSession(Session):
     def __init__(self, pid: int, options: dict[str, Any]) -> None:
         self.pid = pid
         self.options = options
+        self.with_source = options.get("source_lines", True)
         self._stream = FakeStream()
         self.labels: dict[str, str] = {}
         self.interrupt_wait = False

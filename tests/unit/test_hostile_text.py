@@ -39,7 +39,23 @@ OUR_ELEMENTS = {
     "thead",
     "tbody",
 }
-OUR_ELEMENTS |= {"tr", "th", "td", "details", "summary", "iframe", "pre", "code", "span", "script", "p", "br", "b"}
+OUR_ELEMENTS |= {
+    "main",
+    "h1",
+    "tr",
+    "th",
+    "td",
+    "details",
+    "summary",
+    "iframe",
+    "pre",
+    "code",
+    "span",
+    "script",
+    "p",
+    "br",
+    "b",
+}
 MANY = DumpOptions(locals=1, subprocesses=True)
 
 

@@ -83,6 +83,7 @@ def test_body_runs_while_target_is_sampled_and_session_ends_with_cell(notebook: 
         "nonblocking": False,
         "recording": True,
         "subprocesses": False,
+        "source_lines": True,
     }
 
 
@@ -241,6 +242,13 @@ def test_recordings_gives_the_list(
     assert "a.nbspy" in capsys.readouterr().out
 
 
+def test_source_can_be_turned_off(notebook: Notebook) -> None:
+    notebook.run("%%profile_remote 4242 --no-source-lines\nx = 1")
+    notebook.run("%config NbspyMagics.source_lines = False")
+    notebook.run("%%profile_remote 4242\nx = 1")
+    assert [session.options["source_lines"] for session in notebook.sessions] == [False, False]
+
+
 @pytest.mark.parametrize("way", ["%%profile_remote 4242 --no-recording\nx = 1", "%profile_remote 4242 --no-recording"])
 def test_recording_can_be_turned_off(notebook: Notebook, way: str) -> None:
     notebook.run(way)
@@ -367,6 +375,7 @@ def test_config_sets_defaults(notebook: Notebook) -> None:
         "nonblocking": True,
         "recording": True,
         "subprocesses": True,
+        "source_lines": True,
     }
     assert notebook.sessions[1].options["rate"] == 50.0
 

@@ -14,7 +14,7 @@ export function button(className: string, label: string, text: string, onClick: 
   const element = el("button", className, text);
   element.type = "button";
   element.title = label;
-  if (text !== label && (text.length < 2 || label.toLowerCase().includes(text.toLowerCase()))) element.setAttribute("aria-label", label);
+  if (text !== label && (text.length < 2 || label.startsWith(text))) element.setAttribute("aria-label", label);
   element.addEventListener("click", onClick);
   return element;
 }

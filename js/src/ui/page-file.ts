@@ -6,7 +6,7 @@ import type { Source } from "../source";
 const MAGIC = 0x89;
 /** What the page needs beside its data; a page that was saved has it in itself. */
 const POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:";
-const STYLE = ":root{color-scheme:light dark}body{margin:0}";
+const STYLE = ":root{color-scheme:light dark}body{margin:0}h1{position:absolute;clip-path:inset(50%)}";
 
 let script = "";
 
@@ -27,7 +27,7 @@ export function pageOf(source: Source, state: ViewState): (() => Promise<string>
     return `<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="${POLICY}">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>${title}</title><style>${STYLE}</style></head>
-<body><div id="nbspy-root"></div>
+<body><main><h1>${title}</h1><div id="nbspy-root"></div></main>
 <script type="application/octet-stream" id="nbspy-data" data-encoding="deflate">${data}</script>
 <script type="application/json" id="nbspy-view">${view}</script>
 <script id="nbspy-script">${script}</script></body></html>

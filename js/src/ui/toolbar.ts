@@ -57,6 +57,7 @@ export class Toolbar {
     );
     const threads = button("nbspy-threads-button", "Threads", "Threads", () => events.toggleThreads());
     this.options = button("nbspy-button", "Options of the view (v)", "View", () => events.options(this.options));
+    this.options.setAttribute("aria-label", "Options of the view");
     this.options.setAttribute("aria-haspopup", "dialog");
     this.options.setAttribute("aria-expanded", "false");
     this.found.setAttribute("role", "status");
