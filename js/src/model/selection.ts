@@ -8,9 +8,9 @@
 import { State } from "../stream";
 import type { Granularity, Profile } from "./profile";
 import { Names } from "./names";
-import { ACTIVE_AT, REST_AT, STRIDE } from "./node-times";
+import { ACTIVE_AT, NodeTimes, NOWHERE, PLACES, REST_AT, STRIDE } from "./node-times";
 import { Shape, UNSHAPED } from "./shape";
-import { ACTIVE, classOf, holdsGil, isActive, StateClass } from "./state";
+import { classOf, holdsGil, isActive, StateClass } from "./state";
 import type { Range, ThreadTime } from "./thread-times";
 import { threadTimes, ThreadTimes } from "./thread-times";
 import type { CallTree } from "./tree";
@@ -80,22 +80,41 @@ export class Weights {
 
   /** Computes every total from the selves. */
   sum(): void {
+    this.beginSum();
+    this.sumFrom(this.tree.size, 1);
+  }
+
+  /** The same in parts: this first, then `sumFrom` from the last node down to node 1. */
+  beginSum(): void {
     const { size } = this.tree;
+    this.total.set(this.self.subarray(0, size));
+    this.samples.set(this.selfSamples.subarray(0, size));
+  }
+
+  /** Adds the nodes below `before`, down to `last`, to their parents. */
+  sumFrom(before: number, last: number): void {
     const parent = this.tree.parent.data;
     const { total, samples } = this;
-    total.set(this.self.subarray(0, size));
-    samples.set(this.selfSamples.subarray(0, size));
-    for (let node = size - 1; node > 0; node--) {
+    for (let node = before - 1; node >= last; node--) {
       total[parent[node]!]! += total[node]!;
       samples[parent[node]!]! += samples[node]!;
     }
   }
 }
 
-/** Modes whose times are among those kept of each node, and where: those of all are both together. */
+/** Modes whose times are kept with the profile, and the place of the times that are theirs alone. */
 const KEPT: Partial<Record<Mode, number>> = { active: ACTIVE_AT, idle: REST_AT, all: REST_AT };
-/** Runs that are folded at least, before the clock is looked at: fewer are always folded at once. */
-const CHUNK = 1 << 16;
+/** Runs and nodes that are folded at least, before the clock is looked at: fewer are always folded at once. */
+const CHUNK = 1 << 14;
+const ALWAYS: readonly [number, number] = [-Infinity, Infinity];
+
+/** Runs to be folded: of a thread's own, or of all. */
+interface Span {
+  readonly thread: number;
+  readonly lane: Uint32Array | null;
+  readonly from: number;
+  readonly to: number;
+}
 
 export class SelectedTree {
   readonly tree: CallTree;
@@ -104,13 +123,16 @@ export class SelectedTree {
   /** Weights of the active states only: where running time goes. The same object where those are selected. */
   readonly activeWeights: Weights;
   private readonly counted: Uint8Array;
+  private readonly places: Uint8Array;
+  /** The times of the nodes where they are not those of the profile. */
+  private own: NodeTimes | null = null;
   private times: ThreadTimes;
   private generation: number;
   /** All runs before it are folded, where all threads and all time are selected. */
   private folded = 0;
   /** Else the next run of each thread, by its place among the thread's own. */
   private next: number[] = [];
-  private summed = true;
+  private work: Iterator<void> | null = null;
   private lastRun = Infinity;
   /** The time of `limit`: its number is void when runs have been merged. */
   private pausedUs = Infinity;
@@ -122,6 +144,7 @@ export class SelectedTree {
   ) {
     this.tree = shape.tree;
     this.counted = COUNTED[selection.mode];
+    this.places = selection.mode === "all" ? PLACES : this.counted.map((counted) => (counted ? ACTIVE_AT : NOWHERE));
     this.weights = new Weights(this.tree);
     this.activeWeights = selection.mode === "all" ? new Weights(this.tree) : this.weights;
     this.generation = profile.runs.generation;
@@ -159,20 +182,10 @@ export class SelectedTree {
 
   /** Folds in the runs that arrived since, or as many as can be by the time `untilMs`; true where all are. */
   update(untilMs = Infinity): boolean {
-    const { granularity, profile, profile: { runs } } = this;
-    if (this.generation !== runs.generation) this.startAnew();
-    profile.tree(granularity);
-    this.shape.update(profile.keyCount(granularity));
-    this.weights.reserve();
-    this.activeWeights.reserve();
-    this.times.update(this.limit);
-    const done = this.byThread ? this.foldThreads(untilMs) : this.foldAll(untilMs);
-    if (!done) return false;
-    if (!this.summed) {
-      this.weights.sum();
-      if (this.activeWeights !== this.weights) this.activeWeights.sum();
-      this.summed = true;
-    }
+    if (this.generation !== this.profile.runs.generation) this.startAnew();
+    this.work ??= this.steps();
+    while (!this.work.next().done) if (performance.now() >= untilMs) return false;
+    this.work = null;
     return true;
   }
 
@@ -199,108 +212,128 @@ export class SelectedTree {
     this.weights.sum();
     this.activeWeights.sum();
     this.generation = this.profile.runs.generation;
-    [this.folded, this.next, this.lastRun] = [0, [], Infinity];
+    [this.folded, this.next, this.lastRun, this.own, this.work] = [0, [], Infinity, null, null];
     if (this.pausedUs < Infinity) this.times = new ThreadTimes(this.profile, this.range);
   }
 
-  private foldAll(untilMs: number): boolean {
-    const to = Math.min(this.profile.runs.length, this.limit);
-    const walk = this.walkIsCheaper(null, this.folded, to);
+  /** What is to be done to fold in what arrived, a little at each step. */
+  private *steps(): Generator<void> {
+    const { activeWeights, granularity, profile, shape, weights } = this;
+    profile.tree(granularity);
+    while (!shape.update(profile.keyCount(granularity), CHUNK)) yield;
+    weights.reserve();
+    activeWeights.reserve();
+    yield* this.times.steps(this.limit);
+    const spans = [...this.spans()];
+    const walk = this.walkIsCheaper(spans);
+    const { limit, profile: { nodeTimes, runs } } = this;
     const kept = KEPT[this.selection.mode];
-    if (!walk && kept !== undefined && to === this.profile.runs.length) {
-      this.takeKept(kept);
-      this.folded = to;
-      return true;
+    if (!this.own && !walk && kept !== undefined && !this.byThread && limit >= runs.length) {
+      this.folded = runs.length;
+      yield* this.weigh(nodeTimes, kept);
+      return;
     }
-    const begun = this.folded;
-    while (this.folded < to) {
-      if (this.folded - begun >= CHUNK && performance.now() >= untilMs) return false;
-      const end = Math.min(to, this.folded + CHUNK);
-      this.fold(null, this.folded, end, walk);
-      this.folded = end;
+    if (this.own === null && !walk) {
+      // What was folded before is not in these times.
+      [this.own, this.folded, this.next] = [new NodeTimes(), 0, []];
+      spans.splice(0, spans.length, ...this.spans());
     }
-    return true;
+    this.own?.reserve(profile.nodeCount);
+    for (const span of spans) {
+      for (let at = span.from; at < span.to; at += CHUNK) {
+        this.fold(span, at, Math.min(span.to, at + CHUNK), walk);
+        yield;
+      }
+    }
+    if (!walk) yield* this.weigh(this.own!, this.selection.mode === "all" ? REST_AT : ACTIVE_AT);
   }
 
-  /** Makes the weights of the times that are kept of each node, whatever was folded before. */
-  private takeKept(kept: number): void {
-    const { activeWeights, profile, shape, weights } = this;
-    const { nodeTimes: { sums: { data: sums, length } } } = profile;
-    const nodeOf = profile.nodeOf(this.granularity);
-    const both = activeWeights !== weights;
-    weights.clear();
-    if (both) activeWeights.clear();
-    this.summed = false;
-    for (let node = 0, at = 0; at < length; node++, at += STRIDE) {
-      const shown = shape.nodeOf(nodeOf[node]!);
-      if (shown < 0) continue;
-      weights.addSelf(shown, sums[at + kept]!, sums[at + kept + 1]!);
-      if (!both) continue;
-      weights.addSelf(shown, sums[at + ACTIVE_AT]!, sums[at + ACTIVE_AT + 1]!);
-      activeWeights.addSelf(shown, sums[at + ACTIVE_AT]!, sums[at + ACTIVE_AT + 1]!);
+  /** The runs that are not folded yet. */
+  private *spans(): Generator<Span> {
+    const { limit, next, profile: { activity, runs, threads }, range, selection } = this;
+    if (!this.byThread) {
+      yield { thread: -1, lane: null, from: this.folded, to: Math.min(runs.length, limit) };
+      return;
     }
-  }
-
-  private foldThreads(untilMs: number): boolean {
-    const { limit, next, profile: { activity, threads }, range, selection } = this;
-    let done = 0;
     for (let thread = 0; thread < threads.length; thread++) {
       const lane = activity.runsOf(thread);
       if (!lane || (selection.threads.size && !selection.threads.has(thread))) continue;
-      let at = next[thread] ?? activity.firstAfter(thread, range?.[0] ?? -Infinity);
+      const from = next[thread] ?? activity.firstAfter(thread, range?.[0] ?? -Infinity);
       let to = range ? activity.firstFrom(thread, range[1]) : lane.length;
-      while (to > at && lane.data[to - 1]! >= limit) to--;
-      const walk = this.walkIsCheaper(lane.data, at, to);
-      while (at < to) {
-        if (done >= CHUNK && performance.now() >= untilMs) return false;
-        const end = Math.min(to, at + CHUNK);
-        this.fold(lane.data, at, end, walk);
-        done += end - at;
-        next[thread] = at = end;
+      while (to > from && lane.data[to - 1]! >= limit) to--;
+      yield { thread, lane: lane.data, from, to };
+    }
+  }
+
+  /** Makes the weights of times of the stream's nodes, whatever was folded before. */
+  private *weigh({ sums }: NodeTimes, kept: number): Generator<void> {
+    const { activeWeights, profile, shape, weights } = this;
+    const nodeOf = profile.nodeOf(this.granularity);
+    const both = activeWeights !== weights;
+    const count = sums.length / STRIDE;
+    weights.clear();
+    if (both) activeWeights.clear();
+    for (let node = 0; node < count; node += CHUNK) {
+      moveTimes(sums.data, node, Math.min(count, node + CHUNK), nodeOf, shape, weights, kept);
+      if (both) moveTimes(sums.data, node, Math.min(count, node + CHUNK), nodeOf, shape, activeWeights, ACTIVE_AT);
+      if (both) moveTimes(sums.data, node, Math.min(count, node + CHUNK), nodeOf, shape, weights, ACTIVE_AT);
+      yield;
+    }
+    for (const summed of both ? [weights, activeWeights] : [weights]) {
+      summed.beginSum();
+      for (let before = this.tree.size; before > 1; before -= CHUNK) {
+        summed.sumFrom(before, Math.max(1, before - CHUNK));
+        yield;
       }
     }
-    return true;
   }
 
   /** Whether adding to the ancestors of each run takes fewer steps than to sum the whole tree. */
-  private walkIsCheaper(lane: Uint32Array | null, from: number, to: number): boolean {
-    if (!this.summed) return false;
+  private walkIsCheaper(spans: readonly Span[]): boolean {
     const { depth: { data: depth }, size } = this.profile.tree(this.granularity);
     const nodeOf = this.profile.nodeOf(this.granularity);
     const node = this.profile.runs.node.data;
     let steps = 0;
-    for (let i = from; i < to && steps < size; i++) steps += 1 + depth[nodeOf[node[lane ? lane[i]! : i]!]!]!;
+    for (const { lane, from, to } of spans) {
+      for (let i = from; i < to && steps < size; i++) steps += 1 + depth[nodeOf[node[lane ? lane[i]! : i]!]!]!;
+    }
     return steps < size;
   }
 
-  /** Adds the runs from `from` to `to`, of all or of a thread's own. */
-  private fold(lane: Uint32Array | null, from: number, to: number, walk: boolean): void {
-    const { activeWeights, counted, profile, range, shape, weights } = this;
-    const { count: { data: counts }, node: { data: nodes }, start: { data: start }, state: { data: states } } = profile.runs;
-    const { data: allWeights } = profile.runs.weight;
+  /** Adds the runs from `from` to `to` of a span to the times of the nodes, with `walk` to the weights of the tree too. */
+  private fold({ lane, thread }: Span, from: number, to: number, walk: boolean): void {
+    const { activeWeights, own, places, profile, shape, weights } = this;
+    const time = this.range ?? ALWAYS;
+    own?.addPart(profile.runs, lane, from, to, places, time);
+    if (thread < 0) this.folded = to;
+    else this.next[thread] = to;
+    if (!walk) return;
+    const { count: { data: counts }, node: { data: nodes }, start: { data: start }, state: { data: states }, weight: { data: all } } = profile.runs;
     const nodeOf = profile.nodeOf(this.granularity);
-    const both = activeWeights !== weights;
-    this.summed &&= walk;
     for (let i = from; i < to; i++) {
       const run = lane ? lane[i]! : i;
       const node = shape.nodeOf(nodeOf[nodes[run]!]!);
-      if (node < 0) continue;
-      let weight = allWeights[run]!;
-      let samples = counts[run]!;
-      if (range) {
-        const inside = Math.min(start[run]! + weight, range[1]) - Math.max(start[run]!, range[0]);
-        if (inside <= 0) continue;
-        samples *= inside / weight;
-        weight = inside;
-      }
-      const state = states[run]!;
-      if (counted[state]) put(weights, node, weight, samples, walk);
-      if (both && ACTIVE[state]) put(activeWeights, node, weight, samples, walk);
+      const place = places[states[run]!]!;
+      const inside = Math.min(start[run]! + all[run]!, time[1]) - Math.max(start[run]!, time[0]);
+      if (node < 0 || place === NOWHERE || inside <= 0) continue;
+      const samples = (counts[run]! * inside) / all[run]!;
+      put(weights, node, inside, samples);
+      if (activeWeights !== weights && place === ACTIVE_AT) put(activeWeights, node, inside, samples);
     }
   }
 }
 
-function put(weights: Weights, node: number, weight: number, samples: number, walk: boolean): void {
+/** Adds times of the stream's nodes to the nodes that stand for them. */
+function moveTimes(sums: Float64Array, from: number, to: number, nodeOf: Uint32Array, shape: Shape, { self, selfSamples }: Weights, place: number): void {
+  for (let node = from; node < to; node++) {
+    const shown = shape.nodeOf(nodeOf[node]!);
+    if (shown < 0) continue;
+    self[shown]! += sums[node * STRIDE + place]!;
+    selfSamples[shown]! += sums[node * STRIDE + place + 1]!;
+  }
+}
+
+function put(weights: Weights, node: number, weight: number, samples: number): void {
   weights.addSelf(node, weight, samples);
-  if (walk) weights.addToAncestors(node, weight, samples);
+  weights.addToAncestors(node, weight, samples);
 }

@@ -70,12 +70,14 @@ export class Shape {
     return this.map ? this.map.data[node]! : node;
   }
 
-  /** Shapes the nodes that are new in the profile's tree; `keys` is how many keys it knows. */
-  update(keys: number): void {
+  /** Shapes the nodes that are new in the profile's tree, `most` of them; true where all are. `keys` is how many keys it knows. */
+  update(keys: number, most = Infinity): boolean {
     const { base, map } = this;
-    if (!map) return;
+    if (!map) return true;
     this.flagKeys(keys);
-    for (let node = map.length; node < base.size; node++) map.push(this.shape(node, base.parent.data[node]!, base.key.data[node]!));
+    const to = Math.min(base.size, map.length + most);
+    for (let node = map.length; node < to; node++) map.push(this.shape(node, base.parent.data[node]!, base.key.data[node]!));
+    return to === base.size;
   }
 
   private flagKeys(keys: number): void {

@@ -32,8 +32,8 @@ export class ThreadTimes {
 
   constructor(private readonly profile: Profile, private readonly range: Range) {}
 
-  /** Takes what arrived since; runs from `limit` on are left for later. */
-  update(limit: number): void {
+  /** Takes what arrived since, a little at each step; runs from `limit` on are left for later. */
+  *steps(limit: number): Generator<void> {
     const { activity, runs, threads } = this.profile;
     if (this.generation !== runs.generation) {
       this.generation = runs.generation;
@@ -49,6 +49,7 @@ export class ThreadTimes {
       if (!lane) continue;
       const from = this.next[thread] ?? activity.firstAfter(thread, this.range?.[0] ?? -Infinity);
       this.next[thread] = this.take(thread, lane.data, from, lane.length, limit);
+      yield;
     }
   }
 

@@ -305,6 +305,7 @@ export class ViewState {
 
   private adopt(whole: SelectedTree): void {
     this.selected = whole;
+    whole.update(); // what came meanwhile
     this.derive();
     this.merged.keepZoomOnWeight();
     this.search();
