@@ -10,7 +10,9 @@ interface Bale {
   readonly ends: Uint32Array;
 }
 
-const BALE = 20_000;
+const BALE = 10_000;
+/** Bales that are searched in one step. */
+const MARKED = 8;
 const SLICE_MS = 8;
 /** What `tame` would change, but for line feeds. */
 const ODD = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069]/;
@@ -24,8 +26,8 @@ export class Haystack {
   /** Makes what is missing, as far as can be by the time `untilMs`; true where nothing is. */
   prepare(untilMs = Infinity): boolean {
     for (let at = this.bales.length * BALE; at + BALE <= this.texts.length; at += BALE) {
-      if (performance.now() >= untilMs) return false;
       this.bales.push(bale(this.texts.slice(at, at + BALE)));
+      if (performance.now() >= untilMs) return false;
     }
     return true;
   }
@@ -40,11 +42,14 @@ export class Haystack {
     }, 2 * SLICE_MS);
   }
 
-  /** Sets `hits` to 1 for each text from `from` on that has `wanted`, which is in lower case. */
-  find(wanted: string, from: number, hits: Uint8Array): void {
-    this.prepare();
+  /** Sets `hits` to 1 for each text from `from` on that has `wanted`, which is in lower case; a little at each step. */
+  *find(wanted: string, from: number, hits: Uint8Array): Generator<void> {
+    while (!this.prepare(0)) yield;
     const whole = this.bales.length * BALE;
-    for (let at = Math.floor(from / BALE); at < this.bales.length; at++) mark(this.bales[at]!, wanted, hits, at * BALE);
+    for (let at = Math.floor(from / BALE); at < this.bales.length; at++) {
+      mark(this.bales[at]!, wanted, hits, at * BALE);
+      if (at % MARKED === MARKED - 1) yield;
+    }
     for (let id = Math.max(from, whole); id < this.texts.length; id++) if (lower(this.texts[id]!).includes(wanted)) hits[id] = 1;
   }
 }

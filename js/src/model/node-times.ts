@@ -37,14 +37,16 @@ export class NodeTimes {
     const { start: { data: start }, count: { data: counts }, node: { data: nodes }, state: { data: states }, weight: { data: weights } } = runs;
     const { sums: { data } } = this;
     const [begin, end] = time;
+    const always = begin === -Infinity && end === Infinity;
     for (let i = from; i < to; i++) {
       const run = lane ? lane[i]! : i;
       const place = places[states[run]!]!;
       if (place === NOWHERE) continue;
       const weight = weights[run]!;
-      const begun = start[run]!;
       const at = nodes[run]! * STRIDE + place;
-      if (begun >= begin && begun + weight <= end) {
+      // To look at when a run began is to wait for memory once more.
+      const begun = always ? 0 : start[run]!;
+      if (always || (begun >= begin && begun + weight <= end)) {
         data[at]! += weight;
         data[at + 1]! += counts[run]!;
         continue;

@@ -26,6 +26,9 @@ export function parseQuery(text: string): Query | null {
   return { test: (candidate) => candidate.toLowerCase().includes(wanted), plain: wanted };
 }
 
+/** Keys and nodes that are looked at in one step. */
+const CHUNK = 1 << 16;
+
 /** Which keys of a tree match a query; grows with the profile. */
 export class Matches {
   private matched = new Uint8Array(256);
@@ -36,12 +39,23 @@ export class Matches {
 
   constructor(private readonly wanted: Wanted, readonly names: Names) {}
 
-  /** Tests the keys below `count` that were not tested before. */
-  update(count: number): void {
+  /** Tests the keys below `count` that were not tested before, a little at each step. */
+  *steps(count: number): Generator<void> {
     if (count > this.matched.length) this.matched = widened(this.matched, 2 * count);
-    if (count > this.tested && this.wanted.plain !== undefined) this.findPlain(this.wanted.plain, count);
-    else this.testEach(count);
-    this.tested = Math.max(this.tested, count);
+    const { plain } = this.wanted;
+    const { haystack, strings } = this.names.profile;
+    if (count > this.tested && plain !== undefined) {
+      if (this.hits.length < strings.length) this.hits = widened(this.hits, strings.length);
+      yield* haystack.find(plain, this.searched, this.hits);
+      this.searched = strings.length;
+    }
+    while (this.tested < count) {
+      const to = Math.min(count, this.tested + (plain === undefined ? CHUNK / 16 : CHUNK));
+      if (plain === undefined) this.testEach(to);
+      else this.findPlain(plain, to);
+      this.tested = to;
+      if (to < count) yield;
+    }
   }
 
   private testEach(count: number): void {
@@ -52,15 +66,14 @@ export class Matches {
   }
 
   private findPlain(plain: string, count: number): void {
-    const { matched, names, names: { profile } } = this;
+    const { hits, matched, names, names: { profile } } = this;
     const { name, qualname, file, shortFile } = profile.frames;
-    const { strings } = profile;
-    if (this.hits.length < strings.length) this.hits = widened(this.hits, strings.length);
-    const { hits } = this;
-    profile.haystack.find(plain, this.searched, hits);
-    this.searched = strings.length;
     const frameOf = profile.framesOfKeys(names.granularity);
     const inPlace = placeTest(plain);
+    if (!inPlace && !profile.labels.size) {
+      markHits(matched, this.tested, count, frameOf, hits, name.data, qualname.data, file.data, shortFile.data);
+      return;
+    }
     // Frames of a file follow each other.
     let [known, inFile, shown] = [-1, false, ""];
     for (let key = this.tested; key < count; key++) {
@@ -86,25 +99,51 @@ export class Matches {
    * The matching nodes with weight at or below `root`, in the order of ids, and the weight below the topmost of
    * them (a match inside a match is not counted twice).
    */
-  inTree(tree: CallTree, total: Float64Array, root: number): { nodes: number[]; weight: number } {
+  *inTree(tree: CallTree, total: Float64Array, root: number): Generator<void, { nodes: number[]; weight: number }> {
     const { size } = tree;
-    const parent = tree.parent.data;
-    const key = tree.key.data;
     // Per node: 1 = at or below root, 2 = at or below a match.
     const flags = new Uint8Array(size);
     const nodes: number[] = [];
     let weight = 0;
     flags[root] = 1;
-    for (let node = root; node < size; node++) {
-      const inherited = node === root ? 1 : flags[parent[node]!]!;
-      if (!(inherited & 1)) continue;
-      flags[node] = inherited;
-      if (node === 0 || !(total[node]! > 0) || !this.has(key[node]!)) continue;
-      nodes.push(node);
-      if (!(inherited & 2)) weight += total[node]!;
-      flags[node] = 3;
+    if (root !== 0 && total[root]! > 0 && this.has(tree.key.data[root]!)) {
+      nodes.push(root);
+      weight += total[root]!;
+      flags[root] = 3;
+    }
+    for (let from = root + 1; from < size; from += CHUNK) {
+      weight += addMatches(nodes, flags, this.matched, from, Math.min(size, from + CHUNK), tree.parent.data, tree.key.data, total);
+      if (from + CHUNK < size) yield;
     }
     return { nodes, weight };
+  }
+}
+
+/** Adds the matching nodes of those from `from` to `to`; gives the weight of the topmost of them. */
+function addMatches(
+  nodes: number[], flags: Uint8Array, matched: Uint8Array, from: number, to: number, parent: Uint32Array, key: Uint32Array, total: Float64Array,
+): number {
+  let weight = 0;
+  for (let node = from; node < to; node++) {
+    const inherited = flags[parent[node]!]!;
+    if (!inherited) continue;
+    flags[node] = inherited;
+    if (matched[key[node]!] !== 1 || !(total[node]! > 0)) continue;
+    nodes.push(node);
+    if (inherited === 1) weight += total[node]!;
+    flags[node] = 3;
+  }
+  return weight;
+}
+
+/** Marks the keys from `from` to `to` that have a hit in one of their texts; a short name of a file stands for its whole. */
+function markHits(
+  matched: Uint8Array, from: number, to: number, frameOf: Uint32Array, hits: Uint8Array,
+  name: Uint32Array, qualname: Uint32Array, file: Uint32Array, shortFile: Uint32Array,
+): void {
+  for (let key = from; key < to; key++) {
+    const frame = frameOf[key]!;
+    if (hits[name[frame]!] || hits[qualname[frame]!] || hits[shortFile[frame]! || file[frame]!]) matched[key] = 1;
   }
 }
 

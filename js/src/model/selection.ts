@@ -45,6 +45,8 @@ export class Weights {
   total = new Float64Array(1024);
   selfSamples = new Float64Array(1024);
   samples = new Float64Array(1024);
+  /** Nothing has been added yet. */
+  private fresh = true;
 
   constructor(private readonly tree: CallTree) {}
 
@@ -58,10 +60,10 @@ export class Weights {
     }
   }
 
-  /** Forgets everything; what is not added anew is 0 once it is summed. */
+  /** Forgets everything. New memory has nothing to forget, and to write to all of it at once would take a frame. */
   clear(): void {
-    this.self.fill(0);
-    this.selfSamples.fill(0);
+    if (!this.fresh) for (const column of [this.self, this.total, this.selfSamples, this.samples]) column.fill(0);
+    this.fresh = false;
   }
 
   addSelf(node: number, weight: number, samples: number): void {
@@ -70,6 +72,7 @@ export class Weights {
   }
 
   addToAncestors(node: number, weight: number, samples: number): void {
+    this.fresh = false;
     const parent = this.tree.parent.data;
     for (let at = node; ; at = parent[at]!) {
       this.total[at]! += weight;
@@ -80,24 +83,21 @@ export class Weights {
 
   /** Computes every total from the selves. */
   sum(): void {
-    this.beginSum();
-    this.sumFrom(this.tree.size, 1);
+    this.total.fill(0);
+    this.samples.fill(0);
+    this.sumFrom(this.tree.size, 0);
   }
 
-  /** The same in parts: this first, then `sumFrom` from the last node down to node 1. */
-  beginSum(): void {
-    const { size } = this.tree;
-    this.total.set(this.self.subarray(0, size));
-    this.samples.set(this.selfSamples.subarray(0, size));
-  }
-
-  /** Adds the nodes below `before`, down to `last`, to their parents. */
+  /** Adds the selves of the nodes below `before`, down to `last`, to their totals, and those to their parents'. */
   sumFrom(before: number, last: number): void {
     const parent = this.tree.parent.data;
-    const { total, samples } = this;
+    const { self, selfSamples, total, samples } = this;
     for (let node = before - 1; node >= last; node--) {
-      total[parent[node]!]! += total[node]!;
-      samples[parent[node]!]! += samples[node]!;
+      const us = (total[node]! += self[node]!);
+      const count = (samples[node]! += selfSamples[node]!);
+      if (node === 0) break;
+      total[parent[node]!]! += us;
+      samples[parent[node]!]! += count;
     }
   }
 }
@@ -182,11 +182,20 @@ export class SelectedTree {
 
   /** Folds in the runs that arrived since, or as many as can be by the time `untilMs`; true where all are. */
   update(untilMs = Infinity): boolean {
-    if (this.generation !== this.profile.runs.generation) this.startAnew();
-    this.work ??= this.steps();
-    while (!this.work.next().done) if (performance.now() >= untilMs) return false;
-    this.work = null;
+    for (const steps = this.updating(); !steps.next().done; ) if (performance.now() >= untilMs) return false;
     return true;
+  }
+
+  /** The same, a little at each step. */
+  *updating(): Generator<void> {
+    if (this.generation !== this.profile.runs.generation) this.startAnew();
+    for (this.work ??= this.steps(); !this.work.next().done; ) {
+      yield;
+      // Runs were merged meanwhile.
+      if (this.generation !== this.profile.runs.generation) this.startAnew();
+      this.work ??= this.steps();
+    }
+    this.work = null;
   }
 
   /** The node that a run's samples count for; -1 where they are left out by shape or state. */
@@ -209,8 +218,6 @@ export class SelectedTree {
   private startAnew(): void {
     this.weights.clear();
     this.activeWeights.clear();
-    this.weights.sum();
-    this.activeWeights.sum();
     this.generation = this.profile.runs.generation;
     [this.folded, this.next, this.lastRun, this.own, this.work] = [0, [], Infinity, null, null];
     if (this.pausedUs < Infinity) this.times = new ThreadTimes(this.profile, this.range);
@@ -239,9 +246,14 @@ export class SelectedTree {
       spans.splice(0, spans.length, ...this.spans());
     }
     this.own?.reserve(profile.nodeCount);
+    let done = 0;
     for (const span of spans) {
       for (let at = span.from; at < span.to; at += CHUNK) {
-        this.fold(span, at, Math.min(span.to, at + CHUNK), walk);
+        const to = Math.min(span.to, at + CHUNK);
+        this.fold(span, at, to, walk);
+        done += to - at;
+        if (done < CHUNK) continue;
+        done = 0;
         yield;
       }
     }
@@ -277,13 +289,12 @@ export class SelectedTree {
       moveTimes(sums.data, node, Math.min(count, node + CHUNK), nodeOf, shape, weights, kept);
       if (both) moveTimes(sums.data, node, Math.min(count, node + CHUNK), nodeOf, shape, activeWeights, ACTIVE_AT);
       if (both) moveTimes(sums.data, node, Math.min(count, node + CHUNK), nodeOf, shape, weights, ACTIVE_AT);
-      yield;
+      if (node + CHUNK < count) yield;
     }
     for (const summed of both ? [weights, activeWeights] : [weights]) {
-      summed.beginSum();
-      for (let before = this.tree.size; before > 1; before -= CHUNK) {
-        summed.sumFrom(before, Math.max(1, before - CHUNK));
-        yield;
+      for (let before = this.tree.size; before > 0; before -= CHUNK) {
+        summed.sumFrom(before, Math.max(0, before - CHUNK));
+        if (before > CHUNK) yield;
       }
     }
   }

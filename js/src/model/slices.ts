@@ -1,24 +1,29 @@
-/** A new selection of very many runs is folded in slices, so that the view answers meanwhile; the one before stays. */
-import type { SelectedTree } from "./selection";
+/** Work that would keep the view from answering is done in slices; what was shown before stays meanwhile. */
 
-const SLICE_MS = 8;
+const SLICE_MS = 6;
 
 export class Slices {
   private timer: ReturnType<typeof setTimeout> | undefined;
-  /** Whether a selection is still being folded. */
+  /** Whether something is still being worked at. */
   working = false;
 
-  /** Gives `next` where it is whole at once; else what was shown before, and calls `done` with `next` later. */
-  fold(before: SelectedTree, next: SelectedTree, done: (whole: SelectedTree) => void): SelectedTree {
+  /** Ends what is being worked at, and works at `steps`; true where they are done at once, else `done` is called later. */
+  run(steps: Iterator<void>, done: () => void): boolean {
+    this.stop();
+    const until = performance.now() + SLICE_MS;
+    while (!steps.next().done) {
+      if (performance.now() < until) continue;
+      this.working = true;
+      this.timer = setTimeout(() => {
+        if (this.run(steps, done)) done();
+      });
+      return false;
+    }
+    return true;
+  }
+
+  stop(): void {
     clearTimeout(this.timer);
-    this.working = !next.update(performance.now() + SLICE_MS);
-    if (!this.working) return next;
-    const goOn = (): void => {
-      this.working = !next.update(performance.now() + SLICE_MS);
-      if (this.working) this.timer = setTimeout(goOn);
-      else done(next);
-    };
-    this.timer = setTimeout(goOn);
-    return before;
+    this.working = false;
   }
 }

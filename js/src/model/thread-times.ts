@@ -14,6 +14,8 @@ export interface ThreadTime {
 export type Range = readonly [number, number] | null;
 
 const STATES = 256;
+/** Runs after which others may have their turn. */
+const MANY = 1 << 16;
 const ACTIVE = 1;
 const GIL = 2;
 const KINDS = Uint8Array.from({ length: 256 }, (_, state) => (isActive(state) ? ACTIVE : 0) | (holdsGil(state) ? GIL : 0));
@@ -44,11 +46,15 @@ export class ThreadTimes {
       this.takeAll(Math.min(runs.length, limit));
       return;
     }
+    let before = 0;
     for (let thread = 0; thread < threads.length; thread++) {
       const lane = activity.runsOf(thread);
       if (!lane) continue;
       const from = this.next[thread] ?? activity.firstAfter(thread, this.range?.[0] ?? -Infinity);
       this.next[thread] = this.take(thread, lane.data, from, lane.length, limit);
+      before += this.next[thread]! - from;
+      if (before < MANY) continue;
+      before = 0;
       yield;
     }
   }

@@ -53,11 +53,11 @@ export class ViewState {
   /** The view stands still while samples go on to arrive. */
   paused = false;
 
-  readonly slices = new Slices();
+  private readonly slices = new Slices();
   private readonly cells = new CellWatch();
   private derivedAt = -Infinity;
   private derivedMs = 0;
-  private readonly finder = new Finder();
+  private readonly finder = new Finder(() => this.changed("search"));
 
   constructor(readonly profile: Profile, private readonly changed: (change: Change) => void) {
     this.names = new Names(profile, "function");
@@ -91,6 +91,11 @@ export class ViewState {
 
   get queryText(): string {
     return this.settings.query;
+  }
+
+  /** Whether what is shown is still that of before. */
+  get working(): boolean {
+    return this.slices.working || this.finder.slices.working;
   }
 
   get queryError(): string {
@@ -185,7 +190,7 @@ export class ViewState {
     if (differs("query", "by")) this.finder.set(after.query, this.names);
     const another = differs("by", "mode", "threads", "time", "machinery", "recursion", "rules");
     // Another granularity has other names: there the tree before cannot stay until the new one is whole.
-    if (another) this.selected = this.slices.fold(this.selected, this.makeSelected(!differs("by")), (whole) => this.adopt(whole));
+    if (another) this.selected = this.fold(this.makeSelected(!differs("by")));
     if (differs("time", "threads")) this.timed.reset();
     if (another || differs("tab", "subject")) this.derive();
     for (const scene of [this.merged, this.callers, this.timed, this.changes]) scene.flipped = after.flipped;
@@ -301,6 +306,11 @@ export class ViewState {
     const shape = new Shape(this.profile.tree(by), this.names, { rules, recursion, machinery: this.hidesMachinery });
     const limit = this.paused ? this.selected.limit : Infinity;
     return new SelectedTree(this.profile, this.selection, by, shape, limit, later);
+  }
+
+  /** Gives what is shown from now on; where `next` is not whole at once it follows later. */
+  private fold(next: SelectedTree): SelectedTree {
+    return this.slices.run(next.updating(), () => this.adopt(next)) ? next : this.selected;
   }
 
   private adopt(whole: SelectedTree): void {

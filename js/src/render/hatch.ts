@@ -33,7 +33,7 @@ export function hatched(ctx: CanvasRenderingContext2D, color: string, line: stri
 
 /** The same as pixels, or with no `line` the colour alone, for a screen with `ratio` pixels for one of CSS. */
 export function tileOf(color: string, line: string | null, rising: boolean, ratio: number): Tile {
-  const size = Math.max(1, Math.round(SIZE_PX * ratio));
+  const size = line === null ? 1 : Math.max(1, Math.round(SIZE_PX * ratio));
   const data = draw(color, line, rising, size)?.getImageData(0, 0, size, size).data;
   return { size, pixels: data ? new Uint32Array(data.buffer) : new Uint32Array(size * size) };
 }

@@ -272,7 +272,7 @@ export class Explorer {
     const { root, source, state } = this;
     setAttribute(root, "data-samples", String(source.profile.threadSamples));
     setAttribute(root, "data-state", source.state);
-    root.toggleAttribute("data-busy", state.slices.working || this.restTimer > 0);
+    root.toggleAttribute("data-busy", state.working || this.restTimer > 0);
     root.toggleAttribute("data-empty", source.profile.threadSamples === 0);
     setAttribute(root, "data-tab", state.settings.tab);
     setAttribute(root, "data-zoom", state.zoom === 0 ? "" : state.nameOf(state.zoom, state.scene));

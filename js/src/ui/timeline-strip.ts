@@ -272,11 +272,11 @@ export class TimelineStrip {
     const columns = Math.max(1, Math.floor(width * ratio));
     const rows = Math.max(1, Math.ceil(bottom * ratio));
     const columnUs = (toUs - fromUs) / columns;
-    const pictures = shown.map(({ thread, top, height, dim }) => ({
-      times: rememberedTimes(profile, thread, fromUs, toUs, columns), columnUs, dim,
+    const pictures = shown.map(({ thread, top, height }) => ({
+      times: rememberedTimes(profile, thread, fromUs, toUs, columns), columnUs,
       top: Math.round(top * ratio), height: Math.round(height * ratio),
     }));
-    const key = [columns, rows, fromUs, toUs, profile.runs.generation, ...shown.flatMap(({ thread, top, dim }) => [thread, top, dim, profile.activity.runsOf(thread)?.length])].join();
+    const key = [columns, rows, fromUs, toUs, profile.runs.generation, ...shown.flatMap(({ thread, top }) => [thread, top, profile.activity.runsOf(thread)?.length])].join();
     if (key !== this.lanesShown) {
       this.lanesShown = key;
       if (this.tilesRatio !== ratio) [this.tiles, this.tilesRatio] = [stateTiles(this.theme, tokens.background, ratio), ratio];
@@ -285,7 +285,12 @@ export class TimelineStrip {
       rasterLanes(new Uint32Array(image.data.buffer), columns, pictures, this.tiles);
       lanes.getContext("2d")?.putImageData(image, 0, 0);
     }
-    ctx.drawImage(lanes, left, 0, columns / ratio, rows / ratio);
+    for (const [i, { dim }] of shown.entries()) {
+      ctx.globalAlpha = dim ? 0.35 : 1;
+      const { height, top } = pictures[i]!;
+      ctx.drawImage(lanes, 0, top, columns, height, left, top / ratio, columns / ratio, height / ratio);
+    }
+    ctx.globalAlpha = 1;
   }
 
   private visibleLanes(bottom: number): Lane[] {
