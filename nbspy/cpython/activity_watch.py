@@ -30,6 +30,9 @@ class ActivityWatch:
         self._resting: list[tuple[int, int, TrackedThread]] = []
         """Heap of (when to ask again, a number, thread); entries of threads that have moved since are passed over."""
         self._numbers = itertools.count()
+        self._known: Collection[int] | None = None
+        self._unknown: list[TrackedThread] = []
+        """Those awake that are to be asked about while ``_known`` are the known; None where that is to be found out."""
         self.asked: list[TrackedThread] = []
         """Those that the system was asked about since :meth:`look` was called."""
         self.one_is_gone = False
@@ -39,6 +42,7 @@ class ActivityWatch:
         """Take another list of threads."""
         present = dict.fromkeys(threads)
         self._awake = {thread: None for thread in present if not thread.quiet}
+        self._known = None
         self._resting = [entry for entry in self._resting if entry[2] in present]
         heapq.heapify(self._resting)
 
@@ -46,9 +50,12 @@ class ActivityWatch:
         """Ask about the threads that are due, but for those whose states are ``known`` to have the GIL."""
         self.asked = []
         self.one_is_gone = False
-        awake, resting = self._awake, self._resting
-        for thread in [thread for thread in awake if thread.state.address not in known]:
+        if known is not self._known:
+            self._known = known
+            self._unknown = [thread for thread in self._awake if thread.state.address not in known]
+        for thread in self._unknown:
             self.ask(thread, now_ns)
+        resting = self._resting
         while resting and resting[0][0] <= now_ns:
             due_ns, _, thread = heapq.heappop(resting)
             if thread.quiet and thread.due_ns == due_ns:
@@ -68,6 +75,7 @@ class ActivityWatch:
             thread.quiet = True
             thread.quiet_since_ns = now_ns
             self._awake.pop(thread, None)
+            self._known = None
         wait_ns = min(max(QUIET_NS, (now_ns - thread.quiet_since_ns) // _SHARE), _MAX_QUIET_NS)
         thread.due_ns = now_ns + wait_ns
         heapq.heappush(self._resting, (thread.due_ns, next(self._numbers), thread))
@@ -75,4 +83,6 @@ class ActivityWatch:
     def wake(self, thread: TrackedThread) -> None:
         """Take note that a thread has moved, or runs."""
         thread.quiet = False
-        self._awake[thread] = None
+        if thread not in self._awake:
+            self._awake[thread] = None
+            self._known = None

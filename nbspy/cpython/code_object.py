@@ -77,8 +77,8 @@ class CodeCache:
         self._numbers = itertools.count()
         self._probes: dict[tuple[int, ...], PreparedRead] = {}
         """Prepared reads of the identities of so many code objects."""
-        self.loads = 0
-        """Grows when code objects are read that were not known, or not like that."""
+        self.fresh: set[int] = set()
+        """Addresses of code objects that were not known, or not like that, and were read since it was last emptied."""
         fields = layout.code
         self._identity_fields = (
             fields.filename,
@@ -145,6 +145,12 @@ class CodeCache:
         if not self.codes.keys() <= addresses:
             self.codes = {address: code for address, code in self.codes.items() if address in addresses}
 
+    def forget_fresh(self) -> None:
+        """Forget what was read since :attr:`fresh` was last emptied."""
+        for address in self.fresh:
+            self.codes.pop(address, None)
+        self.fresh.clear()
+
     def _essence(self, data: bytes) -> bytes:
         """The part of the copied bytes that stays while the code object lives."""
         start = self._identity_start
@@ -168,7 +174,7 @@ class CodeCache:
 
     def _load(self, fresh: list[tuple[int, bytes]]) -> None:
         """Copy what the new code objects point to: two vectored reads for all of them."""
-        self.loads += 1
+        self.fresh.update(address for address, _ in fresh)
         start = self._identity_start
         pointers = [word(data, offset - start) if data else 0 for _, data in fresh for offset in self._identity_fields]
         # No more than the header: a short string may be the last thing that is mapped.

@@ -1,23 +1,23 @@
 """What one sample copies, in which order: one vectored read for all threads.
 
-    GIL words, turns | list heads, generations, rare words | region of each thread ... | leaf's code | GIL words, turns
+    GIL words, turns | list heads, generations, rare words | region of each thread ... | some codes | GIL words, turns
 
 The kernel copies the ranges in this order, so equal GIL words at both ends speak for everything between them. Where
 threads are not stopped, each region is followed by its leaf pointer again (its *tail*): a region whose tail says
 something else was copied while the thread called or returned.
 
-A plan of one thread also copies what identifies the code of its leaf (before 3.14, which counts freed code objects),
-and has a :class:`~nbspy.cpython.glance.Glance` that tells the stack that was believed last without walking.
+A plan of one thread also copies what identifies the codes near its leaf (before 3.14, which counts freed code objects),
+and may be given a :class:`~nbspy.cpython.glance.Glance`, which tells known stacks without bringing chains up to date.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from nbspy.cpython.attached import AttachedWords
+from nbspy.cpython.code_identities import IDENTITIES, CodeIdentities
 from nbspy.cpython.frame_chain import FrameChain
-from nbspy.cpython.frame_struct import FrameStruct
 from nbspy.cpython.gil import GilWords
 from nbspy.cpython.gil_turns import GilTurns
 from nbspy.cpython.glance import Glance
@@ -55,7 +55,6 @@ class CopyPlan(Generic[T]):
         threads: Sequence[T],
         *,
         tails: bool,
-        unpack: FrameStruct,
         code_identity: tuple[int, int],
     ) -> None:
         """``code_identity`` is the part of a code object that tells it from another: (offset, size)."""
@@ -92,6 +91,7 @@ class CopyPlan(Generic[T]):
         ranges += self.rare.ranges
         self._threads_start = self._generations_end + self.rare.size
         offset = self._threads_start
+        words = slice(len(gil_ranges), len(ranges))
         self.spans: list[Span[T]] = []
         for thread in threads:
             start = offset
@@ -101,67 +101,43 @@ class CopyPlan(Generic[T]):
             if tails:
                 ranges.append(thread.chain.leaf_range)
                 offset += 8
-        self._identity_index: int | None = None
-        self._identity_offset, size = code_identity
-        self._identity_start = offset
-        if len(threads) == 1 and generation is None:
-            # Aimed at a code object when one is known; until then at what can be read for certain.
-            self._identity_index = len(ranges)
-            ranges.append((runtime.address, size))
-            offset += size
-        self._threads_end = offset
-        self._read: PreparedRead = memory.prepare([*ranges, *gil_ranges])
+        self.identities_start = offset
+        self._identities = CodeIdentities(len(ranges), code_identity) if len(threads) == 1 and not generation else None
+        if self._identities is not None:
+            # Aimed at code objects when some are known; until then at what can be read for certain.
+            ranges += [(runtime.address, code_identity[1])] * IDENTITIES
+            offset += code_identity[1] * IDENTITIES
+        self.threads_end = offset
+        """Where the words about the GIL are repeated."""
+        self.size = offset + sum(size for _, size in gil_ranges)
+        self._read: PreparedRead = memory.prepare([*ranges, *gil_ranges], words)
         self._gil_read: PreparedRead = memory.prepare(gil_ranges)
+        self.read = self._read.read
+        """Copies everything into :attr:`buffer`; raises MemoryFault."""
         self.buffer = self._read.buffer
         """The last copy; what :meth:`copy` returned of it does not change."""
-        self._aim = 0
-        self._glance: Glance | None = None
-        if len(threads) == 1:
-            end = offset + sum(size for _, size in gil_ranges)
-            self._glance = self._make_glance(runtime, unpack, end)
-
-    def _make_glance(self, runtime: Runtime, unpack: FrameStruct, end: int) -> Glance:
-        (thread, start, region_end) = self.spans[0]
-        # Nothing may be missed that is told of a thread which did not move: see FrameChain.deciding_words.
-        words = [(0, start), *((start + offset, size) for offset, size in thread.chain.deciding_words)]
-        frames = start + thread.chain.frames_start
-        return Glance(unpack, words, frames, (region_end, self._identity_start, self._threads_end, end))
-
-    def read(self) -> None:
-        """Copy everything into :attr:`buffer`; raises MemoryFault."""
-        self._read.read()
+        self.glance: Glance | None = None
+        """Given to plans of one thread by who made them."""
 
     def copy(self) -> bytes:
         """Copy everything; raises MemoryFault."""
         self._read.read()
         return bytes(self.buffer)
 
-    def glance(self) -> int | None:
-        """Return where the leaf stands where :attr:`buffer` shows the stack that was believed last; else None."""
-        return None if self._glance is None else self._glance.instruction(self.buffer)
+    def trust(self, codes: Sequence[int], copied: Callable[[int], bytes]) -> tuple[bytes, frozenset[int] | None]:
+        """Aim at the identities of ``codes``, those near the leaf, the leaf's last, as far as there is room.
 
-    def remember(self, data: bytes, identity: bytes) -> None:
-        """Take note that ``data`` was believed; ``identity`` is what was copied of the code of the leaf."""
-        glance = self._glance
-        if glance is None:
-            return
-        span = self.spans[0]
-        chain = span.thread.chain
-        leaf = chain.leaf_offset
-        if leaf < 0 or chain.stale or not identity or self.rare_words(data) != self.rare.quiet:
-            glance.forget()
-            return
-        if self._identity_index is None:
-            identity = b""
-        elif self._aim != chain.codes[-1]:
-            self._aim = chain.codes[-1]
-            self._read.aim(self._identity_index, self._aim + self._identity_offset)
-        glance.remember(data, span.start + leaf, identity)
+        Returns what the copied identities will be, where no code is freed meanwhile, and whose they are; (b"", None)
+        where codes that are freed are counted. ``copied`` tells what was copied of a code before.
+        """
+        if self._identities is None:
+            return b"", None
+        return self._identities.aim(codes, copied, self._read)
 
     def forget(self) -> None:
-        """Let no copy pass at a glance until the next :meth:`remember`."""
-        if self._glance is not None:
-            self._glance.forget()
+        """Let no copy pass at a glance until something is remembered again."""
+        if self.glance is not None:
+            self.glance.forget()
 
     def look(self) -> tuple[tuple[int, ...], bytes]:
         """Return who holds a GIL at this moment, and whose turn it is: one small read."""
@@ -173,7 +149,7 @@ class CopyPlan(Generic[T]):
 
     def holders(self, data: bytes) -> tuple[int, ...] | None:
         """Return who held a GIL during the whole copy; None where that changed meanwhile."""
-        if data[: self._heads_start] != data[self._threads_end :]:
+        if data[: self._heads_start] != data[self.threads_end :]:
             return None
         return self.gil.holders(data)
 
@@ -181,12 +157,12 @@ class CopyPlan(Generic[T]):
         """True where nobody but the thread states that were ``stopped`` held a GIL at either end of the copy."""
         if not self._free_threaded:
             return self.holders(data) == stopped
-        attached = {*self.gil.holders(data), *self.gil.holders(data, self._threads_end)}
+        attached = {*self.gil.holders(data), *self.gil.holders(data, self.threads_end)}
         return attached.issubset(stopped)
 
     def turn(self, data: bytes) -> bytes:
         """Return whose turn it was during the whole copy; b"" where that changed, or is not known."""
-        if data[: self._heads_start] != data[self._threads_end :]:
+        if data[: self._heads_start] != data[self.threads_end :]:
             return b""
         return self.turns.turn(data)
 

@@ -76,7 +76,6 @@ class FrameChain:
         "ranges",
         "region",
         "stale",
-        "stepped",
         "unpredicted",
     )
 
@@ -92,8 +91,6 @@ class FrameChain:
         self.instructions: list[int] = []
         self.region = b""
         """The last copy; b"" where there is none to compare with."""
-        self.stepped = False
-        """True where the leaf has gone on since that copy."""
         self.changed_from = 0
         """Index of the first frame that the last update replaced."""
         self.unpredicted = False
@@ -128,9 +125,20 @@ class FrameChain:
         return self._first
 
     @property
-    def leaf_offset(self) -> int:
-        """Where, in a region, the leaf frame begins; -1 where the frames do not all lie in it, one behind the other."""
-        return self._offsets[-1] if self._offsets and self._ordered == len(self._offsets) else -1
+    def frame_size(self) -> int:
+        """Bytes at the beginning of a frame that hold its links."""
+        return self._fields.size
+
+    @property
+    def ordered(self) -> int:
+        """How many frames, from the root, lie in the region one behind the other."""
+        return self._ordered
+
+    @property
+    def leaf_pointer_offset(self) -> int:
+        """Where, in a region, the pointer to the leaf frame stands."""
+        inner = self._thread.cframe_current_frame
+        return self._thread.current_frame if inner is None else self._thread.size + inner
 
     @property
     def deciding_words(self) -> list[tuple[int, int]]:
@@ -144,11 +152,6 @@ class FrameChain:
             words.append((thread.size + thread.cframe_current_frame, 8))
         return sorted(set(words))
 
-    def step(self, instruction: int) -> None:
-        """Take note that the leaf has gone on to another instruction, and that nothing else has changed."""
-        self.instructions[-1] = instruction
-        self.stepped = True
-
     @property
     def leaf_range(self) -> tuple[int, int]:
         """Where the pointer to the leaf frame lies, by what is known of the thread."""
@@ -159,10 +162,7 @@ class FrameChain:
 
     def leaf_pointer(self, data: bytes, start: int) -> int:
         """Return the pointer to the leaf frame in the region that begins at ``start`` of ``data``."""
-        inner = self._thread.cframe_current_frame
-        if inner is None:
-            return word(data, start + self._thread.current_frame)
-        return word(data, start + self._thread.size + inner)
+        return word(data, start + self.leaf_pointer_offset)
 
     def _head_ranges(self) -> list[tuple[int, int]]:
         """What stands before the frames: the thread state and, in 3.11 and 3.12, its ``_PyCFrame``."""
@@ -178,7 +178,7 @@ class FrameChain:
         :attr:`unpredicted` and copy again. Raises CorruptTarget or MemoryFault; the chain is then empty, and the next
         region is walked in full.
         """
-        self.unpredicted = self.stepped = False
+        self.unpredicted = False
         try:
             unchanged = self._unchanged_frames(region)
             if not (unchanged and self._step(region, unchanged)):
@@ -320,7 +320,7 @@ class FrameChain:
         self._ends = [end for _, end, _ in table]
         self._deltas = [delta for _, _, delta in table]
         # The frames seen last are where they were, but may lie elsewhere in the next region.
-        self._offsets = [self._offset_of(address) for address in self.addresses]
+        self._offsets = [self.offset_of(address) for address in self.addresses]
         self._ordered = self._count_ordered()
 
     def _count_ordered(self) -> int:
@@ -333,8 +333,8 @@ class FrameChain:
             last = offset
         return len(self._offsets)
 
-    def _offset_of(self, address: int) -> int:
-        """Where the frame at ``address`` begins in a region; -1 where it is not in one."""
+    def offset_of(self, address: int) -> int:
+        """Return where the frame at ``address`` begins in a region; -1 where it is not in one."""
         index = bisect_right(self._starts, address) - 1
         if index < 0 or address + self._fields.size > self._ends[index]:
             return -1
@@ -389,7 +389,7 @@ class FrameChain:
                 raise CorruptTarget("the chain of frames has no end")
             seen.add(address)
             if not low <= address <= high:
-                low, high, delta = self._range_around(address)
+                low, high, delta = self.range_around(address)
             if delta:
                 offset = address + delta
                 code, previous, instruction, owner = unpack(region, offset)
@@ -404,7 +404,7 @@ class FrameChain:
             address = previous
         self._replace(base, addresses, codes, instructions, offsets, region)
 
-    def _range_around(self, address: int) -> tuple[int, int, int]:
+    def range_around(self, address: int) -> tuple[int, int, int]:
         """Return the lowest and highest frame address of the range that holds ``address``, and its delta.
 
         Offsets in a region are never 0, so neither are deltas of addresses; (0, 0, 0) is "in no range".

@@ -1,80 +1,201 @@
-"""The most common sample: the stack that was believed last, at another instruction of its leaf.
+"""The most common samples: a stack that is known, on a thread of which nothing else is new.
 
-Told by one look, without walking: the words that decide and the frames below the leaf are, byte for byte, those of the
-last copy that was believed, and the leaf has the same code and caller. That holds also where nothing was stopped: what
-a torn copy could show instead would not be those bytes, and a stack that was there a moment ago is no impossible one.
+Told by one look, without bringing the chain up to date: the words that decide and the frames up to some caller are,
+byte for byte, those of the last copy that was believed, and the few frames above it make a stack that is known to exist
+(:mod:`nbspy.cpython.known_stacks`). That holds also where nothing was stopped.
 
-Hot path: one ``struct`` call takes a copy apart and one comparison of tuples judges it.
+How many frames are left to be walked follows from where the stack has changed lately. Hot path: one ``struct`` call
+takes a copy apart and one comparison of tuples judges all but those few; each of them costs half a microsecond.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from nbspy.cpython.code_object import CodeCache
+from nbspy.cpython.frame_chain import FrameChain
 from nbspy.cpython.frame_struct import FrameStruct
+from nbspy.cpython.interner import ROOT, Interner
+from nbspy.cpython.known_stacks import KnownStacks
 
+ELSEWHERE: Final = -1
+"""More than the frames near the leaf may be new."""
+UNKNOWN: Final = -2
+"""Only those are new, and not known: perhaps the copy is torn, and another shows what is."""
+_MAX_WALK: Final = 48
+"""Frames from the leaf that are looked at one by one."""
+_FORGET_AFTER: Final = 64
+_LOOKS: Final = 1024
+"""How deep the stack has changed is kept in mind for so many copies that were remembered, and so many looks."""
 _MAX_STRUCTS: Final = 256
+_DEEPEST: Final = 1 << 30
+_word: Final = struct.Struct("<Q").unpack_from
+
+Trust = Callable[[Sequence[int]], tuple[bytes, frozenset[int] | None]]
 
 
 class Glance:
     """Judges the copies of one plan of one thread."""
 
     def __init__(
-        self, unpack: FrameStruct, words: Sequence[tuple[int, int]], frames: int, behind: Sequence[int]
+        self,
+        chain: FrameChain,
+        known: KnownStacks,
+        codes: CodeCache,
+        interner: Interner,
+        unpack: FrameStruct,
+        region: int,
+        behind: Sequence[int],
+        tail: int,
     ) -> None:
-        """Positions in a copy: ``words`` are (start, size) of those that decide, in order, before the ``frames``.
+        """Positions in a copy: ``region`` is where the thread's begins, after the words about the whole process.
 
-        ``behind`` is where what follows the frames begins, where the identity of the leaf's code does, where what
-        follows that does, and where the copy ends.
+        ``behind`` is where the identities of codes begin, where what follows them does, and where the copy ends;
+        ``tail`` where the pointer to the leaf stands again, 0 where it does not.
         """
+        self._chain = chain
+        self._known = known
+        self._codes = codes
+        self._interner = interner
         self._unpack = unpack.unpack_from
-        self._words = words
-        self._frames = frames
+        self._size = chain.frame_size
+        self._leaf_at = region + chain.leaf_pointer_offset
+        self._tail_at = tail or self._leaf_at
+        self._words = [
+            (region + offset, size) for offset, size in chain.deciding_words if offset != chain.leaf_pointer_offset
+        ]
+        self._region = region
+        self._frames = region + chain.frames_start
         self._behind = behind
         self._structs: dict[int, struct.Struct] = {}
-        """By where the leaf begins."""
+        """By the size of the beginning that must be the same."""
         self._apart: struct.Struct | None = None
         self._expected: tuple[Any, ...] = ()
-        self._leaf = 0
-        self._code = self._previous = self._owner = 0
+        self.bottom = 0
+        """Index of the first frame that is walked."""
+        self._bottom = 0
+        """Address of the last frame of that beginning, 0 where there is none, and its node."""
+        self._node = int(ROOT)
+        self._low = self._high = self._delta = 0
+        """Addresses of the frames that lie where the leaf lay, and what to add to get their place in a copy."""
+        self.unknown: tuple[Any, ...] | None = None
+        """The links of the stack that was last not known; None where the copy was torn."""
+        self._floor = _DEEPEST
+        """The lowest index at which the stack has changed lately."""
+        self._floor_left = _FORGET_AFTER
+        self._looks_left = _LOOKS
+        self._whole_is_new = False
+        """True where the last copy that was remembered had a stack all of whose frames were new."""
+        self._trusted: frozenset[int] | None = None
+        """The codes whose identities are copied; None where the copy tells when codes were freed."""
 
-    def remember(self, data: bytes, leaf: int, identity: bytes) -> None:
+    def remember(self, data: bytes, nodes: Sequence[int], trust: Trust) -> None:
         """Take ``data``, a copy that was believed, for what the next ones are compared with.
 
-        ``leaf`` is where the leaf frame begins; ``identity`` what the identity of its code will be.
+        ``nodes`` are those of the chain's frames. ``trust``, given the codes of the frames that are going to be walked,
+        tells what their identities in a copy will be, and whose those are (None: they need none).
         """
-        apart = self._structs.get(leaf)
+        chain = self._chain
+        leaf = len(chain.addresses) - 1
+        bottom = max(min(self._lower(chain.changed_from), leaf, chain.ordered), leaf - _MAX_WALK + 1, 0)
+        if leaf < 0 or bottom > chain.ordered:
+            self.forget()
+            return
+        self.bottom = bottom
+        identity, self._trusted = trust(chain.codes[bottom:])
+        size = 0
+        self._bottom, self._node = 0, int(ROOT)
+        if bottom:
+            self._bottom, self._node = chain.addresses[bottom - 1], nodes[bottom - 1]
+            size = self._region + chain.offset_of(self._bottom) + self._size - self._frames
+        apart = self._structs.get(size)
         if apart is None:
             if len(self._structs) >= _MAX_STRUCTS:
                 self._structs.clear()
-            apart = self._structs[leaf] = self._take_apart(leaf)
+            apart = self._structs[size] = self._take_apart(size)
         *rest, _, last = apart.unpack_from(data)
         self._expected = (*rest, identity, last)
-        self._code, self._previous, _, self._owner = self._unpack(data, leaf)
-        self._leaf = leaf
+        self._low, self._high, self._delta = chain.range_around(chain.addresses[leaf])
+        self._delta += self._region
         self._apart = apart
+
+    def _lower(self, changed_from: int) -> int:
+        """Return the lowest index at which the stack has changed lately, given where it has changed now."""
+        if not (self._floor_left and self._looks_left):
+            self._floor, self._floor_left, self._looks_left = _DEEPEST, _FORGET_AFTER, _LOOKS
+        self._floor_left -= 1
+        # A thread that is seen for the first time has a stack of which all is new.
+        if changed_from or self._whole_is_new:
+            self._floor = min(self._floor, changed_from)
+        self._whole_is_new = not changed_from
+        return self._floor
 
     def forget(self) -> None:
         """Find nothing until the next :meth:`remember`."""
         self._apart = None
 
-    def instruction(self, copy: bytes | bytearray) -> int | None:
-        """Return where the leaf stands in ``copy``; None where it shows another stack, or nothing is remembered."""
-        apart = self._apart
-        if apart is None or apart.unpack_from(copy) != self._expected:
-            return None
-        code, previous, instruction, owner = self._unpack(copy, self._leaf)
-        if code != self._code or previous != self._previous or owner != self._owner:
-            return None
-        found: int = instruction
-        return found
+    def codes_differ(self, copy: bytes) -> bool:
+        """True where ``copy`` shows that a code near the leaf is not what it was."""
+        return self._apart is not None and self._apart.unpack_from(copy)[-2] != self._expected[-2]
 
-    def _take_apart(self, leaf: int) -> struct.Struct:
-        behind, identity, last, end = self._behind
+    def node(self, copy: bytes | bytearray) -> int:
+        """Return the leaf node of the stack that ``copy`` shows; :data:`ELSEWHERE` or :data:`UNKNOWN`."""
+        apart = self._apart
+        if apart is None or not self._looks_left or apart.unpack_from(copy) != self._expected:
+            return ELSEWHERE
+        self._looks_left -= 1
+        (address,) = _word(copy, self._leaf_at)
+        low, high, delta, trusted, unpack = self._low, self._high, self._delta, self._trusted, self._unpack
+        self.unknown = None
+        if not low <= address <= high:
+            return ELSEWHERE
+        if _word(copy, self._tail_at)[0] != address:
+            return UNKNOWN
+        code, previous, instruction, owner = unpack(copy, address + delta)
+        if trusted is not None and code not in trusted:
+            return ELSEWHERE
+        bottom, node = self._bottom, self._node
+        callers: list[tuple[int, int, int]] = []
+        if previous != bottom:
+            while previous != bottom:
+                offset = previous + delta if low <= previous <= high else self._offset_of(previous)
+                if not offset or len(callers) >= _MAX_WALK:
+                    return ELSEWHERE
+                one, previous, at, whose = unpack(copy, offset)
+                if trusted is not None and one not in trusted:
+                    return ELSEWHERE
+                callers.append((one, at, whose))
+            steps = self._known.steps
+            for one, at, whose in reversed(callers):
+                child = steps.get((node, one, at, whose))
+                if child is None:
+                    child = self._known.step(node, one, at, whose)
+                    if child < 0:
+                        self.unknown = (address, code, owner, *callers)
+                        return UNKNOWN
+                node = child
+        leaf = self._known.leaves.get((node, code, owner)) or self._known.leaf(node, code, owner)
+        if leaf is None:
+            self.unknown = (address, code, owner, *callers)
+            return UNKNOWN
+        frame = leaf.frame_ids.get(instruction)
+        if frame is None:
+            frame = self._codes.frame_id(leaf.address, instruction)
+        if frame < 0:
+            return node
+        return self._known.children.get(node << 32 | frame) or self._interner.node(node, frame)
+
+    def _offset_of(self, address: int) -> int:
+        """Return where in a copy the frame at ``address`` begins; 0 where it is not in one."""
+        offset = self._chain.offset_of(address)
+        return 0 if offset < 0 else offset + self._region
+
+    def _take_apart(self, frames: int) -> struct.Struct:
+        identity, last, end = self._behind
         text, position = "<", 0
-        for start, size in (*self._words, (self._frames, leaf - self._frames)):
+        for start, size in ((0, self._region), *self._words, (self._frames, frames)):
             text += f"{start - position}x{size}s"
             position = start + size
-        return struct.Struct(text + f"{behind - position}x{identity - behind}s{last - identity}s{end - last}s")
+        return struct.Struct(text + f"{identity - position}x{last - identity}s{end - last}s")

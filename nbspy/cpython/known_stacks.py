@@ -1,37 +1,44 @@
 """Stacks that are known to exist, so that one look is enough to believe them.
 
-A copy of a thread that runs may be torn: an old caller with a new callee. Two more looks that show the same tell that
-it is not, but a target that calls every 100 ns seldom shows the same three times. What a torn copy shows, though, is
-nearly always a stack that never was. So a stack is remembered by what makes it possible, the positions of all callers
-and the function at the leaf, once looks at different times have agreed on it :data:`PROOFS` times; from then on it is
-believed wherever a copy shows it. All words of that copy were read within a microsecond, each of them was true then,
-and together they are a stack that exists.
+A copy of a thread that runs may be torn: an old caller with a new callee. What a torn copy shows, though, is nearly
+always a stack that never was. So a stack is remembered by what makes it possible, the positions of all callers and the
+function at the leaf, once it was proved: seen while the thread stood, or agreed on by :data:`PROOFS` times several
+looks. From then on it is believed wherever a copy shows it. All words of that copy were read within a microsecond,
+each of them was true then, and together they are a stack that exists.
 
-Once is not enough: a torn copy that repeats itself by chance, in one of some 100,000 such proofs, would be believed for
-ever. Nothing is learnt from stacks that were only believed.
+One agreement of looks is not enough: a torn copy that repeats itself by chance, in one of some 100,000 such proofs,
+would be believed for ever. Nothing is learnt from stacks that were only believed.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from nbspy.cpython.code_object import CodeCache
+from nbspy.cpython.code_object import CodeCache, CodeObject
 from nbspy.cpython.interner import ROOT, Interner
+from nbspy.cpython.layout import FrameLayout
 from nbspy.cpython.thread_list import TrackedThread
 
 PROOFS: Final = 2
 MAX_STACKS: Final = 100_000
 """More than these are all forgotten, and proved again."""
+_MAX_STEPS: Final = 200_000
 
 
 class KnownStacks:
     """The stacks of one target."""
 
-    def __init__(self, interner: Interner, codes: CodeCache) -> None:
-        self._children = interner.children
+    def __init__(self, interner: Interner, codes: CodeCache, fields: FrameLayout) -> None:
+        self.children = interner.children
         self._codes = codes
+        self._mask = fields.executable_mask
+        self._without_code = fields.owners_without_code
         self._proofs: dict[tuple[int, int], int] = {}
         """(node of the leaf's caller, function of the leaf) -> how often it was proved."""
+        self.steps: dict[tuple[int, int, int, int], int] = {}
+        """(node, words of a frame above it: code, instruction, owner) -> its node. Hot path; :meth:`step` adds."""
+        self.leaves: dict[tuple[int, int, int], CodeObject] = {}
+        """(node, code and owner of a proved leaf above it) -> that code. Hot path; :meth:`leaf` adds to it."""
 
     def knows(self, thread: TrackedThread) -> bool:
         """True where the stack that ``thread``'s chain shows is one of them. Makes no nodes for those that are not."""
@@ -42,25 +49,55 @@ class KnownStacks:
         done = min(len(nodes), leaf)
         node = nodes[done - 1] if done else int(ROOT)
         for code, instruction in zip(chain.codes[done:leaf], chain.instructions[done:leaf], strict=True):
-            if not code:
-                continue
-            known = codes.get(code)
-            frame = None if known is None else known.frame_ids.get(instruction)
-            if frame is None:
-                return False
-            if frame >= 0:
-                node = self._children.get(node << 32 | frame, -1)
+            if code:
+                node = self._child(node, code, instruction)
                 if node < 0:
                     return False
         known = codes.get(chain.codes[leaf])
         return known is not None and self._proofs.get((node, known.function), 0) >= PROOFS
 
-    def proved(self, thread: TrackedThread) -> None:
-        """Take note that looks have agreed on the stack of ``thread``, whose nodes are made."""
+    def _child(self, node: int, code: int, instruction: int) -> int:
+        """Return the node of a frame above ``node``; -1 where none was made yet."""
+        known = self._codes.codes.get(code)
+        frame = None if known is None else known.frame_ids.get(instruction)
+        if frame is None:
+            return -1
+        return node if frame < 0 else self.children.get(node << 32 | frame, -1)
+
+    def step(self, node: int, code: int, instruction: int, owner: int) -> int:
+        """Return the node of a frame above ``node``, given its words; -1 where none was made yet."""
+        child = node if owner in self._without_code else self._child(node, code & self._mask, instruction)
+        if child >= 0:
+            if len(self.steps) >= _MAX_STEPS:
+                self.steps.clear()
+            self.steps[node, code, instruction, owner] = child
+        return child
+
+    def leaf(self, node: int, code: int, owner: int) -> CodeObject | None:
+        """Return the code of a leaf above ``node``, given its words; None where the stack that it ends is not known."""
+        known = None if owner in self._without_code else self._codes.codes.get(code & self._mask)
+        if known is None or self._proofs.get((node, known.function), 0) < PROOFS:
+            return None
+        if len(self.leaves) >= _MAX_STEPS:
+            self.leaves.clear()
+        self.leaves[node, code, owner] = known
+        return known
+
+    def forget_codes(self) -> None:
+        """Forget which code lies where. The stacks are known by their functions, and stay."""
+        self.steps.clear()
+        self.leaves.clear()
+
+    def proved(self, thread: TrackedThread, times: int = 1) -> None:
+        """Take note that looks have agreed on the stack of ``thread``, whose nodes are made.
+
+        ``times``: :data:`PROOFS` where it was seen while the thread could not move, which leaves nothing to prove.
+        """
         known = self._codes.codes.get(thread.chain.codes[-1]) if thread.chain.codes else None
         if known is None:
             return
         key = (thread.nodes[-2] if len(thread.nodes) > 1 else int(ROOT), known.function)
         if key not in self._proofs and len(self._proofs) >= MAX_STACKS:
             self._proofs.clear()
-        self._proofs[key] = self._proofs.get(key, 0) + 1
+            self.leaves.clear()
+        self._proofs[key] = self._proofs.get(key, 0) + times

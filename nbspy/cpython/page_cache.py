@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from nbspy.errors import MemoryFault
-from nbspy.target.memory import PreparedRead, RemoteMemory
+from nbspy.target.memory import NONE, PreparedRead, RemoteMemory
 
 PAGE_SIZE: Final = 4096
 """The smallest page of any platform: a larger one is read in parts."""
@@ -47,9 +47,9 @@ class PageCache:
         """Return the bytes of each range; raises MemoryFault for the first that cannot be read."""
         return [self.read(address, size) for address, size in ranges]
 
-    def prepare(self, ranges: Sequence[tuple[int, int]]) -> PreparedRead:
+    def prepare(self, ranges: Sequence[tuple[int, int]], unordered: slice = NONE) -> PreparedRead:
         """Return a prepared read of the memory itself: what is read again is wanted as it is then."""
-        return self._memory.prepare(ranges)
+        return self._memory.prepare(ranges, unordered)
 
     def _page(self, start: int) -> bytes:
         page = self._pages.get(start)

@@ -29,8 +29,8 @@ class PlanBook:
         """By the thread states that may have moved; the empty set stands for all."""
         self._turn = b""
         """Whose turn it was when all threads were last as they are known; b"" for not known."""
-        self._full_ns = 0
-        """Monotonic time of the last sample that looked at every thread."""
+        self.full_due_ns = 0
+        """Monotonic time at which every thread is to be looked at again."""
         self.current: Plan | None = None
         """The one that will do if nothing happens until the next sample."""
         self.replan = False
@@ -43,7 +43,7 @@ class PlanBook:
         """
         if self.replan:
             self.plan_chains()
-        if now_ns - self._full_ns >= FULL_EVERY_NS:
+        if now_ns >= self.full_due_ns:
             self.current = self.ready()
         elif self.current is None or not self.current.of.issuperset(moving):
             moved = GilTurns.moved(self._turn, self._turn)
@@ -55,7 +55,7 @@ class PlanBook:
 
         None where it is time to copy all.
         """
-        if now_ns - self._full_ns >= FULL_EVERY_NS:
+        if now_ns >= self.full_due_ns:
             return None
         moved = GilTurns.moved(self._turn, turn)
         if not moved or not moved.issuperset(moving):
@@ -86,17 +86,13 @@ class PlanBook:
     def has_all(self, plan: Plan) -> bool:
         return len(plan.spans) == len(self._list.threads)
 
-    def believed(self, plan: Plan, data: bytes, now_ns: int, identity: bytes) -> None:
-        """Take note that ``data`` was believed, and choose what to begin with the next time.
-
-        ``identity`` is what was copied of the code of the leaf, where the plan is of one thread.
-        """
+    def believed(self, plan: Plan, data: bytes, now_ns: int) -> None:
+        """Take note that ``data`` was believed, and choose what to begin with the next time."""
         self._turn = plan.turn(data)
         if self.has_all(plan):
-            self._full_ns = now_ns
+            self.full_due_ns = now_ns + FULL_EVERY_NS
         moved = GilTurns.moved(self._turn, self._turn)
         likely = self.ready(moved) if moved else plan
-        plan.remember(data, identity)
         if likely is not plan:
             likely.forget()
         self.current = likely

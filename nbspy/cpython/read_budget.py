@@ -8,7 +8,7 @@ from typing import Final
 
 from nbspy.cpython.page_cache import PAGE_SIZE, PageCache
 from nbspy.errors import NbspyError
-from nbspy.target.memory import PreparedRead, RemoteMemory
+from nbspy.target.memory import NONE, PreparedRead, RemoteMemory
 
 _NEVER: Final = 1 << 63
 
@@ -48,8 +48,8 @@ class BudgetedMemory:
     def read_many(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         return self._pages.read_many(ranges)
 
-    def prepare(self, ranges: Sequence[tuple[int, int]]) -> PreparedRead:
-        return self._pages.prepare(ranges)
+    def prepare(self, ranges: Sequence[tuple[int, int]], unordered: slice = NONE) -> PreparedRead:
+        return self._pages.prepare(ranges, unordered)
 
 
 class _Paid:
@@ -67,5 +67,5 @@ class _Paid:
         self._budget.spend(sum(max(size, 0) for _, size in ranges))
         return self._memory.read_many(ranges)
 
-    def prepare(self, ranges: Sequence[tuple[int, int]]) -> PreparedRead:
-        return self._memory.prepare(ranges)
+    def prepare(self, ranges: Sequence[tuple[int, int]], unordered: slice = NONE) -> PreparedRead:
+        return self._memory.prepare(ranges, unordered)

@@ -49,6 +49,8 @@ class TrackedThread:
     """Monotonic times: since when it is quiet, and when the system is asked about it again."""
     nodes: list[int] = field(default_factory=list)
     """Node of each frame of ``chain``, root first."""
+    ahead_of_chain: bool = False
+    """``node`` was told at a glance: ``chain`` and ``nodes`` are of a sample before."""
     next: int = 0
     """Address of the next thread state in the interpreter's list."""
     own_id: bytes = b""

@@ -20,8 +20,9 @@ from nbspy.cpython.activity_watch import ActivityWatch
 from nbspy.cpython.code_object import CodeCache, SourceNames
 from nbspy.cpython.copy_plan import CopyPlan, Span
 from nbspy.cpython.frame_struct import frame_struct
+from nbspy.cpython.glance import UNKNOWN, Glance
 from nbspy.cpython.interner import ROOT, Interner
-from nbspy.cpython.known_stacks import KnownStacks
+from nbspy.cpython.known_stacks import PROOFS, KnownStacks
 from nbspy.cpython.line_table import Entry
 from nbspy.cpython.observed_frames import ObservedFrame, observed_frames
 from nbspy.cpython.plan_book import Plan, PlanBook
@@ -39,10 +40,18 @@ _PATIENT_ATTEMPTS: Final = 4
 _REVALIDATE_EVERY: Final = 32
 """Samples between two looks at every code object on the stacks (before 3.14, which counts freed code objects)."""
 _MAX_CODES: Final = 50_000
+_LOOKS_AGAIN: Final = 4
+"""A copy that may be torn is taken again so often before a thread is stopped: it costs a tenth of that."""
+_LOOKS_FOR_NEW: Final = 48
+"""The same where nothing is stopped."""
+_BUDGET_NS: Final = 3_000_000
+"""No more attempts are begun after this time, but for the first few."""
+_ATTEMPTS_ON_THE_MOVE: Final = 2
+"""Attempts after those."""
 
 
 class _Standing(NamedTuple):
-    """What was seen while threads stood: a copy, or b"" where a glance told all."""
+    """What was seen while threads stood."""
 
     plan: Plan
     data: bytes
@@ -63,7 +72,7 @@ class Unwinder:
         self._unpack = frame_struct(layout.frame)
         self._stopper = target.stopper() if blocking else None
         self._codes = CodeCache(target.memory, layout, interner, names)
-        self._known = KnownStacks(interner, self._codes)
+        self._known = KnownStacks(interner, self._codes, layout.frame)
         self._changed: dict[TrackedThread, None] = {}
         """Threads whose frames moved since the last sample that was believed."""
         self._list = ThreadList(target, runtime, self._codes, self._changed)
@@ -75,12 +84,24 @@ class Unwinder:
         """Monotonic time of this sample."""
         self._samples = 0
         self._followed = 0
-        """How often a chain was followed, or went on at a glance."""
+        """How often a chain was followed, or left behind at a glance."""
         self._generations = b""
         self._proved: list[TrackedThread] = []
         """Threads on whose stacks several looks have agreed in this sample."""
+        self._seen_standing: list[TrackedThread] = []
+        """Threads that could not move while their stacks were copied in this sample."""
         self._noted: list[TrackedThread] = []
         """The threads whose state may have changed in this sample."""
+        self._believed: tuple[Plan, bytes]
+        """The copy that was believed last."""
+        self._ahead: Plan | None = None
+        """The plan by whose copy the last sample was told at a glance: the chain of its thread has not followed."""
+        self._agreed = b""
+        """A copy of a stack that is not known, on which looks have agreed; b"" where there is none."""
+        self._attempts = ATTEMPTS
+        """How many may be made to take this sample."""
+        self._swift: Plan | None = None
+        """The plan whose copy may tell all of the next sample at a glance."""
         self.news: list[TrackedThread] = []
         """The threads whose node or state bits are not what they were at the sample before."""
         self.retried = 0
@@ -124,20 +145,69 @@ class Unwinder:
         """
         if self._stopper is not None:
             self._stopper.release_late()
-        self._now_ns = time.monotonic_ns()
+        now = self._now_ns = time.monotonic_ns()
+        self._ahead = None
+        self._agreed = b""
         if not self._list.listed and not self._refresh_threads():
             self.discarded += 1
             return False
         # Before anything is stopped: a stop would make sleepers look busy.
-        self._activity.look(self._now_ns, self._states.holders)
-        if self._activity.one_is_gone and not self._list.native_ids_are_theirs and not self._refresh_threads():
+        activity = self._activity
+        activity.look(now, self._states.holders)
+        if activity.one_is_gone and not self._list.native_ids_are_theirs and not self._refresh_threads():
             # Another may have taken its place (see ThreadList.are_the_same).
             self.discarded += 1
             return False
-        for attempt in range(ATTEMPTS):
+        return self._observe_at_a_glance(now) or self._observe_well()
+
+    def _observe_at_a_glance(self, now_ns: int) -> bool:
+        """Take the common case: a known stack, and nothing else that is new. Hot path."""
+        plan = self._swift
+        if plan is None or now_ns >= self._plans.full_due_ns:
+            return False
+        self._swift = None
+        thread, glance = plan.spans[0].thread, plan.glance
+        assert glance is not None
+        try:
+            plan.read()
+            node = glance.node(plan.buffer)
+            if node == UNKNOWN:
+                node = self._look_again(plan, glance)
+            if node < 0 or not self._list.are_the_same((thread,)):
+                return False
+        except MemoryFault:
+            # What is no longer there will be missed again.
+            return False
+        self._tell(thread, node, plan)
+        return True
+
+    def _look_again(self, plan: Plan, glance: Glance) -> int:
+        """Return the node that another copy shows, where the last one showed a stack that is not known or is torn.
+
+        Where nothing may be stopped a stack that several looks in a row show is new, and :attr:`_agreed` has it.
+        """
+        before, same = glance.unknown, 1
+        for _ in range(_LOOKS_AGAIN if self._stopper is not None else _LOOKS_FOR_NEW):
+            plan.read()
+            node = glance.node(plan.buffer)
+            if node != UNKNOWN:
+                return node
+            same = same + 1 if before is not None and glance.unknown == before else 1
+            before = glance.unknown
+            if same == LOOKS and self._stopper is None:
+                self._agreed = bytes(plan.buffer)
+                return UNKNOWN
+        self._attempts = _ATTEMPTS_ON_THE_MOVE
+        return UNKNOWN
+
+    def _observe_well(self) -> bool:
+        attempts, self._attempts = self._attempts, ATTEMPTS
+        for attempt in range(attempts):
             if attempt:
+                if attempt >= _PATIENT_ATTEMPTS and time.monotonic_ns() - self._now_ns > _BUDGET_NS:
+                    break
                 self.retried += 1
-            loads = self._codes.loads
+            self._codes.fresh.clear()
             try:
                 if self._observe(patient=attempt < _PATIENT_ATTEMPTS):
                     self._settle()
@@ -147,9 +217,8 @@ class Unwinder:
                 self._list.forget_chains()
             except CorruptTarget:
                 self._list.listed = False
-            if self._codes.loads != loads:
-                # What a copy that is not believed pointed to need not be a code object, or not yet.
-                self._generations = b""
+            # What a copy that is not believed pointed to need not be a code object, or not yet.
+            self._codes.forget_fresh()
             if not self._list.listed and not self._refresh_threads():
                 break
         self.discarded += 1
@@ -157,6 +226,7 @@ class Unwinder:
 
     def frames(self, thread: TrackedThread) -> list[ObservedFrame]:
         """Return the frames that the last sample saw of ``thread``, leaf first."""
+        self._catch_up()
         return observed_frames(thread.chain, self._codes, self._runtime.layout.frame)
 
     def positions(self, code: int, instruction: int) -> Entry | None:
@@ -166,18 +236,22 @@ class Unwinder:
     def _observe(self, patient: bool) -> bool:
         """Take one copy and follow what changed; False where it was not of one instant."""
         self._proved = []
+        self._seen_standing = []
         plan = self._plans.likely(self._now_ns, self._moving())
         if self._stopper is None:
-            return self._observe_running(plan, held=True)
-        if not self._states.holders:
-            # Nobody held a GIL the last time: where the copy says the same again, nobody has to be asked for.
-            plan.read()
-            if self._goes_on(plan):
+            agreed, self._agreed = self._agreed, b""
+            return self._observe_running(plan, agreed or plan.copy(), held=True, agreed=bool(agreed))
+        if self.while_standing is not None:
+            holders, turn = plan.look()
+        else:
+            data = plan.copy()
+            holders, turn = plan.gil.holders(data), plan.turns.turn(data)
+            if self._recognises(plan, data):
                 return True
-        holders, turn = plan.look()
+            plan = self._plans.likely(self._now_ns, self._moving())
         plan = self._plans.since(turn, self._now_ns, self._moving()) or plan
         if not holders:
-            return self._observe_running(plan, held=False)
+            return self._observe_running(plan, plan.copy(), held=False)
         return self._observe_stopped(plan, holders, patient)
 
     def _moving(self) -> list[int]:
@@ -185,38 +259,41 @@ class Unwinder:
         return [thread.state.address for thread in self._changed]
 
     def _make_plan(self, threads: Sequence[TrackedThread]) -> Plan:
-        return CopyPlan(
+        plan: Plan = CopyPlan(
             self._target.memory,
             self._runtime,
             self._list.interpreters,
             threads,
             tails=self._stopper is None,
-            unpack=self._unpack,
             code_identity=self._codes.identity_range,
         )
+        if len(threads) == 1:
+            [(thread, start, end)] = plan.spans
+            behind = plan.identities_start, plan.threads_end, plan.size
+            tail = end if self._stopper is None else 0
+            plan.glance = Glance(
+                thread.chain, self._known, self._codes, self._interner, self._unpack, start, behind, tail
+            )
+        return plan
 
-    def _goes_on(self, plan: Plan) -> bool:
-        """True where the copy just taken shows nothing new but, perhaps, another instruction of one leaf."""
-        if self._changed or plan is not self._plans.current:
-            return False
-        if not plan.counts_codes and self._samples % _REVALIDATE_EVERY == 0:
-            return False
-        instruction = plan.glance()
-        if instruction is None:
-            return False
-        thread = plan.spans[0].thread
-        if not self._list.are_the_same((thread,)):
-            return False
-        # All that is told of threads that were not asked about was seen to be the same.
-        self._noted = self._activity.asked
-        if instruction != thread.chain.instructions[-1]:
+    def _tell(self, thread: TrackedThread, node: int, plan: Plan) -> None:
+        """Take a sample in which nothing is new but, perhaps, the leaf node of one thread; ``plan`` has its copy."""
+        samples = self._samples = self._samples + 1
+        self._ahead = plan
+        if plan.counts_codes or samples % _REVALIDATE_EVERY:
+            self._swift = plan
+        if not thread.ahead_of_chain:
+            thread.ahead_of_chain = True
             self._followed += 1
-            thread.chain.step(instruction)
-            del thread.nodes[-1:]
-            self._changed[thread] = None
-        if self.while_standing is not None:
-            self.while_standing(self._states.holders)
-        return True
+        news = []
+        if node != thread.node:
+            thread.node = node
+            news.append(thread)
+            if thread.quiet:
+                self._activity.wake(thread)
+        # All that is told of threads that were not asked about was seen to be the same.
+        asked = self._activity.asked
+        self.news = list(dict.fromkeys([*news, *self._states.note(asked, self.threads)])) if asked else news
 
     def _observe_stopped(self, plan: Plan, holders: tuple[int, ...], patient: bool) -> bool:
         stopper = self._stopper
@@ -224,7 +301,7 @@ class Unwinder:
         threads = list(dict.fromkeys(map(self._list.host_id, holders)))
         if 0 in threads:
             # The system's id of a holder is not known.
-            return self._observe_running(plan, held=True)
+            return self._observe_running(plan, plan.copy(), held=True)
         outcomes: list[StopOutcome] = []
         try:
             outcomes = [stopper.stop(threads[0])] if len(threads) == 1 else stopper.stop_all(threads)
@@ -240,8 +317,8 @@ class Unwinder:
                 self.stop_times_ns.append(time.perf_counter_ns() - stopper.asked_ns)
         if seen is not None:
             # What needs no thread to stand is done when none does.
-            if seen.data:
-                self._believe(seen.plan, seen.data, holders)
+            self._believe(seen.plan, seen.data, holders)
+            self._seen_standing = list(self._changed)
             return True
         if stood:
             return False
@@ -252,14 +329,11 @@ class Unwinder:
             self._give_up_stopping(stopper.refusal())
             return False
         # It holds the GIL and does not stop: it hangs in the kernel, or may not be traced. Several looks must do.
-        return self._observe_running(plan, held=True)
+        return self._observe_running(plan, plan.copy(), held=True)
 
     def _copy_standing(self, plan: Plan, holders: tuple[int, ...], patient: bool) -> _Standing | None:
         """Copy and follow while the holders stand; None where they are no longer the holders."""
-        plan.read()
-        if holders == self._states.holders and self._goes_on(plan):
-            return _Standing(plan, b"")
-        data = bytes(plan.buffer)
+        data = plan.copy()
         if not plan.stood(data, holders) or not self._plans.covers(plan, data):
             return None
         if not (plan.same_lists(data) and self._follow(plan, data)):
@@ -275,7 +349,9 @@ class Unwinder:
             # Others may have attached, called and detached while they were copied: no words tell of that.
             free = [span for span in plan.spans if span.thread.state.address not in holders]
             moved = [span for span in free if span.thread in self._changed]
-            if moved and not (self._is_whole(plan, moved, data) and self._stands_still(plan, moved, data)):
+            if moved and not self._is_whole(plan, moved, data):
+                return None
+            if moved and not self._stands_still(plan, moved, data, [plan.copy() for _ in range(LOOKS - 1)]):
                 return None
         if not self._begin_credibly(holders) or not self._list.are_the_same(self._changed):
             return None
@@ -284,18 +360,44 @@ class Unwinder:
             self.while_standing(holders)
         return _Standing(plan, data)
 
-    def _observe_running(self, plan: Plan, held: bool) -> bool:
+    def _recognises(self, plan: Plan, data: bytes) -> bool:
+        """Believe ``data`` without stopping anyone where it shows nothing but stacks that were seen standing."""
+        if not self._plans.covers(plan, data):
+            other = self._plans.since(plan.turn(data), self._now_ns, self._moving())
+            if other is None:
+                return False
+            plan, data = other, other.copy()
+            if not self._plans.covers(plan, data):
+                return False
+        generations = plan.generations(data)
+        if generations != self._generations or (not generations and self._samples % _REVALIDATE_EVERY == 0):
+            # Code objects are looked at again: better while they cannot change.
+            return False
+        try:
+            if not (plan.same_lists(data) and self._follow(plan, data)):
+                return False
+        except (MemoryFault, CorruptTarget):
+            return False
+        if any(thread.chain.unpredicted for thread in self._changed) or not self._are_known():
+            return False
+        self._refresh_codes(generations)
+        if not (self._are_known() and self._list.are_the_same(self._changed)):
+            return False
+        self._believe(plan, data, plan.gil.holders(data))
+        return True
+
+    def _observe_running(self, plan: Plan, data: bytes, *, held: bool, agreed: bool = False) -> bool:
         """Observe without stopping: believe what is known to exist, and else what several looks agree on.
 
-        ``held``: although the GIL may be held.
+        ``data`` is a copy of ``plan``, on which looks may have ``agreed`` already; ``held``: although the GIL may be
+        held.
         """
-        plan.read()
-        if held and self._stopper is None and self._goes_on(plan):
-            return True
-        data = bytes(plan.buffer)
         if not self._plans.covers(plan, data):
             plan = self._plans.since(plan.turn(data), self._now_ns, self._moving()) or self._plans.ready()
             data = plan.copy()
+        # At once, before anything is made of the first: the longer between looks, the seldomer they agree.
+        fresh = self._changed or any(data[start:end] != thread.chain.region for thread, start, end in plan.spans)
+        further = [plan.copy() for _ in range(LOOKS - 1)] if fresh and not agreed else []
         holders = plan.gil.holders(data)
         if (holders and not held) or not self._plans.covers(plan, data):
             return False
@@ -309,10 +411,13 @@ class Unwinder:
         if not known and not (self._is_whole(plan, changed, data) and self._begin_credibly(holders)):
             return False
         self._refresh_codes(plan.generations(data))
+        if self._codes.fresh:
+            # The frames must still be there, so that what was read as their code objects is.
+            further.append(plan.copy())
         if known:
             if not self._are_known():
                 return False
-        elif self._stands_still(plan, changed, data):
+        elif self._stands_still(plan, changed, data, further):
             self._proved = [span.thread for span in changed]
         else:
             return False
@@ -333,11 +438,10 @@ class Unwinder:
             span.thread.chain.unpredicted or (tails and not plan.tail_agrees(data, span)) for span in changed
         )
 
-    def _stands_still(self, plan: Plan, changed: list[Span[TrackedThread]], data: bytes) -> bool:
-        """True where further looks show the same stacks of these threads as ``data``."""
+    def _stands_still(self, plan: Plan, changed: list[Span[TrackedThread]], data: bytes, further: list[bytes]) -> bool:
+        """True where ``further`` copies show the same stacks of these threads as ``data``."""
         tails = self._stopper is None
-        for _ in range(LOOKS - 1):
-            again = plan.copy()
+        for again in further:
             if again == data:
                 continue
             for span in changed:
@@ -370,9 +474,7 @@ class Unwinder:
             concerned = map(self._list.by_address.get, {*had, *holders, *plan.of})
             threads = [thread for thread in concerned if thread is not None]
             self._noted = [*dict.fromkeys([*threads, *self._activity.asked])]
-        codes = plan.spans[0].thread.chain.codes if len(plan.spans) == 1 else []
-        leaf = self._codes.codes.get(codes[-1]) if codes else None
-        self._plans.believed(plan, data, self._now_ns, b"" if leaf is None else leaf.copied)
+        self._believed = plan, data
 
     def _follow(self, plan: Plan, data: bytes) -> bool:
         """Bring the chains up to ``data``; False where a list of threads is no longer what it was."""
@@ -383,12 +485,20 @@ class Unwinder:
         for thread, start, end in plan.spans:
             region = data[start:end]
             chain = thread.chain
-            if region == chain.region and not chain.stepped:
+            if region == chain.region:
+                glance = plan.glance
+                if thread.ahead_of_chain or (glance is not None and glance.codes_differ(data)):
+                    # The stack is what it was, but not what was told last; or of other codes: they are looked at again.
+                    thread.ahead_of_chain = False
+                    changed[thread] = None
+                    if glance is not None:
+                        del thread.nodes[glance.bottom :]
                 continue
             if word(region, next_offset) != thread.next or region[own_id] != thread.own_id:
                 # The list has changed, or a thread that was just being born has learnt its id.
                 return False
             changed[thread] = None
+            thread.ahead_of_chain = False
             self._followed += 1
             try:
                 chain.update(region)
@@ -406,11 +516,13 @@ class Unwinder:
         suspect_all = not generations and self._samples % _REVALIDATE_EVERY == 0
         if generations != self._generations:
             self._generations = generations
+            self._known.forget_codes()
             suspect_all = True
         if suspect_all:
             for thread in self.threads:
                 wanted.update(thread.chain.codes)
             if generations or len(codes) > _MAX_CODES:
+                self._known.forget_codes()
                 self._codes.keep_only(wanted)
         else:
             for thread in self._changed:
@@ -420,6 +532,7 @@ class Unwinder:
                 wanted = {code for code in wanted if code not in codes}
         wanted.discard(0)
         if self._codes.refresh(wanted):
+            self._known.forget_codes()
             for thread in self.threads:
                 thread.nodes.clear()
                 self._changed[thread] = None
@@ -427,31 +540,63 @@ class Unwinder:
     def _settle(self) -> None:
         """Name the stacks of the threads that changed, and take down everyone's state."""
         self._samples += 1
-        children, frame_id = self._interner.children, self._codes.frame_id
-        codes_by_address = self._codes.codes
         news = self.news = []
         for thread in self._changed:
             if thread.quiet:
                 self._activity.wake(thread)
-            chain, nodes = thread.chain, thread.nodes
-            done = len(nodes)
-            node = nodes[-1] if nodes else ROOT
-            for code, instruction in zip(chain.codes[done:], chain.instructions[done:], strict=True):
-                if code:
-                    frame = codes_by_address[code].frame_ids.get(instruction)
-                    if frame is None:
-                        frame = frame_id(code, instruction)
-                    if frame >= 0:
-                        node = children.get(node << 32 | frame) or self._interner.node(node, frame)
-                nodes.append(node)
+            node = self._name(thread)
             self._states.followed(thread)
             if thread.node != node:
                 thread.node = node
                 news.append(thread)
         for thread in self._proved:
             self._known.proved(thread)
+        for thread in self._seen_standing:
+            self._known.proved(thread, PROOFS)
         self.news += self._states.note(self._noted, self.threads)
         self._changed.clear()
+        self._swift = None
+        plan, data = self._believed
+        self._plans.believed(plan, data, self._now_ns)
+        if plan.glance is not None:
+            self._remember(plan, plan.glance, data)
+
+    def _remember(self, plan: Plan, glance: Glance, data: bytes) -> None:
+        """Let the next copies of ``plan`` be told at a glance where they show what ``data`` did, or a stack like it."""
+        thread = plan.spans[0].thread
+        if thread.chain.stale or plan.rare_words(data) != plan.rare.quiet:
+            glance.forget()
+            return
+        codes = self._codes.codes
+        glance.remember(data, thread.nodes, lambda wanted: plan.trust(wanted, lambda code: codes[code].copied))
+        if plan is self._plans.current and self.while_standing is None:
+            self._swift = plan
+
+    def _catch_up(self) -> None:
+        """Bring the chain up to the copy that was told at a glance."""
+        if self._ahead is not None:
+            plan, self._ahead = self._ahead, None
+            self._follow(plan, bytes(plan.buffer))
+            for thread in self._changed:
+                self._name(thread)
+            self._changed.clear()
+
+    def _name(self, thread: TrackedThread) -> int:
+        """Give every frame of a thread its node; returns the leaf's."""
+        children, frame_id = self._interner.children, self._codes.frame_id
+        codes_by_address = self._codes.codes
+        chain, nodes = thread.chain, thread.nodes
+        done = len(nodes)
+        node = nodes[-1] if nodes else ROOT
+        for code, instruction in zip(chain.codes[done:], chain.instructions[done:], strict=True):
+            if code:
+                frame = codes_by_address[code].frame_ids.get(instruction)
+                if frame is None:
+                    frame = frame_id(code, instruction)
+                if frame >= 0:
+                    node = children.get(node << 32 | frame) or self._interner.node(node, frame)
+            nodes.append(node)
+        return node
 
     def _has_finalizer(self, thread: TrackedThread) -> bool:
         return any(frame.key.name == "__del__" for frame in self.frames(thread))

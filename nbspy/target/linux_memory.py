@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import itertools
 import os
 from collections.abc import Sequence
 from typing import Any
 
 from nbspy.errors import MemoryFault, NbspyError, TargetEnded, UnsupportedPlatform
 from nbspy.target import permissions
+from nbspy.target.memory import NONE
 
 IOV_MAX = 1024
 """Ranges per call (``UIO_MAXIOV`` in include/uapi/linux/uio.h)."""
+
+_PAGE = 4096
 
 
 class _IoVec(ctypes.Structure):
@@ -53,10 +57,45 @@ def readv_arguments(pid: int, local: Any, local_count: int, remote: Any, remote_
     )
 
 
+def gathered(ranges: Sequence[tuple[int, int]], unordered: slice) -> list[list[int]]:
+    """Return the numbers of the ranges in the order in which to read them, in lists of those to read at once.
+
+    A range costs as much as 4 KiB of bytes do, so of those that are ``unordered`` the ones that lie together within a
+    page are read with what is between them.
+    """
+    numbers = range(len(ranges))
+    found = [[number] for number in numbers[: unordered.start]]
+    end = limit = 0
+    for number in sorted(numbers[unordered], key=lambda number: ranges[number]):
+        address, size = ranges[number]
+        if end <= address and address + size <= limit:
+            found[-1].append(number)
+        else:
+            found.append([number])
+            limit = (address // _PAGE + 1) * _PAGE
+        end = address + size
+    return found + [[number] for number in numbers[unordered.stop :]]
+
+
+class _Targets:
+    """Where a call puts what it reads: adjoining places are one."""
+
+    def __init__(self) -> None:
+        self.all: list[_IoVec] = []
+        self._end = -1
+
+    def add(self, address: int, size: int) -> None:
+        if address == self._end:
+            self.all[-1].length += size
+        else:
+            self.all.append(_IoVec(address, size))
+        self._end = address + size
+
+
 class LinuxPreparedRead:
     """One prepared vectored read; more than :data:`IOV_MAX` ranges take several calls."""
 
-    def __init__(self, memory: LinuxMemory, ranges: Sequence[tuple[int, int]]) -> None:
+    def __init__(self, memory: LinuxMemory, ranges: Sequence[tuple[int, int]], unordered: slice = NONE) -> None:
         self._memory = memory
         self._ranges = list(ranges)
         total = sum(size for _, size in ranges)
@@ -64,22 +103,49 @@ class LinuxPreparedRead:
         # The buffer is never resized, so its address may be kept as long as the exporting view is.
         self._view = (ctypes.c_char * total).from_buffer(self.buffer) if total else None
         local_base = ctypes.addressof(self._view) if self._view is not None else 0
+        self._between = (ctypes.c_char * _PAGE)()
+        """Takes what lies between ranges that are read together."""
         self._readv = memory.readv
+        self._pieces = gathered(self._ranges, unordered)
+        self._piece_of = {index: number for number, piece in enumerate(self._pieces) for index in piece}
+        places = [local_base, *(local_base + done for done in itertools.accumulate(size for _, size in ranges))]
         self._remotes: list[ctypes.Array[_IoVec]] = []
         self._calls: list[tuple[_Arguments, int]] = []
         """Arguments and bytes, one entry a system call."""
-        for first in range(0, len(self._ranges), IOV_MAX):
-            part = self._ranges[first : first + IOV_MAX]
-            size = sum(length for _, length in part)
-            remote = (_IoVec * len(part))(*(_IoVec(address, length) for address, length in part))
-            local = (_IoVec * 1)(_IoVec(local_base, size))
-            self._calls.append((readv_arguments(memory.pid, local, 1, remote, len(part)), size))
+        for first in range(0, len(self._pieces), IOV_MAX):
+            remotes: list[_IoVec] = []
+            targets = _Targets()
+            for piece in self._pieces[first : first + IOV_MAX]:
+                begin = end = self._ranges[piece[0]][0]
+                for index in piece:
+                    address, size = self._ranges[index]
+                    if address > end:
+                        targets.add(ctypes.addressof(self._between), address - end)
+                    targets.add(places[index], size)
+                    end = address + size
+                remotes.append(_IoVec(begin, end - begin))
+            remote = (_IoVec * len(remotes))(*remotes)
+            local = (_IoVec * len(targets.all))(*targets.all)
+            size = sum(one.length for one in remotes)
+            self._calls.append((readv_arguments(memory.pid, local, len(local), remote, len(remote)), size))
             self._remotes.append(remote)
-            local_base += size
+
+    def _in_reading_order(self) -> list[tuple[int, int]]:
+        """The ranges as they are read, each of several that are read together with what lies before the next."""
+        found = []
+        for piece in self._pieces:
+            for index, following in zip(piece, (*piece[1:], None), strict=True):
+                address, size = self._ranges[index]
+                end = address + size if following is None else self._ranges[following][0]
+                found.append((address, end - address))
+        return found
 
     def aim(self, index: int, address: int) -> None:
+        piece = self._piece_of[index]
+        if len(self._pieces[piece]) > 1:
+            raise ValueError(f"range {index} is read with others")
         self._ranges[index] = (address, self._ranges[index][1])
-        self._remotes[index // IOV_MAX][index % IOV_MAX].base = address
+        self._remotes[piece // IOV_MAX][piece % IOV_MAX].base = address
 
     def read(self) -> None:
         readv = self._readv
@@ -87,7 +153,7 @@ class LinuxPreparedRead:
         for arguments, size in self._calls:
             got = readv(*arguments)
             if got != size:
-                self._memory.raise_for(self._ranges, done, got)
+                self._memory.raise_for(self._in_reading_order(), done, got)
             done += size
 
 
@@ -125,8 +191,8 @@ class LinuxMemory:
             start += size
         return parts
 
-    def prepare(self, ranges: Sequence[tuple[int, int]]) -> LinuxPreparedRead:
-        return LinuxPreparedRead(self, ranges)
+    def prepare(self, ranges: Sequence[tuple[int, int]], unordered: slice = NONE) -> LinuxPreparedRead:
+        return LinuxPreparedRead(self, ranges, unordered)
 
     def raise_for(self, ranges: Sequence[tuple[int, int]], done: int, got: int) -> None:
         """Raise what a call means that returned ``got``; ``done`` bytes of ``ranges`` were read before it."""
@@ -203,7 +269,7 @@ class FileMemory:
     def read_many(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         return [self.read(address, size) for address, size in ranges]
 
-    def prepare(self, ranges: Sequence[tuple[int, int]]) -> FilePreparedRead:
+    def prepare(self, ranges: Sequence[tuple[int, int]], unordered: slice = NONE) -> FilePreparedRead:
         return FilePreparedRead(self, ranges)
 
     def read_into(self, view: memoryview, address: int) -> None:

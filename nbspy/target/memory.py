@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NewType, Protocol
+from typing import Final, NewType, Protocol
 
 Address = NewType("Address", int)
 """An address in the target's memory: never dereferenced here, only handed back to :class:`RemoteMemory`."""
+
+NONE: Final = slice(0, 0)
 
 
 class PreparedRead(Protocol):
@@ -43,6 +45,9 @@ class RemoteMemory(Protocol):
         """
         ...
 
-    def prepare(self, ranges: Sequence[tuple[int, int]]) -> PreparedRead:
-        """Return a :class:`PreparedRead` of ``ranges``; nothing is read yet."""
+    def prepare(self, ranges: Sequence[tuple[int, int]], unordered: slice = NONE) -> PreparedRead:
+        """Return a :class:`PreparedRead` of ``ranges``; nothing is read yet.
+
+        Those of ``unordered`` may be copied in any order, and what lies between them may be read with them.
+        """
         ...

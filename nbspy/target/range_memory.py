@@ -10,6 +10,7 @@ import ctypes
 from collections.abc import Callable, Sequence
 
 from nbspy.errors import MemoryFault
+from nbspy.target.memory import NONE
 
 Copy = Callable[[int, int, int], bool]
 """Copies (remote address, size) to a local address; False for a fault; raises what else may be wrong."""
@@ -60,7 +61,7 @@ class RangeMemory:
     def read_many(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         return [self.read(address, size) for address, size in ranges]
 
-    def prepare(self, ranges: Sequence[tuple[int, int]]) -> RangePreparedRead:
+    def prepare(self, ranges: Sequence[tuple[int, int]], unordered: slice = NONE) -> RangePreparedRead:
         for address, size in ranges:
             _check(address, size)
         return RangePreparedRead(self._copy, ranges)

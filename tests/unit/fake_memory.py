@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 
 from nbspy.errors import MemoryFault
-from nbspy.target.memory import PreparedRead
+from nbspy.target.memory import NONE, PreparedRead
 
 
 class FakeMemory:
@@ -19,6 +19,8 @@ class FakeMemory:
         self._segments: list[tuple[int, bytearray]] = []
         self.reads = 0
         """How often the memory was asked: one per :meth:`read`, :meth:`read_many` and prepared read."""
+        self.copied: list[set[int]] = []
+        """Where the ranges of each vectored read began."""
         for address, data in sorted((segments or {}).items()):
             self.add(address, data)
 
@@ -47,9 +49,10 @@ class FakeMemory:
     def read_many(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         """Return the bytes of each range; raises MemoryFault for the first that leaves the segments."""
         self.reads += 1
+        self.copied.append({address for address, _ in ranges})
         return [self._read(address, size) for address, size in ranges]
 
-    def prepare(self, ranges: Sequence[tuple[int, int]]) -> PreparedRead:
+    def prepare(self, ranges: Sequence[tuple[int, int]], unordered: slice = NONE) -> PreparedRead:
         """Return a prepared read of ``ranges``."""
         return FakePreparedRead(self, list(ranges))
 

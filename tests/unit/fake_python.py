@@ -66,6 +66,7 @@ class ScriptedMemory(FakeMemory):
     def read_many(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         self._call(self.before_read)
         self.reads += 1
+        self.copied.append({address for address, _ in ranges})
         parts = []
         for index, (address, size) in enumerate(ranges):
             parts.append(self._read(address, size))

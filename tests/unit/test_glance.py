@@ -42,8 +42,7 @@ def test_leaf_that_goes_on_is_told_by_one_copy(layout: Layout, blocking: bool) -
 
     for unit in (7, 8, 8, 9):
         mover.step(unit)
-        # Who is to be stopped must be asked first.
-        assert reads_of_a_sample(scene) == (2 if blocking else 1)
+        assert reads_of_a_sample(scene) == 1
         assert scene.seen() == scene.truth()
         assert scene.unwinder.frames(scene.unwinder.threads[0])[0].key.line == 300 + unit
         assert scene.unwinder.news in ([], [scene.unwinder.threads[0]])

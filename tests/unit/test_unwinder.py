@@ -92,7 +92,8 @@ def test_sample_sees_all_threads_and_who_holds_the_gil(layout: Layout, blocking:
         expected[holder] = HOLDS
     assert [thread.bits for thread in scene.unwinder.threads] == expected
     assert [thread.state.native_thread_id for thread in scene.unwinder.threads] == [t.native for t in scene.threads]
-    assert scene.stopper.stops == (3 if blocking and holder is not None else 0)
+    # Seen standing once, it is known from then on.
+    assert scene.stopper.stops == (1 if blocking and holder is not None else 0)
     assert len(scene.unwinder.stop_times_ns) == scene.stopper.stops
     assert not scene.stopper.stopped
     assert (scene.unwinder.discarded, scene.unwinder.threads_version) == (0, 1)
@@ -150,9 +151,10 @@ def test_blocking_sample_when_the_gil_changes_hands_before_the_stop_looks_again(
             second.call(scene.codes["b"])
 
     scene.stopper.before_stop = hand_over
+    scene.call(first, "h")
 
     assert scene.unwinder.sample()
-    assert scene.seen() == ["abc", "adbb", "efgh"] == scene.truth()
+    assert scene.seen() == ["abch", "adbb", "efgh"] == scene.truth()
     assert scene.unwinder.retried == 2
     assert [thread.bits for thread in scene.unwinder.threads] == [HOLDS, 0, 0]
     assert not scene.stopper.stopped
@@ -180,9 +182,10 @@ def test_blocking_sample_when_the_stopped_thread_no_longer_holds_the_gil_never_m
 
     scene.stopper.before_stop = hand_over
     scene.python.memory.between_ranges = run_on_while_another_is_stopped
+    scene.call(first, "h")
 
     assert scene.unwinder.sample()
-    assert scene.seen() == ["abc", "ahg", "efgh"] == scene.truth()
+    assert scene.seen() == ["abch", "ahg", "efgh"] == scene.truth()
     assert [thread.bits for thread in scene.unwinder.threads] == [0, HOLDS, 0]
     assert done == ["handed over", "ran on"]
 
@@ -201,6 +204,7 @@ def test_blocking_sample_when_the_holder_ends_meanwhile_is_taken_again(layout: L
 
     scene.stopper.before_stop = end
     scene.stopper.outcomes = [StopOutcome.GONE]
+    scene.call(second, "h")
 
     assert scene.unwinder.sample()
     assert scene.seen() == ["abc", "efgh"]
@@ -226,8 +230,10 @@ def test_blocking_sample_when_a_stop_is_too_slow_looks_without_stopping_and_stop
     assert scene.unwinder.sample()
     assert (scene.stopper.stops, scene.stopper.releases) == (0, releases + 1)
     scene.python.hold(scene.threads[0])
+    scene.call(scene.threads[0], "h")
     assert scene.unwinder.sample()
     assert scene.stopper.stops == 1
+    assert scene.seen() == scene.truth()
 
 
 @every_layout
@@ -236,6 +242,7 @@ def test_blocking_sample_when_stopping_is_refused_goes_on_without_and_says_why(l
     scene.python.hold(scene.threads[0])
     assert scene.unwinder.sample()
     scene.stopper.outcomes = [StopOutcome.REFUSED]
+    scene.call(scene.threads[0], "g")
 
     assert scene.unwinder.sample()
     assert scene.seen() == scene.truth()
@@ -444,6 +451,7 @@ def test_code_object_that_a_torn_copy_pointed_to_before_it_was_made_has_its_name
     assert scene.unwinder.sample()
     assert scene.seen()[0] == "abc"
     scene.python.memory.before_read = None
+    scene.python.write_frame(leaf, code=scene.codes["c"])
 
     scene.python.memory.write(later, made)
     mover.call(later)
@@ -472,7 +480,7 @@ def test_nonblocking_sample_when_each_copy_is_torn_is_discarded_and_counted(layo
 
     assert not scene.unwinder.sample()
     assert scene.unwinder.discarded == 1
-    assert scene.unwinder.retried == ATTEMPTS - 1
+    assert 1 <= scene.unwinder.retried < ATTEMPTS
     nodes = [thread.node for thread in scene.unwinder.threads]
 
     scene.python.memory.before_read = None
@@ -759,39 +767,38 @@ def test_whatever_the_target_does_between_reads_a_sample_is_a_state_that_it_was_
 def test_threads_that_cannot_have_moved_are_not_copied_again(layout: Layout, blocking: bool) -> None:
     scene = Scene(layout, blocking=blocking)
     first, second, third = scene.threads
-    ranges: list[int] = []
-    scene.python.memory.between_ranges = ranges.append
 
-    def ranges_of_a_sample() -> int:
-        ranges.clear()
+    def threads_of_a_sample() -> int:
+        copied = scene.python.memory.copied
+        copied.clear()
         assert scene.unwinder.sample()
         assert scene.seen() == scene.truth()
-        return max(ranges)
+        return max(len({thread.address for thread in scene.threads} & addresses) for addresses in copied)
 
     scene.python.hold(first)
     assert scene.unwinder.sample()
     first.step(5)
-    alone = ranges_of_a_sample()
+    alone = threads_of_a_sample()
     scene.python.hold(None)
     first.step(6)
-    assert ranges_of_a_sample() == alone
+    assert threads_of_a_sample() == alone
 
     scene.python.hold(third)
     scene.call(third, "a")
-    assert ranges_of_a_sample() > alone
+    assert threads_of_a_sample() > alone
     scene.python.hold(second)
     scene.call(second, "a")
     scene.python.hold(first)
-    everyone = ranges_of_a_sample()
+    everyone = threads_of_a_sample()
     assert everyone > alone
-    assert ranges_of_a_sample() == alone
+    assert threads_of_a_sample() == alone
     scene.python.hold(second)
     second.ret()
     # The GIL went from one to another once: it is those two.
-    assert alone < ranges_of_a_sample() < everyone
+    assert alone < threads_of_a_sample() < everyone
     scene.python.hold(first)
-    ranges_of_a_sample()
+    threads_of_a_sample()
 
     scene.python.hold(None)
     second.ret()
-    assert ranges_of_a_sample() > alone
+    assert threads_of_a_sample() > alone
