@@ -1,8 +1,9 @@
 """What a day costs in memory: ``python -m bench.day [--hours 24]``, 100 Hz, 50 threads, a million distinct stacks.
 
-The day is made up and fed as fast as it is taken: to the kernel's half of a session as the records that a sampler
-would send (four threads change their stack at each sample, the others stand still and are told five times a second),
-to the sampler's half as observations. Each half runs in a process of its own, whose peak is what the system says.
+The day (:mod:`bench.made_up_day`) is fed as fast as it is taken: to the kernel's half of a session as the records that
+a sampler would send, to the browser's half as the pieces that a kernel would, into the explorer in Chromium, and to
+the sampler's half as observations. Each half runs in a process of its own, whose peak is what the system says, and
+tells how far it is after each simulated hour; the whole day takes the better part of an hour.
 """
 
 from __future__ import annotations
@@ -15,24 +16,76 @@ import subprocess
 import sys
 import threading
 import time
-from array import array
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
+from bench.browser.drive import explorer, heap_mb
+from bench.case import Case, NotMeasured, Row, Settings
+from bench.made_up_day import (
+    BUSY,
+    FLUSHES_HZ,
+    FUNCTIONS,
+    RATE_HZ,
+    STACKS,
+    THREADS,
+    beginning,
+    each_second,
+    seconds_of,
+)
 from nbspy import wire
-from nbspy.bounds import MAX_LOG_BYTES, MAX_RUNS, Bounds
+from nbspy.bounds import Bounds
 from nbspy.byte_log import ByteLog
 from nbspy.cpython.interner import ROOT, FrameKey, Interner
-from nbspy.model.builder import Builder
+from nbspy.model.builder import Builder, profile_from_stream
+from nbspy.model.profile import Profile
 from nbspy.sampling.runs import RunTracker
 from nbspy.sampling.stream_writer import StreamWriter
 
-RATE_HZ: Final = 100
-THREADS: Final = 50
-BUSY: Final = 4
-STACKS: Final = 1_000_000
-FUNCTIONS: Final = 2000
-FLUSHES_HZ: Final = 5
-_U32: Final = 0xFFFF_FFFF
+HOUR_S: Final = 3600
+MINUTE_S: Final = 60
+SHORT_HOURS: Final = {False: 4.0, True: 0.5}
+"""Of a case, by whether it is to be quick: past some halvings, or just past the kernel's first."""
+PIECE_S: Final = 20
+"""So much of the day goes to the browser at once: some 250 kB, where a kernel sends 100 kB at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a half held at the end of its day."""
+
+    half: str
+    hours: float
+    samples: int
+    """Of all threads together."""
+    stacks: int
+    peak_mib: float
+    """Resident at most; the browser's: of its script, after a collection each hour."""
+    before_mib: float
+    """The same before the day began."""
+    rows: int
+    stream_mib: float
+    halvings: int
+    core_percent: float
+    """CPU time, of the simulated time."""
+    busiest_s: float
+    """The most CPU time that one minute of the day took: what keeps within a budget comes all at once."""
+    exact: bool
+    """Whether the samples and microseconds of every thread are those that were fed."""
+
+    def text(self) -> str:
+        return (
+            f"{self.half}: {self.hours:g} h, {self.samples:,} samples, {self.stacks:,} stacks: peak"
+            f" {self.peak_mib:.0f} MiB (of it {self.before_mib:.0f} before it began), {self.rows:,} rows,"
+            f" {self.stream_mib:.0f} MiB of stream, {self.halvings} halvings, {self.core_percent:.2f} % of a core,"
+            f" busiest minute {self.busiest_s:.1f} s; counts and times exact: {self.exact}"
+        )
+
+
+Say = Callable[[str], None]
 
 
 def peak_mib() -> float:
@@ -40,121 +93,236 @@ def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _status(samples: int, time_ns: int) -> wire.Status:
-    zeros = dict.fromkeys(wire.Status.__struct_fields__, 0)
-    told = {"samples": samples, "thread_samples": samples * THREADS, "time_ns": time_ns}
-    return wire.Status(**{**zeros, **told})
+def _exact(profile: Profile, seconds: int) -> bool:
+    samples: Counter[int] = Counter()
+    weights: Counter[int] = Counter()
+    runs = profile.runs
+    for thread, count, weight in zip(runs.thread, runs.count, runs.weight_us, strict=True):
+        samples[thread] += count
+        weights[thread] += weight
+    every = range(THREADS)
+    return samples == dict.fromkeys(every, seconds * RATE_HZ) and weights == dict.fromkeys(every, seconds * 10**6)
 
 
-def _hello() -> wire.Hello:
-    return wire.Hello(1, wire.FORMAT_VERSION, "0", 1, "python", "3.13.0", False, 10**9 // RATE_HZ, 0, 0, True)
-
-
-def _tables() -> list[wire.AnyRecord]:
-    names = ["", *(f"package.module.function_{number}" for number in range(FUNCTIONS))]
-    ids = array("I", range(1, FUNCTIONS + 1)).tobytes()
-    lines = array("i", [1] * FUNCTIONS).tobytes()
-    rows = [wire.ThreadRow(i, 0, i + 1, i + 1, f"thread {i}", 0) for i in range(THREADS)]
-    return [
-        _hello(),
-        wire.Processes(2, [wire.ProcessRow(0, 1, 0, "python")]),
-        wire.Threads(3, rows),
-        wire.Strings(4, 0, names),
-        wire.Frames(5, 0, ids, ids, ids, ids, ids, lines, lines, bytes(FUNCTIONS)),
-    ]
-
-
-def kernel(hours: float) -> str:
+def kernel(hours: float, say: Say) -> Held:
     """Feed a session's kernel half, and return what it held."""
-    builder, log, chance = Builder(), ByteLog(), random.Random(1)
+    builder, log = Builder(), ByteLog()
     bounds, changed = Bounds(builder, log), threading.Condition()
 
-    def take(*records: wire.AnyRecord) -> None:
+    def take(records: list[wire.AnyRecord]) -> None:
         for record in records:
             builder.add(record)
         log.append(b"".join(map(wire.encode, records)))
         bounds.keep(changed)
 
     log.append(wire.MAGIC)
-    take(*_tables())
-    baseline, begun = peak_mib(), time.process_time()
-    seconds = max(1, round(hours * 3600))
-    per_second, known = -(-STACKS // seconds), 1
-    busy_rows, told = BUSY * RATE_HZ, (THREADS - BUSY) * FLUSHES_HZ
-    rows = busy_rows + told
-    starts = [10**6 * i // busy_rows for i in range(busy_rows)] + [10**6 * (i % FLUSHES_HZ) // 5 for i in range(told)]
-    thread_of = [i % BUSY for i in range(busy_rows)] + [BUSY + i // FLUSHES_HZ for i in range(told)]
-    counts = [1] * busy_rows + [RATE_HZ // FLUSHES_HZ] * told
-    weights = [10**6 // RATE_HZ] * busy_rows + [10**6 // FLUSHES_HZ] * told
-    fixed = [array("I", column).tobytes() for column in (starts, thread_of, counts, weights)]
-    states = bytes([3] * busy_rows + [0] * told)
-    still = [1 + i for i in range(THREADS)]
-    for second in range(seconds):
-        parents = array("I", [chance.randrange(known + i) for i in range(per_second)])
-        frames = array("I", [chance.randrange(FUNCTIONS) for _ in range(per_second)])
-        nodes = wire.Nodes(6, known, parents.tobytes(), frames.tobytes())
-        known += per_second
-        leaves = array("I", [chance.randrange(known) for _ in range(busy_rows)])
-        leaves.extend(min(still[thread], known - 1) for thread in thread_of[busy_rows:])
-        samples = wire.Samples(7, second * 10**9, fixed[0], fixed[1], leaves.tobytes(), states, fixed[2], fixed[3])
-        take(nodes, samples, *(_status((second + 1) * RATE_HZ, second * 10**9) for _ in range(FLUSHES_HZ)))
-    runs = builder.snapshot().runs
-    exact = sum(runs.count) == seconds * RATE_HZ * THREADS and sum(runs.weight_us) == seconds * 10**6 * THREADS
-    return (
-        f"kernel: {hours:g} h, {seconds * rows:,} runs, {known:,} stacks: peak {peak_mib():.0f} MiB"
-        f" (of it {baseline:.0f} before it began); held at the end {builder.run_count:,} runs of {MAX_RUNS:,},"
-        f" {log.held >> 20} MiB of stream of {MAX_LOG_BYTES >> 20}; {bounds.halvings} halvings;"
-        f" {(time.process_time() - begun) / (hours * 3600):.2%} of a core; counts and times exact: {exact}"
+    take(beginning())
+    before, begun, busiest = peak_mib(), time.process_time(), 0.0
+    since = begun
+    for second, records in enumerate(each_second(hours), 1):
+        take(records)
+        if second % MINUTE_S == 0:
+            now = time.process_time()
+            busiest, since = max(busiest, now - since), now
+        if second % HOUR_S == 0:
+            say(f"hour {second // HOUR_S}: {builder.run_count:,} rows, {log.held >> 20} MiB of stream")
+    spent, peak, seconds = time.process_time() - begun, peak_mib(), seconds_of(hours)
+    profile = builder.snapshot()
+    exact = _exact(profile, seconds) and _exact(profile_from_stream(log.read()), seconds)
+    return Held(
+        "kernel",
+        hours,
+        seconds * RATE_HZ * THREADS,
+        len(profile.tables.nodes) - 1,
+        peak,
+        before,
+        builder.run_count,
+        log.held / (1 << 20),
+        bounds.halvings,
+        100 * spent / seconds,
+        busiest,
+        exact,
     )
 
 
-def sampler(hours: float) -> str:
+class _Sums:
+    """Reads what a sampler writes, and adds it up."""
+
+    def __init__(self, source: int) -> None:
+        self._source = source
+        self.samples: Counter[int] = Counter()
+        self.rows = self.size = 0
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        splitter = wire.FrameSplitter()
+        while piece := os.read(self._source, 1 << 16):
+            self.size += len(piece)
+            for body in splitter.feed(piece):
+                record = wire.decode(body)
+                if isinstance(record, wire.Samples):
+                    self.rows += len(record.state)
+                    for thread, count in zip(
+                        wire.column("I", record.thread), wire.column("I", record.count), strict=True
+                    ):
+                        self.samples[thread] += count
+
+    def join(self) -> None:
+        self._thread.join()
+        os.close(self._source)
+
+
+def sampler(hours: float, say: Say, stacks: int = STACKS) -> Held:
     """Feed a sampler's half, whose reader reads, and return what it held."""
     interner, tracker, chance = Interner(), RunTracker(), random.Random(1)
-    sink = os.open(os.devnull, os.O_WRONLY)
-    writer = StreamWriter(sink)
+    source, sink = os.pipe()
+    os.set_blocking(sink, False)
+    writer, sums = StreamWriter(sink), _Sums(source)
     frames = [
         interner.frame(FrameKey(f"f{i}", f"C.f{i}", f"/src/m{i % 99}.py", f"m{i % 99}.py", "m", i, i))
         for i in range(FUNCTIONS)
     ]
-    baseline, begun = peak_mib(), time.process_time()
-    ticks = max(1, round(hours * 3600 * RATE_HZ))
-    every = max(1, ticks // STACKS)
-    per_tick = -(-STACKS // ticks)
-    leaf = [ROOT] * THREADS
+    before, begun, busiest = peak_mib(), time.thread_time(), 0.0
+    since = begun
+    ticks = seconds_of(hours) * RATE_HZ
+    made = 0
     for tick in range(ticks):
-        if tick % every == 0:
-            for _ in range(per_tick):
-                parent = chance.randrange(max(1, len(interner.children)))
-                interner.node(parent, frames[chance.randrange(FUNCTIONS)])
+        while made * ticks < tick * stacks:  # the tree grows until the day's end
+            made += 1
+            interner.node(int(chance.random() * (len(interner.children) + 1)), frames[int(chance.random() * FUNCTIONS)])
         known = len(interner.children) + 1
-        for thread in range(BUSY):
-            leaf[thread] = chance.randrange(known)
-        tracker.observe(tick * 10**7, [(thread, node, 0) for thread, node in enumerate(leaf)])
+        changed = [(thread, int(chance.random() * known), 3) for thread in range(BUSY)]
+        tracker.observe(tick * 10**7, changed if tick else [*changed, *((i, ROOT, 0) for i in range(BUSY, THREADS))])
         if tick % (RATE_HZ // FLUSHES_HZ) == 0:
             tracker.flush()
             writer.put_tables(interner.take_new())
             writer.put_samples(tracker.columns)
             writer.flush()
+        if (tick + 1) % (RATE_HZ * MINUTE_S) == 0:
+            now = time.thread_time()
+            busiest, since = max(busiest, now - since), now
+        if (tick + 1) % (RATE_HZ * HOUR_S) == 0:
+            say(f"hour {(tick + 1) // RATE_HZ // HOUR_S}: {len(interner.children):,} stacks")
+    spent, peak = time.thread_time() - begun, peak_mib()
+    tracker.finish(ticks * 10**7)
+    writer.put_tables(interner.take_new())
+    writer.put_samples(tracker.columns)
+    os.set_blocking(sink, True)
+    writer.flush()
     os.close(sink)
-    return (
-        f"sampler: {hours:g} h, {len(interner.children):,} stacks: peak {peak_mib():.0f} MiB (of it {baseline:.0f}"
-        f" before it began); {(time.process_time() - begun) / (hours * 3600):.2%} of a core for runs and stream"
+    sums.join()
+    return Held(
+        "sampler",
+        hours,
+        ticks * THREADS,
+        len(interner.children),
+        peak,
+        before,
+        sums.rows,
+        sums.size / (1 << 20),
+        0,
+        100 * spent * RATE_HZ / ticks,
+        busiest,
+        sums.samples == dict.fromkeys(range(THREADS), ticks),
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.day", description=__doc__.partition("\n")[0])
+def _pieces(hours: float) -> Iterator[bytes]:
+    yield wire.MAGIC + b"".join(map(wire.encode, beginning()))
+    gathered: list[bytes] = []
+    for second, records in enumerate(each_second(hours), 1):
+        gathered += map(wire.encode, records)
+        if second % PIECE_S == 0:
+            yield b"".join(gathered)
+            gathered = []
+    yield b"".join(gathered)
+
+
+def browser(hours: float, say: Say) -> Held:
+    """Feed the explorer in a Chromium, and return what its page held."""
+    files: dict[str, bytes] = {}
+    size = 0
+    with explorer(files) as page:
+        before, peak, begun, busiest = heap_mb(page), 0.0, time.monotonic(), 0.0
+        state: dict[str, float] = {}
+        for number, piece in enumerate(_pieces(hours)):
+            files["/piece"] = piece
+            size += len(piece)
+            page.evaluate("() => bench.fetch('/piece')")
+            state = page.evaluate("() => bench.piece()")
+            busiest = max(busiest, state["ms"] / 1000)
+            if number * PIECE_S % HOUR_S == 0:
+                peak = max(peak, held := heap_mb(page))
+                say(f"hour {number * PIECE_S // HOUR_S}: {held:.0f} MB, last frame {state['ms']:.0f} ms")
+        peak = max(peak, heap_mb(page))
+        spent = time.monotonic() - begun
+    seconds = seconds_of(hours)
+    samples = seconds * RATE_HZ * THREADS
+    mib = 1e6 / (1 << 20)
+    return Held(
+        "browser",
+        hours,
+        int(state["samples"]),
+        STACKS,
+        peak * mib,
+        before * mib,
+        0,
+        size / (1 << 20),
+        0,
+        100 * spent / seconds,
+        busiest,
+        state["samples"] == samples,
+    )
+
+
+HALVES: Final[dict[str, Callable[[float, Say], Held]]] = {"sampler": sampler, "kernel": kernel, "browser": browser}
+
+
+def cases(settings: Settings) -> Iterator[Case]:
+    hours = SHORT_HOURS[settings.quick]
+    for half, seconds_per_hour in (("kernel", 40), ("sampler", 15), ("browser", 60)):
+        if settings.quick and half != "kernel":
+            continue
+        yield Case(f"day: {half}", hours * seconds_per_hour, lambda half=half: _rows(half, hours))  # type: ignore[misc]
+
+
+def _rows(half: str, hours: float) -> list[Row]:
+    command = [sys.executable, "-m", "bench.day", "--half", half, "--hours", str(hours), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    held = msgspec.json.decode(done.stdout.splitlines()[-1], type=Held)
+    if not held.exact:
+        raise NotMeasured(f"samples were lost: {held.text()}")
+    what = f"{hours:g} hours of 50 threads, a million stacks"
+    return [
+        Row(f"memory at most: {what}", half, "MiB", (held.peak_mib,)),
+        Row(f"CPU: {what}", half, "% of a core", (held.core_percent,)),
+        Row(f"busiest minute: {what}", half, "s", (held.busiest_s,)),
+    ]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.day", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--hours", type=float, default=24.0)
-    parser.add_argument("--half", choices=["kernel", "sampler"], default=None, help="this one alone, in this process")
+    parser.add_argument("--half", choices=list(HALVES), help="this one alone, in this process")
+    parser.add_argument("--stacks", type=int, default=STACKS, help="of the sampler's day (default %(default)s)")
+    parser.add_argument("--json", action="store_true", help="what was held as JSON in the last line")
     options = parser.parse_args()
-    if options.half is not None:
-        print({"kernel": kernel, "sampler": sampler}[options.half](options.hours), flush=True)
-        return
-    for half in ("sampler", "kernel"):
-        command = [sys.executable, "-m", "bench.day", "--hours", str(options.hours), "--half", half]
-        subprocess.run(command, check=True)
+    if options.half is None:
+        commands = [[*sys.argv[1:], "--half", half] for half in HALVES]
+        return max(subprocess.run([sys.executable, "-m", "bench.day", *command]).returncode for command in commands)
+    begun = time.monotonic()
+
+    def say(text: str) -> None:
+        print(f"{options.half}: {text}; peak {peak_mib():.0f} MiB, {time.monotonic() - begun:.0f} s", flush=True)
+
+    if options.half == "sampler":
+        held = sampler(options.hours, say, options.stacks)
+    else:
+        held = HALVES[options.half](options.hours, say)
+    print(msgspec.json.encode(held).decode() if options.json else held.text(), flush=True)
+    return 0 if held.exact else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -19,6 +19,7 @@ GROUPS: Final = (
     "bench.distance",
     "bench.stream",
     "bench.bundle",
+    "bench.day",
 )
 """Modules, in the order in which they are measured and shown."""
 

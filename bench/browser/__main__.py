@@ -37,7 +37,7 @@ class Figure:
 def large(nodes: int, count: int) -> Iterator[Figure]:
     """Yield what it takes to load a large profile, and to move about in it."""
     which = f"{nodes:,} nodes, {count:,} samples"
-    with explorer({"stream": stream(Shape(nodes, count))}) as page:
+    with explorer({"/stream": stream(Shape(nodes, count))}) as page:
         size = page.evaluate("() => bench.fetch('/stream')")
         before = heap_mb(page)
         loaded = page.evaluate("() => bench.load()")
@@ -69,7 +69,7 @@ def live(threads: int, deltas: int) -> Iterator[Figure]:
     for piece in pieces:
         at += len(piece)
         ends.append(at)
-    with explorer({"stream": b"".join(pieces)}) as page:
+    with explorer({"/stream": b"".join(pieces)}) as page:
         page.evaluate("() => bench.fetch('/stream')")
         costs = page.evaluate("ends => bench.deltas(ends)", ends)
         fifth = max(1, deltas // 5)
@@ -84,7 +84,7 @@ def live(threads: int, deltas: int) -> Iterator[Figure]:
 def deep(levels: int) -> Iterator[Figure]:
     """Yield what a stack of very many levels costs."""
     which = f"{levels:,} levels"
-    with explorer({"stream": deep_stream(levels)}) as page:
+    with explorer({"/stream": deep_stream(levels)}) as page:
         page.evaluate("() => bench.fetch('/stream')")
         yield Figure(which, "all of it on the screen", page.evaluate("() => bench.load()")["all"], "ms", GOAL_LOAD_MS)
         for action in ("scroll", "zoom"):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections import ChainMap
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -69,15 +70,17 @@ def chromium_page(width: int = 1400, height: int = 800, *, capped: bool = False)
 
 
 @contextmanager
-def explorer(streams: Mapping[str, bytes], *, capped: bool = False) -> Iterator[Page]:
-    """Give a page with the explorer in it, and ``window.bench`` to feed it the ``streams`` by name."""
-    files = {f"/{name}": data for name, data in streams.items()}
-    files |= {
+def explorer(streams: MutableMapping[str, bytes], *, capped: bool = False) -> Iterator[Page]:
+    """Give a page with the explorer in it, and ``window.bench`` to feed it the ``streams``, which have paths as names.
+
+    What ``streams`` gets later is there too.
+    """
+    own = {
         "/index.html": HOST,
         "/host.js": (HERE / "host.js").read_bytes(),
         "/widget.js": (STATIC / "widget.js").read_bytes(),
     }
-    with served(files) as address, chromium_page(capped=capped) as page:
+    with served(ChainMap(own, streams)) as address, chromium_page(capped=capped) as page:
         page.goto(f"{address}/index.html")
         page.evaluate("() => bench.start()")
         yield page

@@ -63,6 +63,15 @@ window.bench = {
     return { first: first || all, all, samples: Number(root().dataset.samples), state: root().dataset.state };
   },
 
+  /** Sends the fetched bytes; gives ms until they are on the screen, and how many samples there are. */
+  async piece() {
+    const begun = performance.now();
+    this.emit(this.bytes, false);
+    this.bytes = null;
+    await afterFrame();
+    return { ms: performance.now() - begun, samples: Number(root().dataset.samples) };
+  },
+
   /** Sends the fetched bytes as deltas, one each time all is painted; gives ms of each: taking it, and the frame. */
   async deltas(ends) {
     const taken = [], frames = [];

@@ -55,7 +55,7 @@ def measure(viewer: str, nodes: int) -> Measured:
     shape = Shape(nodes, 10 * nodes)
     try:
         if viewer == "nbspy":
-            with explorer({"stream": made_up.stream(shape)}) as page:
+            with explorer({"/stream": made_up.stream(shape)}) as page:
                 page.evaluate("() => bench.fetch('/stream')")
                 loaded = page.evaluate("() => bench.load()")
                 return loaded["all"], page.evaluate("count => bench.frames('zoom', count)", FRAMES)["p95"]

@@ -9,23 +9,17 @@ one window is still too much loses the deepest frames of its stacks: what they t
 from __future__ import annotations
 
 from array import array
+from dataclasses import dataclass, field
 from itertools import groupby
-from operator import ne
 from typing import Final
 
 from nbspy.model.tables import NodeColumns, RunColumns
 
 MAX_COUNT: Final = 0xFFFF_FFFF
 """Counts and microseconds of one row fit 32 bits; what would not stays two rows."""
-_BATCH_ROWS: Final = 1 << 16
-"""Rows merged at once: the rows are nearly in the order of time, so windows seldom lie in two batches."""
-_WORTHWHILE: Final = 0.9
-"""Where a window leaves more of the rows than this, the next one is four times as long instead of twice."""
 _MAX_DEPTH: Final = 1 << 20
-MAX_START: Final = (1 << 64) - 1
-
-Key = tuple[int, int, int]
-"""(thread, node, state)"""
+_BITS: Final = 64
+"""Of a time in ns."""
 
 
 def coarsened(runs: RunColumns, wanted: int, nodes: NodeColumns, window_ns: int = 0) -> tuple[RunColumns, int]:
@@ -34,114 +28,154 @@ def coarsened(runs: RunColumns, wanted: int, nodes: NodeColumns, window_ns: int 
     Also returns the window of time that was merged last, in ns: where part of ``runs`` came from here, that is where to
     begin the next time (``window_ns``).
     """
-    window_ns = max(window_ns, _first_window(runs, wanted))
-    start, end = min(runs.start_ns, default=0), max(runs.start_ns, default=0)
-    made = runs
-    if len(made) > wanted and _too_different(made, wanted):
-        window_ns = 2 * (end - start + 1)
-    while len(made) > wanted and window_ns < 2 * (end - start + 1):
-        before = len(made)
-        made = _merged(made, window_ns)
-        window_ns *= 2 if len(made) < _WORTHWHILE * before else 4
+    made, whole = runs, False
+    while len(made) > wanted and not whole:
+        lanes = _Lanes(made)
+        window_ns = lanes.window(wanted, window_ns if made is runs else 2 * window_ns)
+        made, whole = lanes.merged(window_ns), window_ns > lanes.span_ns
     if len(made) > wanted:
-        made = _merged_whole(made)
-    depths = _depths(nodes) if len(made) > wanted else array("I", [0])
+        made = _shallower(made, wanted, nodes)
+    return made, window_ns
+
+
+def _shallower(runs: RunColumns, wanted: int, nodes: NodeColumns) -> RunColumns:
+    """Return ``runs`` without their deepest frames, and with all equal ones merged however far from each other."""
+    depths = _depths(nodes)
     limit = max(depths)
-    while len(made) > wanted and limit:
+    ancestors = nodes.parent
+    while limit:
         limit //= 2
-        made = _merged_whole(_cut(made, nodes, depths, limit))
-    return made, max(1, window_ns // 2)
+        ancestors = _ancestors(nodes, depths, limit)
+        if _different(runs, ancestors) <= wanted:
+            break
+    cut = runs.head(len(runs))
+    cut.node = array("I", [ancestors[node] for node in cut.node])
+    return _Lanes(cut).merged(1 << _BITS)
 
 
-def _too_different(runs: RunColumns, wanted: int) -> bool:
-    """Whether even one window for all would leave too many rows: passes over them would be for nothing."""
-    keys = sorted(map(_packed, runs.thread, runs.state, runs.node))
-    changes: int = sum(map(ne, keys, keys[1:]))
-    return changes >= wanted
+def _different(runs: RunColumns, ancestors: array[int]) -> int:
+    """Return how many rows are left of ``runs`` where their nodes are these; they come thread by thread."""
+    number = 0
+    for _, rows in groupby(range(len(runs)), runs.thread.__getitem__):
+        number += len({runs.state[row] << 32 | ancestors[runs.node[row]] for row in rows})
+    return number
 
 
-def _first_window(runs: RunColumns, wanted: int) -> int:
-    """Return a window in which a thread's rows are perhaps as many too many as all are."""
-    length = len(runs)
-    if not length:
-        return 1
-    threads = len(set(runs.thread[:_BATCH_ROWS]))
-    span = max(runs.start_ns) - min(runs.start_ns) + 1
-    return max(1, span * threads // max(1, wanted))
+class _Lanes:
+    """Rows of each thread, equal ones side by side and those in the order of time.
 
+    Sorted thread by thread, for a table of all that are different would need ten times the memory.
+    """
 
-def _merged(runs: RunColumns, window_ns: int) -> RunColumns:
-    """Return ``runs`` with equal ones of a window merged, as far as they lie in one batch."""
-    made = RunColumns()
-    for first in range(0, len(runs), _BATCH_ROWS):
-        part = slice(first, first + _BATCH_ROWS)
-        windows: dict[tuple[int, int], tuple[int, dict[Key, list[int]]]] = {}
-        rows = zip(
-            runs.start_ns[part],
-            runs.thread[part],
-            runs.node[part],
-            runs.state[part],
-            runs.count[part],
-            runs.weight_us[part],
-            strict=True,
-        )
-        for start, thread, node, state, count, weight in rows:
-            place = (start // window_ns, thread)
-            found = windows.get(place)
-            if found is None:
-                found = windows[place] = (start, {})
-            elif start < found[0]:
-                found = windows[place] = (start, found[1])
-            key = (thread, node, state)
-            sums = found[1].get(key)
-            if sums is None:
-                found[1][key] = [count, weight]
+    def __init__(self, runs: RunColumns) -> None:
+        self._runs = runs
+        self._kinds = kinds = array("Q", map(_kind, runs.state, runs.node))
+        rows_of: dict[int, array[int]] = {}
+        for row, thread in enumerate(runs.thread):
+            rows = rows_of.get(thread)
+            if rows is None:
+                rows_of[thread] = array("I", [row])
             else:
-                sums[0] += count
-                sums[1] += weight
-        for start, merged in windows.values():
-            _lay_out(made, start, merged)
-    return made
+                rows.append(row)
+        self._rows_of = {thread: array("I", sorted(rows, key=kinds.__getitem__)) for thread, rows in rows_of.items()}
+        self._begin_ns = min(runs.start_ns)
+        self.span_ns = max(runs.start_ns) - self._begin_ns
+
+    def window(self, wanted: int, least_ns: int) -> int:
+        """Return the shortest window that leaves about ``wanted`` rows; one longer than all where none does.
+
+        Windows are powers of two, ``least_ns`` at least. Two equal rows lie in one with a probability of 1 - gap /
+        window: from how many gaps there are of each size, and how long they are together, follows what is left.
+        """
+        kinds, starts = self._kinds, self._runs.start_ns
+        number, length = [0] * (_BITS + 1), [0] * (_BITS + 1)
+        for rows in self._rows_of.values():
+            before, then = -1, 0
+            for row in rows:
+                kind, start = kinds[row], starts[row]
+                if kind == before:
+                    gap = abs(start - then)
+                    size = gap.bit_length()
+                    number[size] += 1
+                    length[size] += gap
+                before, then = kind, start
+        window = max(1, least_ns)
+        while window <= self.span_ns:
+            sizes = range(window.bit_length())  # the gaps below the window
+            merged = sum(number[size] for size in sizes) - sum(length[size] for size in sizes) / window
+            if len(kinds) - merged <= wanted:
+                break
+            window *= 2
+        return window
+
+    def merged(self, window_ns: int) -> RunColumns:
+        """Return the rows with equal ones of a window merged, window after window."""
+        kinds, runs = self._kinds, self._runs
+        starts, counts, weights, begin_ns = runs.start_ns, runs.count, runs.weight_us, self._begin_ns
+        made = _Merged()
+        for thread, rows in self._rows_of.items():
+            before, place, first, count, weight = -1, 0, 0, 0, 0
+            for row in rows:
+                kind, start = kinds[row], starts[row]
+                own = (start - begin_ns) // window_ns
+                if kind == before and own == place:
+                    first = min(first, start)
+                    count += counts[row]
+                    weight += weights[row]
+                    continue
+                made.add(place, first, thread, before, count, weight)
+                before, place, first, count, weight = kind, own, start, counts[row], weights[row]
+            made.add(place, first, thread, before, count, weight)
+        return made.laid_out()
 
 
-def _merged_whole(runs: RunColumns) -> RunColumns:
-    """Return ``runs`` with all equal ones merged. Sorted, for a table of them would need ten times the memory."""
-    keys = array("Q", map(_packed, runs.thread, runs.state, runs.node))
-    order = sorted(range(len(keys)), key=keys.__getitem__)
-    del keys
-    made = RunColumns()
-    for thread, of_thread in groupby(order, runs.thread.__getitem__):
-        merged: dict[Key, list[int]] = {}
-        start = MAX_START
-        for row in of_thread:
-            sums = merged.setdefault((thread, runs.node[row], runs.state[row]), [0, 0])
-            sums[0] += runs.count[row]
-            sums[1] += runs.weight_us[row]
-            start = min(start, runs.start_ns[row])
-        _lay_out(made, start, merged)
-    return made
+@dataclass(slots=True)
+class _Merged:
+    """Rows that are merged, before they have their place in their windows."""
 
+    window: array[int] = field(default_factory=lambda: array("Q"))
+    start_ns: array[int] = field(default_factory=lambda: array("Q"))
+    thread: array[int] = field(default_factory=lambda: array("I"))
+    kind: array[int] = field(default_factory=lambda: array("Q"))
+    count: array[int] = field(default_factory=lambda: array("I"))
+    weight_us: array[int] = field(default_factory=lambda: array("I"))
 
-def _packed(thread: int, state: int, node: int) -> int:
-    return (thread & 0xFF_FFFF) << 40 | state << 32 | node
-
-
-def _lay_out(made: RunColumns, start_ns: int, merged: dict[Key, list[int]]) -> None:
-    """Append the rows of one thread in one window, one after the other from ``start_ns`` on."""
-    for (thread, node, state), (count, weight) in merged.items():
+    def add(self, window: int, start_ns: int, thread: int, kind: int, count: int, weight: int) -> None:
         while count:
             part, part_weight = min(count, MAX_COUNT), min(weight, MAX_COUNT)
             if part_weight < weight:
                 part = 1  # each row that was merged had a sample at least: one is left for the rest of the weight
-            made.start_ns.append(start_ns)
-            made.thread.append(thread)
-            made.node.append(node)
-            made.state.append(state)
-            made.count.append(part)
-            made.weight_us.append(part_weight)
+            self.window.append(window)
+            self.start_ns.append(start_ns)
+            self.thread.append(thread)
+            self.kind.append(kind)
+            self.count.append(part)
+            self.weight_us.append(part_weight)
             count -= part
             weight -= part_weight
-            start_ns += part_weight * 1000
+
+    def laid_out(self) -> RunColumns:
+        """Return the rows in the order of their windows, those of a thread in a window one after the other."""
+        made = RunColumns()
+        window, thread, kind = self.window, self.thread, self.kind
+        order = sorted(range(len(window)), key=window.__getitem__)
+        for _, of_thread in groupby(order, lambda row: (window[row], thread[row])):
+            rows = list(of_thread)
+            start_ns = min(self.start_ns[row] for row in rows)
+            for row in rows:
+                weight_us = self.weight_us[row]
+                made.start_ns.append(start_ns)
+                made.thread.append(thread[row])
+                made.node.append(kind[row] & 0xFFFF_FFFF)
+                made.state.append(kind[row] >> 32)
+                made.count.append(self.count[row])
+                made.weight_us.append(weight_us)
+                start_ns += weight_us * 1000
+        return made
+
+
+def _kind(state: int, node: int) -> int:
+    return state << 32 | node
 
 
 def _depths(nodes: NodeColumns) -> array[int]:
@@ -151,14 +185,11 @@ def _depths(nodes: NodeColumns) -> array[int]:
     return depths
 
 
-def _cut(runs: RunColumns, nodes: NodeColumns, depths: array[int], limit: int) -> RunColumns:
-    """Return ``runs`` with every leaf below ``limit`` frames replaced by its caller at that depth."""
+def _ancestors(nodes: NodeColumns, depths: array[int], limit: int) -> array[int]:
+    """Return, for every node, that itself or where it lies deeper its caller at the depth of ``limit`` frames."""
     # A parent's id is below its children's: one pass knows the ancestor of each.
     ancestors = array("I", range(len(depths)))
     for node, depth in enumerate(depths):
         if depth > limit:
             ancestors[node] = ancestors[nodes.parent[node]]
-    length = len(runs)
-    cut = runs.head(length)
-    cut.node = array("I", [ancestors[node] for node in cut.node])
-    return cut
+    return ancestors
