@@ -91,14 +91,15 @@ class _Lanes:
         number, length = [0] * (_BITS + 1), [0] * (_BITS + 1)
         for rows in self._rows_of.values():
             before, then = -1, 0
-            for row in rows:
-                kind, start = kinds[row], starts[row]
+            for kind, start in zip(map(kinds.__getitem__, rows), map(starts.__getitem__, rows), strict=True):
                 if kind == before:
                     gap = abs(start - then)
                     size = gap.bit_length()
                     number[size] += 1
                     length[size] += gap
-                before, then = kind, start
+                else:
+                    before = kind
+                then = start
         window = max(1, least_ns)
         while window <= self.span_ns:
             sizes = range(window.bit_length())  # the gaps below the window
@@ -110,22 +111,22 @@ class _Lanes:
 
     def merged(self, window_ns: int) -> RunColumns:
         """Return the rows with equal ones of a window merged, window after window."""
-        kinds, runs = self._kinds, self._runs
-        starts, counts, weights, begin_ns = runs.start_ns, runs.count, runs.weight_us, self._begin_ns
-        made = _Merged()
+        runs, begin_ns, made = self._runs, self._begin_ns, _Merged()
+        columns = (self._kinds, runs.start_ns, runs.count, runs.weight_us)
         for thread, rows in self._rows_of.items():
-            before, place, first, count, weight = -1, 0, 0, 0, 0
-            for row in rows:
-                kind, start = kinds[row], starts[row]
+            before, place, first, counts, weights = -1, 0, 0, 0, 0
+            for kind, start, count, weight in zip(*(map(column.__getitem__, rows) for column in columns), strict=True):
                 own = (start - begin_ns) // window_ns
                 if kind == before and own == place:
-                    first = min(first, start)
-                    count += counts[row]
-                    weight += weights[row]
+                    if start < first:
+                        first = start
+                    counts += count
+                    weights += weight
                     continue
-                made.add(place, first, thread, before, count, weight)
-                before, place, first, count, weight = kind, own, start, counts[row], weights[row]
-            made.add(place, first, thread, before, count, weight)
+                if counts:
+                    made.add(place, first, thread, before, counts, weights)
+                before, place, first, counts, weights = kind, own, start, count, weight
+            made.add(place, first, thread, before, counts, weights)
         return made.laid_out()
 
 
@@ -142,9 +143,11 @@ class _Merged:
 
     def add(self, window: int, start_ns: int, thread: int, kind: int, count: int, weight: int) -> None:
         while count:
-            part, part_weight = min(count, MAX_COUNT), min(weight, MAX_COUNT)
-            if part_weight < weight:
-                part = 1  # each row that was merged had a sample at least: one is left for the rest of the weight
+            part, part_weight = count, weight
+            if count > MAX_COUNT or weight > MAX_COUNT:
+                part, part_weight = min(count, MAX_COUNT), min(weight, MAX_COUNT)
+                if part_weight < weight:
+                    part = 1  # each row that was merged had a sample at least: one is left for the rest of the weight
             self.window.append(window)
             self.start_ns.append(start_ns)
             self.thread.append(thread)
@@ -156,21 +159,31 @@ class _Merged:
 
     def laid_out(self) -> RunColumns:
         """Return the rows in the order of their windows, those of a thread in a window one after the other."""
-        made = RunColumns()
-        window, thread, kind = self.window, self.thread, self.kind
-        order = sorted(range(len(window)), key=window.__getitem__)
-        for _, of_thread in groupby(order, lambda row: (window[row], thread[row])):
-            rows = list(of_thread)
-            start_ns = min(self.start_ns[row] for row in rows)
-            for row in rows:
-                weight_us = self.weight_us[row]
-                made.start_ns.append(start_ns)
-                made.thread.append(thread[row])
-                made.node.append(kind[row] & 0xFFFF_FFFF)
-                made.state.append(kind[row] >> 32)
-                made.count.append(self.count[row])
-                made.weight_us.append(weight_us)
-                start_ns += weight_us * 1000
+        order = array("I", sorted(range(len(self.window)), key=self.window.__getitem__))
+
+        def ordered(typecode: str, column: array[int]) -> array[int]:
+            return array(typecode, map(column.__getitem__, order))
+
+        kind = ordered("Q", self.kind)
+        made = RunColumns(
+            ordered("Q", self.start_ns),
+            ordered("I", self.thread),
+            array("I", (one & 0xFFFF_FFFF for one in kind)),
+            array("B", (one >> 32 for one in kind)),
+            ordered("I", self.count),
+            ordered("I", self.weight_us),
+        )
+        starts, weights = made.start_ns, made.weight_us
+        places = groupby(zip(map(self.window.__getitem__, order), made.thread, strict=True))
+        begun = 0
+        for _, of_thread in places:
+            end = begun + sum(1 for _ in of_thread)
+            if end > begun + 1:
+                start_ns = min(starts[begun:end])
+                for row in range(begun, end):
+                    starts[row] = start_ns
+                    start_ns += weights[row] * 1000
+            begun = end
         return made
 
 
