@@ -54,7 +54,7 @@ function viewOf(element: HTMLElement | null): Settings {
 function start(): void {
   const parent = document.getElementById("nbspy-root");
   if (!parent) return;
-  const source = new Source();
+  const source = new Source(Infinity);
   const explorer = new Explorer(source);
   givePageScript(document.getElementById("nbspy-script")?.textContent ?? "");
   explorer.root.classList.add("nbspy-page");

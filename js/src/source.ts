@@ -3,6 +3,12 @@ import { Scratch } from "./fields";
 import { Profile } from "./model/profile";
 import { Assembler, decodeRecord, RecordSplitter, StreamError } from "./stream";
 
+/**
+ * A day of a busy program is a gigabyte, of which the profile keeps what it shows. The kernel and the recording on its disk
+ * have it all, and the page that stays in the notebook what the kernel made of it, which is less.
+ */
+export const MAX_KEPT_BYTES = 128 << 20;
+
 export type SourceState = "starting" | "live" | "ended" | "error";
 
 export class Source {
@@ -11,13 +17,16 @@ export class Source {
   failure: string | null = null;
   /** The sender has said that there is no more. */
   finished = false;
-  /** The stream as it came, in order: what a recording is. */
-  readonly pieces: Uint8Array<ArrayBuffer>[] = [];
+  /** The stream as it came, in order: what a recording is. Null from where it is more than `MAX_KEPT_BYTES`. */
+  pieces: Uint8Array<ArrayBuffer>[] | null = [];
+  private kept = 0;
   private readonly assembler = new Assembler();
   private readonly splitter = new RecordSplitter();
   private readonly scratch = new Scratch();
   private readonly listeners = new Set<() => void>();
   private announced = 0;
+
+  constructor(private readonly maxKept = MAX_KEPT_BYTES) {}
 
   get state(): SourceState {
     if (this.failure !== null || this.profile.end?.reason === "error") return "error";
@@ -72,7 +81,9 @@ export class Source {
   private decode(piece: Uint8Array): void {
     // What fills most of its memory is kept as it is: nobody writes to what a message brought.
     const own = piece.buffer instanceof ArrayBuffer && 2 * piece.length > piece.buffer.byteLength;
-    this.pieces.push(own ? piece as Uint8Array<ArrayBuffer> : piece.slice());
+    this.kept += piece.length;
+    if (this.kept > this.maxKept) this.pieces = null;
+    this.pieces?.push(own ? piece as Uint8Array<ArrayBuffer> : piece.slice());
     if (this.failure !== null) return;
     try {
       for (const body of this.splitter.feed(piece)) {

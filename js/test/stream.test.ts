@@ -136,6 +136,21 @@ describe("assembler", () => {
 });
 
 describe("source", () => {
+  test("GIVEN a stream of more bytes than may be kept THEN the profile goes on and the bytes are let go", () => {
+    const stream = goldenStream();
+    const [kept, short] = [new Source(stream.length), new Source(stream.length - 1)];
+    for (const source of [kept, short]) {
+      let at = 0;
+      for (const piece of cut(stream, numbers(1), 60)) {
+        source.receive(at, piece, stream.length, false);
+        at += piece.length;
+      }
+      expect(source.profile.threadSamples).toBe(4 * 120);
+    }
+    expect(joined(kept.pieces!)).toEqual(stream);
+    expect(short.pieces).toBeNull();
+  });
+
   test("GIVEN a gap THEN it is said, the picture stays, and filling it heals all", () => {
     const stream = goldenStream();
     const source = new Source();

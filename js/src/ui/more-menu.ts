@@ -63,12 +63,15 @@ export function moreMenu(explorer: Explorer): MenuItem[][] {
   const { panes, source, state } = explorer;
   const copied = (done: boolean): void => explorer.say(done ? "Copied" : "This page may not copy");
   const chart = state.settings.tab !== "functions" && state.settings.tab !== "source";
+  const { pieces } = source;
   const page = pageOf(source, state);
   const table = (): string => (state.settings.tab === "functions" ? panes.functions.text()
     : functionsText(functionRows(state.tree, state.selected.weights), state.names));
   return [
     [
-      { text: "Save the recording", note: ".nbspy", run: () => saveFile(fileName(explorer, "nbspy"), source.pieces, "application/octet-stream") },
+      pieces
+        ? { text: "Save the recording", note: ".nbspy", run: () => saveFile(fileName(explorer, "nbspy"), pieces, "application/octet-stream") }
+        : { text: "Save the recording", note: "too long", run: () => explorer.say("It is too long for the browser: profile.save() in the notebook", true) },
       ...(page ? [{ text: "Save as a page", note: ".html", run: (): void => void page().then((text) => saveFile(fileName(explorer, "html"), [text], "text/html")) }] : []),
       {
         text: "Save what is seen for speedscope", note: ".json",

@@ -18,9 +18,10 @@ export function givePageScript(text: string): void {
 
 /** Gives a function that makes a page of the stream and the view; null where the script of the page is not at hand. */
 export function pageOf(source: Source, state: ViewState): (() => Promise<string>) | null {
-  if (!script) return null;
+  const { pieces } = source;
+  if (!script || !pieces) return null;
   return async () => {
-    const packed = new Blob(source.pieces).stream().pipeThrough(new CompressionStream("deflate"));
+    const packed = new Blob(pieces).stream().pipeThrough(new CompressionStream("deflate"));
     const data = base64(new Uint8Array(await new Response(packed).arrayBuffer()));
     const view = JSON.stringify(state.settings).replaceAll("<", "\\u003c");
     const title = document.title.replace(/[&<]/g, (letter) => `&#${letter.charCodeAt(0)};`);
