@@ -1,9 +1,9 @@
 """What a day costs in memory: ``python -m bench.day [--hours 24]``, 100 Hz, 50 threads, a million distinct stacks.
 
 The day (:mod:`bench.made_up_day`) is fed as fast as it is taken: to the kernel's half of a session as the records that
-a sampler would send, to the browser's half as the pieces that a kernel would, into the explorer in Chromium, and to
-the sampler's half as observations. Each half runs in a process of its own, whose peak is what the system says, and
-tells how far it is after each simulated hour; the whole day takes the better part of an hour.
+a sampler would send, to the explorer's model in node, or the explorer itself in Chromium, as the stream that a kernel
+would pass on, and to the sampler's half as observations. Each runs in a process of its own, whose peak is what the
+system says, and tells how far it is after each simulated hour. The whole day takes the better part of an hour.
 """
 
 from __future__ import annotations
@@ -12,14 +12,17 @@ import argparse
 import os
 import random
 import resource
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 import msgspec
 
@@ -49,8 +52,7 @@ HOUR_S: Final = 3600
 MINUTE_S: Final = 60
 SHORT_HOURS: Final = {False: 4.0, True: 0.5}
 """Of a case, by whether it is to be quick: past some halvings, or just past the kernel's first."""
-PIECE_S: Final = 20
-"""So much of the day goes to the browser at once: some 250 kB, where a kernel sends 100 kB at most."""
+JS: Final = Path(__file__).parent.parent / "js"
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,13 +235,13 @@ def _pieces(hours: float) -> Iterator[bytes]:
     gathered: list[bytes] = []
     for second, records in enumerate(each_second(hours), 1):
         gathered += map(wire.encode, records)
-        if second % PIECE_S == 0:
+        if second % MINUTE_S == 0:
             yield b"".join(gathered)
             gathered = []
     yield b"".join(gathered)
 
 
-def browser(hours: float, say: Say) -> Held:
+def explorer_in_browser(hours: float, say: Say) -> Held:
     """Feed the explorer in a Chromium, and return what its page held."""
     files: dict[str, bytes] = {}
     size = 0
@@ -252,16 +254,16 @@ def browser(hours: float, say: Say) -> Held:
             page.evaluate("() => bench.fetch('/piece')")
             state = page.evaluate("() => bench.piece()")
             busiest = max(busiest, state["ms"] / 1000)
-            if number * PIECE_S % HOUR_S == 0:
+            if number * MINUTE_S % HOUR_S == 0:
                 peak = max(peak, held := heap_mb(page))
-                say(f"hour {number * PIECE_S // HOUR_S}: {held:.0f} MB, last frame {state['ms']:.0f} ms")
+                say(f"hour {number * MINUTE_S // HOUR_S}: {held:.0f} MB, last frame {state['ms']:.0f} ms")
         peak = max(peak, heap_mb(page))
         spent = time.monotonic() - begun
     seconds = seconds_of(hours)
     samples = seconds * RATE_HZ * THREADS
     mib = 1e6 / (1 << 20)
     return Held(
-        "browser",
+        "explorer",
         hours,
         int(state["samples"]),
         STACKS,
@@ -276,12 +278,66 @@ def browser(hours: float, say: Say) -> Held:
     )
 
 
-HALVES: Final[dict[str, Callable[[float, Say], Held]]] = {"sampler": sampler, "kernel": kernel, "browser": browser}
+def model(hours: float, say: Say) -> Held:
+    """Feed what the explorer keeps of a stream, in node, and return what it held."""
+    bundler, node = JS / "node_modules" / ".bin" / "esbuild", shutil.which("node")
+    if node is None or not bundler.exists():
+        raise NotMeasured("node and js/node_modules are needed: cd js && npm ci")
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "model.mjs"
+        source = Path(__file__).parent / "browser" / "model.ts"
+        bundle = [str(bundler), str(source), "--bundle", "--platform=node", "--format=esm", "--log-level=error"]
+        subprocess.run([*bundle, f"--outfile={script}"], check=True)
+        run = [node, "--expose-gc", str(script)]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        with subprocess.Popen(run, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            lines = process.stdout
+            told: list[dict[str, Any]] = []
+
+            def listen() -> None:
+                for line in lines:
+                    told.append(msgspec.json.decode(line))
+                    now = told[-1]
+                    say(f"hour {now['hour']}: {now['rows']:,} rows, {now['held']:.0f} MiB, {now['halvings']} halvings")
+
+            listener = threading.Thread(target=listen)
+            listener.start()
+            for piece in _pieces(hours):
+                process.stdin.write(piece)
+            process.stdin.close()
+            listener.join()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    last, seconds = told[-1], seconds_of(hours)
+    samples = seconds * RATE_HZ * THREADS
+    return Held(
+        "model",
+        hours,
+        samples,
+        last["nodes"],
+        last["resident"],
+        0.0,
+        last["rows"],
+        last["bytes"] / (1 << 20),
+        last["halvings"],
+        100 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / seconds,
+        last["slowest"] / 1000,
+        last["failure"] is None and last["samples"] == samples and last["weights"] == [seconds * 10**6] * THREADS,
+    )
+
+
+HALVES: Final[dict[str, Callable[[float, Say], Held]]] = {
+    "sampler": sampler,
+    "kernel": kernel,
+    "model": model,
+    "explorer": explorer_in_browser,
+}
 
 
 def cases(settings: Settings) -> Iterator[Case]:
     hours = SHORT_HOURS[settings.quick]
-    for half, seconds_per_hour in (("kernel", 40), ("sampler", 15), ("browser", 60)):
+    for half, seconds_per_hour in (("kernel", 40), ("sampler", 15), ("model", 20)):
         if settings.quick and half != "kernel":
             continue
         yield Case(f"day: {half}", hours * seconds_per_hour, lambda half=half: _rows(half, hours))  # type: ignore[misc]
