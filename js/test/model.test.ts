@@ -1,7 +1,4 @@
 import { describe, expect, test } from "vitest";
-import { Activity } from "../src/model/activity";
-import { Runs } from "../src/model/runs";
-import type { Samples } from "../src/stream";
 import { duration, elapsed, percent, programName, roughPercent } from "../src/model/format";
 import { hottestPath } from "../src/model/hottest";
 import { Names, tame } from "../src/model/names";
@@ -10,7 +7,6 @@ import { Profile } from "../src/model/profile";
 import { parseQuery } from "../src/model/search";
 import type { Selection } from "../src/model/selection";
 import { EVERYTHING, SelectedTree } from "../src/model/selection";
-import { STATE_CLASSES, StateClass } from "../src/model/state";
 import { steadyOrder } from "../src/model/thread-order";
 import { ViewState } from "../src/model/view-state";
 import { StreamError } from "../src/stream";
@@ -146,104 +142,6 @@ describe("profile", () => {
   });
 });
 
-/** A record of rows of thread, node, state, count and weight, that follow each other for each thread. */
-function sampled(baseTimeUs: number, rows: [number, number, number, number, number][]): Samples {
-  const ends = new Map<number, number>();
-  const startUs = rows.map(([thread, , , , weight]) => {
-    const start = ends.get(thread) ?? 0;
-    ends.set(thread, start + weight);
-    return start;
-  });
-  const column = (at: number): Uint32Array => Uint32Array.from(rows.map((row) => row[at]!));
-  return {
-    kind: "samples", baseTimeUs, startUs: Uint32Array.from(startUs), thread: column(0), node: column(1),
-    state: Uint8Array.from(column(2)), count: column(3), weightUs: column(4),
-  };
-}
-
-describe("runs beyond the budget", () => {
-  const next = numbers(5);
-  const runs = new Runs(1000);
-  const activity = new Activity(runs);
-  const sums = new Map<string, number>();
-  const ends = [0, 0, 0];
-  test("GIVEN more runs than the budget THEN their resolution halves, and counts and weights stay exact", () => {
-    for (let second = 0; second < 60; second++) {
-      const rows = Array.from({ length: 300 }, (_, i): [number, number, number, number, number] => {
-        const [thread, node, state] = [i % 3, 1 + Math.floor(next() * 9) + 3 * Math.floor(second / 10), next() < 0.5 ? GIL : IDLE];
-        const key = [thread, node, state].join();
-        sums.set(key, (sums.get(key) ?? 0) + 10_000 + 1e9);
-        return [thread, node, state, 1, 10_000];
-      });
-      runs.append(sampled(second * 1e6, rows));
-      activity.add(runs.length - 300, runs.length);
-      runs.coarsen(() => activity.runsByThread, 100);
-      ends.fill((second + 1) * 1e6);
-      expect(runs.length).toBeLessThanOrEqual(1000);
-    }
-    expect(runs.generation).toBeGreaterThan(5);
-    const kept = new Map<string, number>();
-    for (let run = 0; run < runs.length; run++) {
-      const key = [runs.thread, runs.node, runs.state].map((column) => column.data[run]).join();
-      kept.set(key, (kept.get(key) ?? 0) + runs.weight.data[run]! + 1e9 * runs.count.data[run]!);
-    }
-    expect(kept).toEqual(sums);
-  });
-
-  test("THEN a thread's runs stay in the order of time, do not overlap, and are moved by no more than the window", () => {
-    for (const thread of [0, 1, 2]) {
-      const lane = activity.runsOf(thread)!;
-      let end = 0;
-      for (let i = 0; i < lane.length; i++) {
-        const run = lane.data[i]!;
-        expect(runs.thread.data[run]).toBe(thread);
-        expect(runs.start.data[run]).toBe(end);
-        end = runs.start.data[run]! + runs.weight.data[run]!;
-      }
-      expect(end).toBe(ends[thread]);
-    }
-    expect(runs.windowUs).toBeLessThan(15e6);
-  });
-});
-
-describe("activity", () => {
-  test("GIVEN time beyond the bins THEN they double and no time is lost", () => {
-    const runs = new Runs();
-    const activity = new Activity(runs);
-    let run = 0;
-    for (let start = 0; start < 400e6; start += 25_000) {
-      runs.append(sampled(start, [[0, 0, start % 50_000 ? GIL : IDLE, 1, 25_000]]));
-      activity.add(run, ++run);
-    }
-    const { times: bins } = activity.bins(0)!;
-    const time = (kind: number): number => bins.reduce((sum, us, i) => sum + (i % STATE_CLASSES === kind ? us : 0), 0);
-    expect(activity.binUs).toBe(10_000);
-    expect(bins.length / STATE_CLASSES).toBeLessThanOrEqual(2 * 65536);
-    expect(time(StateClass.GIL)).toBeCloseTo(200e6, -2);
-    expect(time(StateClass.IDLE)).toBeCloseTo(200e6, -2);
-    // The same time in wider bins, for pictures that need no narrow ones.
-    const { binUs, times: wide } = activity.bins(0, 1e6)!;
-    expect(binUs).toBe(160_000);
-    expect(wide.reduce((a, b) => a + b)).toBeCloseTo(400e6, -3);
-    for (let bin = 0; bin < 400e6 / binUs; bin++) {
-      const parts = bins.slice(bin * 16 * STATE_CLASSES, (bin + 1) * 16 * STATE_CLASSES);
-      expect(wide[bin * STATE_CLASSES + StateClass.GIL]).toBeCloseTo(parts.reduce((sum, us, i) => sum + (i % STATE_CLASSES === StateClass.GIL ? us : 0), 0), -2);
-    }
-    expect(activity.runsOf(0)!.length).toBe(run);
-  });
-
-  test("GIVEN a long session THEN the last seconds' shares are of those seconds alone", () => {
-    const runs = new Runs();
-    const activity = new Activity(runs);
-    for (let second = 0; second < 100; second++) {
-      runs.append(sampled(second * 1e6, [[0, 0, second >= 98 ? RUNNING : IDLE, 1, 1e6]]));
-      activity.add(second, second + 1);
-    }
-    const shares = activity.recentShares(0, 100e6, new Float32Array(30));
-    expect(Array.from(shares.slice(-3))).toEqual([0, 1, 1]);
-    expect(activity.recentShares(7, 100e6, new Float32Array(3))).toEqual(new Float32Array(3));
-  });
-});
 
 describe("search", () => {
   test("GIVEN text THEN case does not count; GIVEN slashes THEN it is a regular expression", () => {

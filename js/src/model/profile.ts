@@ -190,7 +190,7 @@ export class Profile {
     this.nodeTimes.add(this.runs, from, this.runs.length);
     this.endUs = Math.max(this.endUs, end);
     this.threadSamples += sum(record.count);
-    this.runs.coarsen(() => this.activity.runsByThread, this.nodeParent.length);
+    this.runs.coarsen(() => this.activity.runsByThread, this.nodeParent);
   }
 
   private setStatus(record: Status): void {

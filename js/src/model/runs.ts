@@ -3,15 +3,15 @@
  *
  * A row takes 25 bytes here and 4 in `Activity`. Past `MAX_RUNS` rows (350 MB) equal runs of a thread that lie within a
  * window of time become one, and the window doubles until half of the rows are gone: the resolution in time halves,
- * counts and weights stay exact. nbspy/sampling/runs.py does the same for what waits to be written.
+ * counts and weights stay exact. Stacks so many that the whole of the session as one window is too much lose their deepest
+ * frames. nbspy/model/coarsening.py does the same in the kernel.
  */
 import type { Samples } from "../stream";
 import type { Column } from "./column";
 import { f64, u32, u8 } from "./column";
 
 export const MAX_RUNS = 12_000_000;
-/** The longest time that becomes one row (18 minutes): weights are 32 bits of microseconds. */
-const MAX_WINDOW_US = 2 ** 30;
+/** Weights are 32 bits of microseconds: what is longer than 71 minutes stays several rows. */
 const MAX_U32 = 0xffffffff;
 
 export class Runs {
@@ -59,26 +59,71 @@ export class Runs {
   }
 
   /** Merges runs where there are more than the budget allows; true where rows have become others. */
-  coarsen(lanes: () => Column<Uint32Array>[], nodes: number): boolean {
+  coarsen(lanes: () => Column<Uint32Array>[], parent: Column<Uint32Array>): boolean {
     if (this.length <= this.limit) return false;
-    this.windowUs ||= this.meanGap(lanes());
-    for (;;) {
-      new Merge(this, this.windowUs, nodes).all(lanes());
-      this.generation++;
-      if (this.length <= this.budget / 2 || this.windowUs >= MAX_WINDOW_US) break;
-      this.windowUs = Math.min(MAX_WINDOW_US, 2 * this.windowUs);
+    const wanted = this.budget / 2;
+    const last = this.lastStart();
+    for (this.windowUs = this.window(lanes(), parent.length, wanted, last);; this.windowUs *= 2) {
+      new Merge(this, this.windowUs, parent.length).all(lanes());
+      if (this.length <= wanted || this.windowUs > last) break;
     }
-    // Where so many are different more are kept: to look again at every row would cost more than they do.
+    if (this.length > wanted) this.cut(lanes, parent, wanted);
+    this.generation++;
+    // More threads than that: to look again at every row would cost more than they do.
     this.limit = Math.max(this.budget, 2 * this.length);
     return true;
   }
 
-  /** Twice the time from one run of a thread to the next: with less, nearly nothing would become one. */
-  private meanGap(lanes: Column<Uint32Array>[]): number {
-    const { start } = this;
-    let whole = 0;
-    for (const lane of lanes) if (lane.length) whole += start.data[lane.data[lane.length - 1]!]! - start.data[lane.data[0]!]!;
-    return Math.max(1, Math.ceil((2 * whole) / this.length));
+  private lastStart(): number {
+    const { data, length } = this.start;
+    let last = 0;
+    for (let run = 0; run < length; run++) last = Math.max(last, data[run]!);
+    return last;
+  }
+
+  /**
+   * The shortest window, a power of two and no shorter than the last, that leaves so many runs as are wanted; one longer than
+   * all where none does. Two equal runs lie in one window with a probability of 1 - gap / window, so the number of gaps of
+   * each size and their sum tell. The same rule as nbspy/model/coarsening.py.
+   */
+  private window(lanes: Column<Uint32Array>[], nodes: number, wanted: number, last: number): number {
+    const { node: { data: node }, start: { data: start } } = this;
+    const [number, length] = [new Float64Array(64), new Float64Array(64)];
+    const before = new Float64Array(nodes);
+    for (const lane of lanes) {
+      before.fill(-1);
+      for (let i = 0; i < lane.length; i++) {
+        const run = lane.data[i]!;
+        const gap = start[run]! - before[node[run]!]!;
+        if (before[node[run]!]! >= 0) {
+          const size = gap < 1 ? 0 : Math.floor(Math.log2(gap)) + 1;
+          number[size]! += 1;
+          length[size]! += gap;
+        }
+        before[node[run]!] = start[run]!;
+      }
+    }
+    let window = Math.max(1, this.windowUs);
+    for (; window <= last; window *= 2) {
+      let left = this.length;
+      for (let size = 0; size <= Math.log2(window); size++) left -= number[size]! - length[size]! / window;
+      if (left <= wanted) break;
+    }
+    return window;
+  }
+
+  /** Cuts stacks to half their depth, and again, until all equal runs of a thread as one are few enough: callers count for them. */
+  private cut(lanes: () => Column<Uint32Array>[], { data: parent, length: nodes }: Column<Uint32Array>, wanted: number): void {
+    const [depth, ancestor] = [new Uint32Array(nodes), new Uint32Array(nodes)];
+    let limit = 0;
+    for (let node = 1; node < nodes; node++) limit = Math.max(limit, (depth[node] = depth[parent[node]!]! + 1));
+    while (this.length > wanted && limit) {
+      limit >>= 1;
+      for (let node = 1; node < nodes; node++) ancestor[node] = depth[node]! > limit ? ancestor[parent[node]!]! : node;
+      const { data, length } = this.node;
+      for (let run = 0; run < length; run++) data[run] = ancestor[data[run]!]!;
+      new Merge(this, Infinity, nodes).all(lanes());
+    }
   }
 
   /** Replaces all rows. */
