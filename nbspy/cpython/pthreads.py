@@ -31,6 +31,8 @@ class PthreadIds:
     def __init__(self, target: Target) -> None:
         self._target = target
         self._offset: int | None = None
+        self._unknown: set[int] = set()
+        """Handles whose ids are nowhere: the place was looked for again, with all that is known by now."""
 
     def native_ids(self, handles: Sequence[int]) -> dict[int, int]:
         """Return ``pthread_self()`` -> the id that the thread itself would give as its native one.
@@ -43,7 +45,18 @@ class PthreadIds:
             self._offset = self._learn(wanted, present)
         if self._offset is None:
             return {}
-        found = {handle: _id_at(self._target.memory, handle + self._offset) for handle in wanted}
+        found = self._read(self._offset, wanted, present)
+        if found and set(wanted) - found.keys() - self._unknown:
+            # Threads that have ended, or a wrong place was learnt while there was one thread alone.
+            offset = self._learn(wanted, present)
+            again = {} if offset is None else self._read(offset, wanted, present)
+            if len(again) > len(found):
+                self._offset, found = offset, again
+        self._unknown = set(wanted) - found.keys()
+        return found
+
+    def _read(self, offset: int, handles: Iterable[int], present: set[int]) -> dict[int, int]:
+        found = {handle: _id_at(self._target.memory, handle + offset) for handle in handles}
         return {handle: native for handle, native in found.items() if self._is_present(native, present)}
 
     def _is_present(self, native: int, present: set[int]) -> bool:

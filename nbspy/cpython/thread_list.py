@@ -16,7 +16,7 @@ from nbspy.cpython.interner import ROOT
 from nbspy.cpython.pthreads import PthreadIds
 from nbspy.cpython.runtime import Runtime
 from nbspy.cpython.stack_root import StackRoot
-from nbspy.cpython.thread_state import Interpreter, ThreadState, read_interpreters
+from nbspy.cpython.thread_state import Interpreter, ThreadState, read_interpreters, word
 from nbspy.errors import CorruptTarget, MemoryFault
 from nbspy.target.process import Activity, Target
 
@@ -84,6 +84,9 @@ class ThreadList:
         self.by_address: dict[int, TrackedThread] = {}
         self.version = 0
         """Grows when :attr:`threads` becomes another list."""
+        self._ghosts: set[int] = set()
+        """Addresses of thread states whose threads are not there: those of the parent in a child that 2.7 forked."""
+        self._had_ghosts = False
         self.failure: Exception | None = None
         """Why the threads could not be listed the last time."""
 
@@ -98,11 +101,15 @@ class ThreadList:
                 self.failure = err
         else:
             return False
+        self._ghosts.clear()
         known = {thread.state: thread for thread in self.threads}
         threads: list[TrackedThread] = []
         for interpreter in self.interpreters:
             below = 0
             for state in self._states(interpreter):
+                if state.address in self._ghosts:
+                    below = state.address
+                    continue
                 thread = known.pop(state, None) or self._track(state, interpreter)
                 thread.next, below = below, state.address
                 threads.append(thread)
@@ -153,8 +160,45 @@ class ThreadList:
         if self._pthreads is None:
             return states
         natives = self._pthreads.native_ids([state.thread_id for state in states])
-        # Until a thread has begun its state has the id of the thread that made it. That one is older.
-        return [replace(state, native_thread_id=natives.pop(state.thread_id, 0)) for state in states]
+        owners = self._owners(states, natives)
+        return [
+            replace(state, native_thread_id=natives[state.thread_id] if owners.get(state.thread_id) == state else 0)
+            for state in states
+        ]
+
+    def _owners(self, states: Sequence[ThreadState], natives: dict[int, int]) -> dict[int, ThreadState]:
+        """Return the state that belongs to the thread of each id in ``natives``, and note which belong to none.
+
+        Until a thread has begun its state has no frames, and the id of the thread that made it, whose state is older.
+        A state with frames whose thread the system does not know is a ghost: 2.7 leaves all states of the parent in a
+        child that it forks, and so does a fork in C. A thread that has begun since, where a ghost's stack was, has the
+        ghost's id; its state is newer.
+        """
+        owners: dict[int, ThreadState] = {}
+        if not natives:
+            return owners  # where the C library keeps the ids is not known: nothing can be said of any
+        again: list[ThreadState] = []
+        for state in states:
+            if state.thread_id not in natives:
+                if self._has_frames(state):
+                    self._ghosts.add(state.address)
+            elif state.thread_id in owners:
+                again.append(state)
+            else:
+                owners[state.thread_id] = state
+        self._had_ghosts = self._had_ghosts or bool(self._ghosts)
+        for state in again if self._had_ghosts else ():
+            if self._has_frames(state):
+                self._ghosts.add(owners[state.thread_id].address)
+                owners[state.thread_id] = state
+        return owners
+
+    def _has_frames(self, state: ThreadState) -> bool:
+        offset = self._runtime.layout.thread_state.current_frame
+        try:
+            return word(self._target.memory.read(state.address + offset, 8), 0) != 0
+        except MemoryFault:
+            return False
 
     def _track(self, state: ThreadState, interpreter: Interpreter) -> TrackedThread:
         memory = self._target.memory

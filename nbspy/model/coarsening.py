@@ -28,17 +28,20 @@ def coarsened(runs: RunColumns, wanted: int, nodes: NodeColumns, window_ns: int 
     Also returns the window of time that was merged last, in ns: where part of ``runs`` came from here, that is where to
     begin the next time (``window_ns``).
     """
-    made, whole = runs, False
-    while len(made) > wanted and not whole:
+    made = runs
+    while len(made) > wanted:
         lanes = _Lanes(made)
         window_ns = lanes.window(wanted, window_ns if made is runs else 2 * window_ns)
-        made, whole = lanes.merged(window_ns), window_ns > lanes.span_ns
-    if len(made) > wanted:
-        made = _shallower(made, wanted, nodes)
+        whole = window_ns > lanes.span_ns
+        if whole and lanes.different(None) > wanted:
+            return _shallower(lanes, made, wanted, nodes), window_ns
+        made = lanes.merged(window_ns)
+        if whole:
+            break
     return made, window_ns
 
 
-def _shallower(runs: RunColumns, wanted: int, nodes: NodeColumns) -> RunColumns:
+def _shallower(lanes: _Lanes, runs: RunColumns, wanted: int, nodes: NodeColumns) -> RunColumns:
     """Return ``runs`` without their deepest frames, and with all equal ones merged however far from each other."""
     depths = _depths(nodes)
     limit = max(depths)
@@ -46,19 +49,11 @@ def _shallower(runs: RunColumns, wanted: int, nodes: NodeColumns) -> RunColumns:
     while limit:
         limit //= 2
         ancestors = _ancestors(nodes, depths, limit)
-        if _different(runs, ancestors) <= wanted:
+        if lanes.different(ancestors) <= wanted:
             break
     cut = runs.head(len(runs))
-    cut.node = array("I", [ancestors[node] for node in cut.node])
+    cut.node = array("I", map(ancestors.__getitem__, cut.node))
     return _Lanes(cut).merged(1 << _BITS)
-
-
-def _different(runs: RunColumns, ancestors: array[int]) -> int:
-    """Return how many rows are left of ``runs`` where their nodes are these; they come thread by thread."""
-    number = 0
-    for _, rows in groupby(range(len(runs)), runs.thread.__getitem__):
-        number += len({runs.state[row] << 32 | ancestors[runs.node[row]] for row in rows})
-    return number
 
 
 class _Lanes:
@@ -80,6 +75,17 @@ class _Lanes:
         self._rows_of = {thread: array("I", sorted(rows, key=kinds.__getitem__)) for thread, rows in rows_of.items()}
         self._begin_ns = min(runs.start_ns)
         self.span_ns = max(runs.start_ns) - self._begin_ns
+
+    def different(self, ancestors: array[int] | None) -> int:
+        """Return how many rows are left where all equal ones are one, with each node's ancestor in its place."""
+        number = 0
+        for rows in self._rows_of.values():
+            kinds = [kind for kind, _ in groupby(map(self._kinds.__getitem__, rows))]
+            if ancestors is None:
+                number += len(kinds)
+            else:
+                number += len({kind >> 32 << 32 | ancestors[kind & 0xFFFF_FFFF] for kind in kinds})
+        return number
 
     def window(self, wanted: int, least_ns: int) -> int:
         """Return the shortest window that leaves about ``wanted`` rows; one longer than all where none does.

@@ -73,6 +73,8 @@ class ProcessSampler:
             if self._failures >= _FAILURES_BEFORE_CHECK:
                 self._check_target()
             return False
+        if self.target.has_ended():
+            raise self._ended()
         self._failures = 0
         news = unwinder.news
         if unwinder.threads_version != self._threads_version:
@@ -117,7 +119,10 @@ class ProcessSampler:
     def check_identity(self) -> None:
         """Raise TargetEnded where the process is no more, though another with its pid may be read in its place."""
         if not self.target.exists():
-            raise TargetEnded(f"process {self.pid} has ended")
+            raise self._ended()
+
+    def _ended(self) -> TargetEnded:
+        return TargetEnded(f"process {self.pid} has ended")
 
     def _new_labels(self, now_ns: int) -> dict[TrackedThread, str]:
         # A sample that was discarded may have seen threads that have no id yet.

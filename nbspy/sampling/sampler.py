@@ -150,7 +150,7 @@ class Sampler:
     # which processes
 
     def _check_identities(self) -> None:
-        """Memory is read by pid, and a pid may be given to another process."""
+        """Where nothing tells at once (:meth:`Target.has_ended`): memory is read by pid, which another may have got."""
         for process in self._processes:
             try:
                 process.check_identity()

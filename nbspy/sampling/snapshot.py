@@ -14,7 +14,7 @@ from nbspy.cpython.observed_frames import ObservedFrame
 from nbspy.cpython.thread_list import TrackedThread
 from nbspy.cpython.thread_state import TooManyThreads
 from nbspy.cpython.unwinder import Unwinder
-from nbspy.errors import CorruptTarget
+from nbspy.errors import CorruptTarget, TargetEnded
 from nbspy.options import DumpOptions, LineMode
 from nbspy.sampling.attach import attached, command_line
 from nbspy.sampling.thread_labels import ThreadLabels
@@ -63,6 +63,8 @@ def _dump_process(pid: int, options: DumpOptions) -> Dump:
             for one in (methods, reader):
                 if one is not None:
                     one.finish()
+            if target.has_ended():
+                raise TargetEnded(f"process {pid} has ended")
             labels = ThreadLabels(target, runtime).names(unwinder.threads)
             process = process_info(pid)
 

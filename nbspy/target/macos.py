@@ -163,6 +163,9 @@ class MacTarget:
         except MachError:
             return False
 
+    def has_ended(self) -> bool:
+        return False  # the task is this process's alone
+
     def command_line(self) -> list[str]:
         return process_tree.arguments(self.pid)
 

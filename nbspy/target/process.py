@@ -142,6 +142,13 @@ class Target(Protocol):
         """True while this very process (not a later one with its pid) is there and no zombie."""
         ...
 
+    def has_ended(self) -> bool:
+        """True where what was read last may be another process's, because this one has ended and given away its pid.
+
+        Cheap, for it is asked after every sample. Always False where reading is bound to the process, not to its pid.
+        """
+        ...
+
     def command_line(self) -> list[str]:
         """Return the arguments the process was started with; raises TargetEnded."""
         ...

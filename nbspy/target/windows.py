@@ -149,6 +149,9 @@ class WindowsTarget:
     def exists(self) -> bool:
         return bool(self._process) and not self._api.has_ended(self._process)
 
+    def has_ended(self) -> bool:
+        return False  # the handle is this process's alone
+
     def command_line(self) -> list[str]:
         return process_tree.arguments(self.pid)
 

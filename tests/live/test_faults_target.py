@@ -51,6 +51,53 @@ def test_forks_are_told_apart(current_interpreter: Interpreter) -> None:
     assert "work_of_the_parent" not in function_names(childs)
 
 
+@pytest.mark.newest(3, 10)  # later ones tell their threads' ids themselves
+def test_child_that_was_forked_shows_none_of_its_parents_other_threads(interpreter: Interpreter) -> None:
+    with start_target(interpreter.path, "faults.py", "many_threads", "8") as target:
+        [child] = target.ask("fork with threads")
+        try:
+            traces = nbspy.dump(child)
+            with nbspy.attach(child, rate=200) as session:
+                wait_for_samples(session)
+                profile = session.stop()
+            check_untraced(child)
+        finally:
+            os.kill(child, signal.SIGKILL)
+        check_unharmed(target)
+
+    leaves = {trace.frames[0].name for trace in traces}
+    assert len(traces) == 2
+    assert leaves & {"turn", "work_of_the_child"}
+    assert leaves & {"after_the_fork"}
+    assert all(trace.os_thread_id for trace in traces)
+    check_counts(profile)
+    assert "wait" not in function_names(profile)
+    assert {"work_of_the_child", "after_the_fork"} <= function_names(profile)
+
+
+@both_modes
+def test_pid_that_another_gets_at_once_lends_it_no_sample(current_interpreter: Interpreter, nonblocking: bool) -> None:
+    if not os.access("/proc/sys/kernel/ns_last_pid", os.W_OK) or os.geteuid():
+        pytest.skip("needs root, which may say which pid is next")
+    with start_target(current_interpreter.path, "faults.py", "standing_in") as target:
+        [pid] = target.ask("first")
+        with nbspy.attach(pid, rate=25, nonblocking=nonblocking) as session:  # slower than a life begins
+            wait_for_samples(session, 5)
+            try:
+                if target.ask(f"second {pid}") != [True]:
+                    pytest.skip("others took the pid each time")
+                while session.running:
+                    session.stream.wait_beyond(session.stream.size, timeout=1)
+                profile = session.stop()
+            finally:
+                os.kill(pid, signal.SIGKILL)
+
+    assert isinstance(session.error, TargetEnded)
+    check_counts(profile)
+    assert "first_life" in function_names(profile)
+    assert "second_life" not in function_names(profile)
+
+
 def test_ends_while_stopped_by_us(current_interpreter: Interpreter) -> None:
     with start_target(current_interpreter.path, "faults.py", "forking") as target:
 

@@ -133,6 +133,63 @@ def fork():
     return child
 
 
+
+
+def life_of_the_child():
+    """In the child: another thread, which may lie where one of the parent's did; the parent is told when it runs."""
+    lock = threading.Lock()
+    lock.acquire()
+
+    def after_the_fork():
+        tell([os.getpid()])
+        lock.acquire()
+
+    thread = threading.Thread(target=after_the_fork, name="after the fork")
+    thread.daemon = True
+    thread.start()
+    work_of_the_child()
+
+
+def standing_in():
+    """Two lives of one pid, as fast as the kernel can: the memory of the second is that of the first."""
+    ready()
+    lock = threading.Lock()
+    lock.acquire()
+    lock.acquire()
+
+
+def life(work):
+    child = os.fork()
+    if not child:
+        work()
+    return child
+
+
+def first_life():
+    while True:
+        turn()
+
+
+def second_life():
+    while True:
+        turn()
+
+
+def second(pid):
+    """Kill the child, and start others until one has its pid. Root: the kernel is told which pid was the last."""
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
+    for _ in range(100):
+        with open("/proc/sys/kernel/ns_last_pid", "w") as file:
+            file.write(str(pid - 1))
+        child = life(second_life)
+        if child == pid:
+            return True
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+    return False
+
+
 class EndsLate(object):
     """What is freed when the interpreter takes its modules apart: names of modules are gone by then."""
 
@@ -156,6 +213,12 @@ def obey():
             tell([COUNTER[0]])
         elif command == "fork":
             tell([fork()])
+        elif command == "fork with threads":
+            life(life_of_the_child)
+        elif command == "first":
+            tell([life(first_life)])
+        elif command.startswith("second "):
+            tell([second(int(command.split()[1]))])
         elif command == "end":
             return
 

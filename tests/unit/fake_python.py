@@ -446,6 +446,7 @@ class FakeTarget:
         self.forgotten: set[int] = set()
         self.the_stopper = FakeStopper()
         self.alive = True
+        self.tells_its_end = False
         self.the_program = "python"
 
     def mappings(self) -> list[ProcessMapping]:
@@ -474,6 +475,9 @@ class FakeTarget:
 
     def exists(self) -> bool:
         return self.alive
+
+    def has_ended(self) -> bool:
+        return self.tells_its_end and not self.alive
 
     def command_line(self) -> list[str]:
         return ["python", "app.py"]

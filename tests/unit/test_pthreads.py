@@ -66,6 +66,19 @@ def test_id_of_the_process_that_old_libraries_keep_beside_it_is_not_taken_for_th
     assert alone.ids(learner) == [None], "it was learnt at the place where it usually is"
 
 
+def test_place_that_one_thread_alone_taught_wrongly_is_learnt_again_with_the_second() -> None:
+    target = Threads([PID], tid_at=208)
+    target.write(PID, 24, PID)
+    learner = PthreadIds(target)
+    assert target.ids(learner) == [PID]
+    target.natives.append(4001)
+    target.handles.append(target.python.allocate(bytes(SIZE)))
+    target.write(4001, 208, 4001)
+    target.write(4001, 24, 77)
+
+    assert target.ids(learner) == [PID, 4001]
+
+
 def test_ids_of_another_pid_namespace_are_those_that_the_threads_know() -> None:
     target = Threads([1, 7], host_offset=PID - 1)
     target.pid = PID

@@ -534,6 +534,22 @@ def test_pid_that_was_given_to_another_process_ends_the_stream(scene: Scene, flu
     check_totals(profile)
 
 
+def test_sample_of_another_process_with_its_pid_is_not_believed(scene: Scene) -> None:
+    scene.target.tells_its_end = True
+
+    def give_away() -> None:
+        scene.target.alive = False
+        for thread in scene.threads:
+            scene.call(thread, "cd")
+
+    profile = scene.run(None, None, give_away, *[None] * 50)
+
+    assert profile.end is not None
+    assert (profile.end.reason, profile.end.message) == ("target-ended", "process 1001 has ended")
+    assert {names for _, names in stacks(profile)} == {"ab"}
+    check_totals(profile)
+
+
 def test_threads_beyond_the_bound_share_rows_and_no_sample_is_lost(
     scene: Scene, flush_always: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
