@@ -78,7 +78,7 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory() as scratch,
         demo_target() as pid,
-        jupyterlab(_prepare(Path(scratch), pid), Path(scratch, "state")) as address,
+        jupyterlab(prepare(Path(scratch), pid, SAMPLED_S, HEIGHT_PX), Path(scratch, "state")) as address,
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=browser_path, args=list(FLAGS))
@@ -87,15 +87,15 @@ def main() -> None:
     print(arguments.file)
 
 
-def _prepare(scratch: Path, pid: int) -> Path:
+def prepare(scratch: Path, pid: int, seconds: int, height_px: int) -> Path:
     """Write the notebook and the kernel's configuration; return the notebook's folder."""
     folder = scratch / "notebooks"
     folder.mkdir()
-    cell = PROFILED_CELL.replace("{pid}", str(pid)).replace("{seconds}", str(SAMPLED_S))
+    cell = PROFILED_CELL.replace("{pid}", str(pid)).replace("{seconds}", str(seconds))
     write_notebook(folder / "quickstart.ipynb", ["%load_ext nbspy", cell])
     profile = scratch / "state" / "ipython" / "profile_default"
     profile.mkdir(parents=True)
-    (profile / "ipython_kernel_config.py").write_text(f"c.NbspyMagics.height = {HEIGHT_PX}\n", encoding="utf-8")
+    (profile / "ipython_kernel_config.py").write_text(f"c.NbspyMagics.height = {height_px}\n", encoding="utf-8")
     return folder
 
 

@@ -102,14 +102,14 @@ export function stateFill(theme: Theme, kind: number, variant: number): [number,
 /** Fill of a frame with a part, from 0 to 1, of the hottest frame's own time. */
 export function heatFill(theme: Theme, heat: number): [number, number, number] {
   const strength = Math.sqrt(Math.min(1, Math.max(0, heat)));
-  return theme === "light" ? oklch(0.935 - 0.155 * strength, 0.008 + 0.13 * strength, 55) : oklch(0.32 + 0.19 * strength, 0.006 + 0.115 * strength, 50);
+  return theme === "light" ? oklch(0.935 - 0.155 * strength, 0.008 + 0.13 * strength, 55) : oklch(0.32 + 0.172 * strength, 0.006 + 0.115 * strength, 50);
 }
 
 /** Fill of a frame whose share changed, from -1 (most less: blue) over 0 (grey) to 1 (most more: orange). */
 export function changeFill(theme: Theme, change: number): [number, number, number] {
   const strength = Math.sqrt(Math.min(1, Math.abs(change)));
   const hue = change > 0 ? 60 : 250;
-  return theme === "light" ? oklch(0.92 - 0.12 * strength, 0.004 + 0.11 * strength, hue) : oklch(0.33 + 0.17 * strength, 0.004 + 0.1 * strength, hue);
+  return theme === "light" ? oklch(0.92 - 0.12 * strength, 0.004 + 0.11 * strength, hue) : oklch(0.33 + 0.157 * strength, 0.004 + 0.1 * strength, hue);
 }
 
 export interface ChartInk {

@@ -1,7 +1,11 @@
 /** Hatched fills: what differs by colour differs without colour too. */
+import type { Theme } from "./colors";
 import type { Tile } from "./lanes";
 
 const SIZE_PX = 6;
+/** Colours of the lines over frames, which bear text. */
+export const HATCH_LINES: Record<Theme, string> = { light: "#ffffffb0", dark: "#00000080" };
+export const HATCH_ALPHA = 0.55;
 
 /** Draws lines of `line` over `color`, rising to the right or falling, into a tile; null where there is no canvas. */
 function draw(color: string, line: string | null, rising: boolean, size: number): CanvasRenderingContext2D | null {
@@ -14,7 +18,7 @@ function draw(color: string, line: string | null, rising: boolean, size: number)
   pen.fillRect(0, 0, SIZE_PX, SIZE_PX);
   if (line === null) return pen;
   pen.strokeStyle = line;
-  pen.globalAlpha = 0.55;
+  pen.globalAlpha = HATCH_ALPHA;
   pen.lineWidth = 1.2;
   pen.beginPath();
   for (const shift of [-SIZE_PX, 0, SIZE_PX]) {

@@ -9,7 +9,7 @@ import { Tinting } from "../model/tinting";
 import type { ViewState } from "../model/view-state";
 import type { Hues, Theme } from "../render/colors";
 import { changeFill, css, frameFill, hashText, heatFill, stateFill } from "../render/colors";
-import { hatched } from "../render/hatch";
+import { hatched, HATCH_LINES } from "../render/hatch";
 
 interface Look {
   readonly origin: Origin;
@@ -92,7 +92,7 @@ export class FramePalette {
     const color = css(changeFill(this.theme, difference.greatest > 0 ? (after - before) / difference.greatest : 0));
     if ((before > 0 && after > 0) || !this.ctx) return color;
     let hatch = this.hatches.get(color);
-    if (!hatch) this.hatches.set(color, (hatch = hatched(this.ctx, color, this.theme === "light" ? "#ffffffb0" : "#00000080", after > 0)));
+    if (!hatch) this.hatches.set(color, (hatch = hatched(this.ctx, color, HATCH_LINES[this.theme], after > 0)));
     return hatch;
   }
 

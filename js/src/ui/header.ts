@@ -52,6 +52,8 @@ export class Header {
   private told = "";
   private toldUntil = 0;
   private warningLines: string[] = [];
+  private readonly hotShare = el("strong", "nbspy-share");
+  private readonly hotOf = el("span", "nbspy-muted nbspy-optional");
   private hotShown = "";
 
   constructor(private readonly source: Source, private readonly state: ViewState, tooltip: Tooltip, cleanup: Cleanup, events: HeaderEvents) {
@@ -183,7 +185,10 @@ export class Header {
     const weights = state.selected.activeWeights;
     const busy = weights.total[0]! > 0;
     const path = hottestPath(state.tree, busy ? weights.total : state.total);
-    const text = path ? `${path.nodes.join()} ${percent(path.share)} ${String(busy)} ${state.granularity}` : "";
+    if (path) setText(this.hotShare, percent(path.share));
+    setText(this.hotOf, busy && state.selection.mode === "all" ? "of running time" : "");
+    // The names stay the same elements while they are the same: one may be about to be clicked.
+    const text = path ? `${path.nodes.map((node) => state.nameOf(node)).join("\n")} ${path.nodes.join()} ${state.granularity}` : "";
     if (text === this.hotShown) return;
     this.hotShown = text;
     if (!path) {
@@ -197,9 +202,7 @@ export class Header {
       if (i) parts.push(el("span", "nbspy-muted nbspy-arrow", "→"));
       parts.push(button("nbspy-link", state.placeOf(node) || state.nameOf(node), state.nameOf(node), () => state.zoomTo(node)));
     });
-    const share = el("strong", "nbspy-share", percent(path.share));
-    const of = busy && state.selection.mode === "all" ? "of running time" : "";
-    this.hotLine.replaceChildren(...parts, share, ...(of ? [el("span", "nbspy-muted nbspy-optional", of)] : []));
+    this.hotLine.replaceChildren(...parts, this.hotShare, this.hotOf);
   }
 
   private explain(cleanup: Cleanup, tooltip: Tooltip, anchor: HTMLElement, content: () => TooltipContent): void {

@@ -32,8 +32,9 @@ export class SourceView {
     this.shown = key;
     const { scrollTop } = this.element;
     this.element.replaceChildren(...(source ? content(source) : [el("p", "nbspy-nothing nbspy-muted", "No samples of this function in the selected threads, states and time.")]));
-    if (another) this.element.querySelector(".nbspy-hottest")?.scrollIntoView({ block: "center" });
-    else this.element.scrollTop = scrollTop;
+    // Only what is in here scrolls: the notebook around it stays where it is.
+    const hottest = another ? this.element.querySelector<HTMLElement>(".nbspy-hottest") : null;
+    this.element.scrollTop = hottest ? hottest.offsetTop - this.element.clientHeight / 2 : another ? 0 : scrollTop;
   }
 }
 

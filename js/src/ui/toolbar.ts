@@ -33,6 +33,7 @@ export class Toolbar {
   private readonly steps = el("span", "nbspy-steps");
   private readonly tabs: Tabs;
   private readonly modes: Segments<"all" | "active" | "gil">;
+  private readonly amount = el("span", "nbspy-muted nbspy-amount");
   private crumbsShown = "";
   private chipsShown = "";
 
@@ -117,10 +118,9 @@ export class Toolbar {
     const amount = subject === null ? `${duration(state.total[0]!)}${state.difference ? `, changes since ${this.otherName()}` : ""}`
       : row ? `total ${percent(row.total / whole)} · self ${percent(row.self / whole)}` : "no samples";
     const title = subject === null ? `${count(state.functions.length)} functions` : tame(subject);
-    this.write(`title ${title} ${amount}`, () => [
-      el("strong", "nbspy-crumb nbspy-here", title),
-      ...(row ? [el("span", "nbspy-muted nbspy-optional", state.names.place(row.key))] : []),
-      el("span", "nbspy-muted nbspy-amount", amount),
+    const place = row ? state.names.place(row.key) : "";
+    this.write(`title ${title} ${place}`, amount, () => [
+      el("strong", "nbspy-crumb nbspy-here", title), ...(place ? [el("span", "nbspy-muted nbspy-optional", place)] : []), this.amount,
     ]);
   }
 
@@ -129,7 +129,7 @@ export class Toolbar {
     const { thread, range } = state.timed;
     const { threads } = state.profile;
     const shown = range ? `${(range[0] / 1e6).toFixed(3)} – ${(range[1] / 1e6).toFixed(3)} s` : "";
-    this.write(`thread ${thread} ${threads.length} ${shown}`, () => {
+    this.write(`thread ${thread} ${threads.length} ${shown}`, "", () => {
       const list = el("select", "nbspy-select");
       list.setAttribute("aria-label", "Thread");
       for (const info of threads) {
@@ -154,7 +154,7 @@ export class Toolbar {
     const changed = scene === state.changes;
     const amount = changed ? `${scene.zoom ? `${points(state.difference!.change(scene.zoom))} ` : ""}since ${this.otherName()}` : whole > 0 ? `${duration(total)} · ${percent(total / whole)}` : "";
     const path = [0, ...scene.tree.path(scene.zoom)];
-    this.write(`path ${path.map((node) => state.nameOf(node, scene)).join("\n")} ${amount} ${state.granularity} ${state.settings.tab}`, () => {
+    this.write(`path ${path.map((node) => state.nameOf(node, scene)).join("\n")} ${state.granularity} ${state.settings.tab} ${String(changed)}`, amount, () => {
       const parts: HTMLElement[] = [];
       // A deep path shows its ends: where it begins, and the frames next to the zoomed one.
       const hidden = path.length > 6 ? path.splice(2, path.length - 5).length : 0;
@@ -166,7 +166,7 @@ export class Toolbar {
         if (last) crumb.setAttribute("aria-current", "true");
         parts.push(crumb);
       });
-      return [...parts, el("span", "nbspy-muted nbspy-amount", amount), ...(changed ? [changeLegend()] : [])];
+      return [...parts, this.amount, ...(changed ? [changeLegend()] : [])];
     });
   }
 
@@ -175,7 +175,9 @@ export class Toolbar {
     return hello ? `${tame(programName(hello.commandLine))}, pid ${hello.pid}` : "the other profile";
   }
 
-  private write(key: string, make: () => HTMLElement[]): void {
+  /** Makes the path anew only where it is another: a button that is pressed while samples arrive stays the same one. */
+  private write(key: string, amount: string, make: () => HTMLElement[]): void {
+    setText(this.amount, amount);
     if (key === this.crumbsShown) return;
     this.crumbsShown = key;
     this.crumbs.replaceChildren(...make());
