@@ -11,7 +11,10 @@ from bench.case import Row, number
 
 BLOCKING: Final = "nbspy"
 NONBLOCKING: Final = "nbspy --nonblocking"
+EXPLORER: Final = "nbspy"
 MILLION: Final = 1_000_000
+FRAME_MS: Final = 16
+"""60 frames a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,15 @@ GOALS: Final[tuple[Goal, ...]] = (
     Goal("sampler memory, 100 minutes over 10", NONBLOCKING, "<=", 1.05, "times"),
     Goal("discarded: an ordinary target", NONBLOCKING, "<=", 5, "%"),
     Goal("impossible stacks per million: an ordinary target", NONBLOCKING, "<=", 0, "per million", trials=MILLION),
+    Goal("explorer, 1,000,000 nodes, 10,000,000 samples: on the screen", EXPLORER, "<=", 3000, "ms"),
+    Goal("explorer, 1,000,000 nodes, 10,000,000 samples: *, frame p95", EXPLORER, "<=", FRAME_MS, "ms"),
+    Goal("explorer, 1,000,000 nodes, 10,000,000 samples: search for *", EXPLORER, "<=", 100, "ms"),
+    Goal("explorer, 10,000 levels: on the screen", EXPLORER, "<=", 3000, "ms"),
+    Goal("explorer, 10,000 levels: *, frame p95", EXPLORER, "<=", FRAME_MS, "ms"),
+    Goal("explorer, live, 200 threads, all of them busy: taking a delta, median", EXPLORER, "<=", 2, "ms"),
+    Goal("explorer, live, 200 threads, all of them busy: drawing it, median", EXPLORER, "<=", FRAME_MS, "ms"),
+    Goal("explorer, an hour live: drawing, last tenth over first", EXPLORER, "<=", 1.1, "times"),
+    Goal("size of the bundle", "widget.js", "<=", 81.92, "kB"),
 )
 
 

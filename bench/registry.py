@@ -20,6 +20,7 @@ GROUPS: Final = (
     "bench.stream",
     "bench.bundle",
     "bench.day",
+    "bench.browser.cases",
 )
 """Modules, in the order in which they are measured and shown."""
 

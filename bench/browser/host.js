@@ -11,13 +11,25 @@ const model = {
 };
 
 /** After the frame that the last change leads to: everything in it is done, painting too. */
-const afterFrame = () => new Promise((resolve) => requestAnimationFrame(() => {
+const afterFrame = () => new Promise((resolve) => requestAnimationFrame(() => void afterMessage().then(resolve)));
+/** After what the browser does by itself when the callbacks of a frame have run: style, layout, painting. */
+const afterMessage = () => new Promise((resolve) => {
   const { port1, port2 } = new MessageChannel();
   port1.onmessage = resolve;
   port2.postMessage(null);
-}));
+});
 const root = () => document.querySelector(".nbspy-explorer");
 const quantile = (values, q) => [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(q * values.length))];
+
+/** What the callbacks of the current frame took, ms: with what handles an event, the script of a frame. */
+let [inFrames, frameNow] = [0, 0];
+const request = window.requestAnimationFrame.bind(window);
+window.requestAnimationFrame = (callback) => request((now) => {
+  const begun = performance.now();
+  if (now !== frameNow) [inFrames, frameNow] = [0, now];
+  callback(now);
+  inFrames += performance.now() - begun;
+});
 
 window.bench = {
   sent: 0,
@@ -41,12 +53,18 @@ window.bench = {
     for (const one of listeners.get("msg:custom")) one(message, [new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)]);
   },
 
-  /** Sends the fetched bytes as fast as they are taken; gives ms until all of them are on the screen. */
-  async load(piece = 1 << 20) {
-    const { length } = this.bytes;
-    const pieces = [];
-    for (let at = 0; at < length; at += piece) pieces.push(this.bytes.slice(at, at + piece));
+  /** Cuts the fetched bytes into messages. */
+  cut(piece = 1 << 20) {
+    this.length = this.bytes.length;
+    this.pieces = [];
+    for (let at = 0; at < this.length; at += piece) this.pieces.push(this.bytes.slice(at, at + piece));
     this.bytes = null;
+  },
+
+  /** Sends the fetched bytes as fast as they are taken; gives ms until all of them are on the screen. */
+  async load() {
+    if (!this.pieces) this.cut();
+    const { length, pieces } = this;
     await afterFrame();
     const begun = performance.now();
     let first = 0;
@@ -60,7 +78,7 @@ window.bench = {
     }
     do await afterFrame(); while (root().dataset.busy !== undefined);
     const all = performance.now() - begun;
-    return { first: first || all, all, samples: Number(root().dataset.samples), state: root().dataset.state };
+    return { first: first || all, all, bytes: length, samples: Number(root().dataset.samples), state: root().dataset.state };
   },
 
   /** Sends the fetched bytes; gives ms until they are on the screen, and how many samples there are. */
@@ -72,39 +90,51 @@ window.bench = {
     return { ms: performance.now() - begun, samples: Number(root().dataset.samples) };
   },
 
-  /** Sends the fetched bytes as deltas, one each time all is painted; gives ms of each: taking it, and the frame. */
-  async deltas(ends) {
+  /**
+   * Sends the fetched bytes as deltas; one of `every` comes after a pause of `pauseMs`, as deltas of a session do. Gives ms:
+   * of taking each, and of the frame that follows such a pause and its delta, until all is painted.
+   */
+  async deltas(ends, every, pauseMs) {
     const taken = [], frames = [];
-    let from = 0;
-    for (const to of ends) {
+    for (const [i, to] of ends.entries()) {
+      const drawn = i % every === every - 1;
+      if (drawn) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      const piece = this.bytes.slice(this.sent, to);
       const begun = performance.now();
-      this.emit(this.bytes.subarray(from, to), false);
-      const emitted = performance.now();
+      this.emit(piece, false);
+      taken.push(performance.now() - begun);
+      if (!drawn) continue;
       await new Promise(requestAnimationFrame);
-      const frame = performance.now();
-      await afterFrame();
-      taken.push(emitted - begun);
+      const frame = performance.now() - inFrames;
+      await afterMessage();
       frames.push(performance.now() - frame);
-      from = to;
     }
     return { taken, frames };
+  },
+
+  /** Waits until nothing is worked at any more, and what is prepared in idle time is. */
+  async rested() {
+    do await new Promise((resolve) => setTimeout(resolve, 100)); while (root().dataset.busy !== undefined);
+    await new Promise((resolve) => setTimeout(resolve, 3000));
   },
 
   /** Does something before every frame; gives the quantiles of the times between frames in ms. */
   async frames(name, count) {
     const act = actions[name]();
-    const times = [];
+    const times = [], scripts = [];
     await afterFrame();
     let last = performance.now();
     for (let i = 0; i < count; i++) {
+      const begun = performance.now();
       act(i, count);
-      await new Promise(requestAnimationFrame);
+      const acted = performance.now() - begun;
+      await afterFrame();
       const now = performance.now();
       times.push(now - last);
+      scripts.push(acted + inFrames);
       last = now;
     }
-    await afterFrame();
-    return { p50: quantile(times, 0.5), p95: quantile(times, 0.95), worst: quantile(times, 1), count };
+    return { p50: quantile(times, 0.5), p95: quantile(times, 0.95), script: quantile(scripts, 0.95), worst: quantile(times, 1), rate: 1000 * count / times.reduce((a, b) => a + b) };
   },
 
   /** Types a query; gives ms until its matches are painted, and what is said of them. */
@@ -114,7 +144,7 @@ window.bench = {
     box.value = text;
     box.dispatchEvent(new Event("input", { bubbles: true }));
     const handled = performance.now() - begun;
-    await afterFrame();
+    do await afterFrame(); while (root().dataset.busy !== undefined);
     return { handled, painted: performance.now() - begun, said: root().querySelector(".nbspy-found, .nbspy-matches, [class*=match]")?.textContent ?? "" };
   },
 

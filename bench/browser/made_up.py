@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +71,7 @@ _NOUNS = (
 )
 
 
-def _u32(values: Ids | list[int]) -> bytes:
+def _u32(values: NDArray[Any] | list[int]) -> bytes:
     return np.asarray(values, dtype="<u4").tobytes()
 
 
@@ -149,6 +150,33 @@ def deep_stream(levels: int) -> bytes:
     shape = Shape(len(parent), 20_000, threads=1)
     end = wire.encode(wire.End(1 << 30, shape.samples * 10_000_000, "stopped", "", "", ""))
     return b"".join([head(1), *texts_and_nodes(parent), *samples(shape), end])
+
+
+HOUR_THREADS = 50
+HOUR_BUSY = 4
+
+
+def hour(seconds: int, deltas: int) -> Iterator[bytes]:
+    """Yield the beginning of a live session at 100 Hz, then its deltas: four threads change their stack at each sample,
+    the others stand still and are told with each delta. There are 20,000 nodes.
+    """
+    shape = Shape(20_000, 0, HOUR_THREADS)
+    chance = np.random.default_rng(shape.seed)
+    yield head(HOUR_THREADS) + b"".join(texts_and_nodes(parents(shape)))
+    delta_us = seconds * 1_000_000 // deltas
+    ticks = max(1, delta_us // 10_000)
+    moved, still = HOUR_BUSY * ticks, HOUR_THREADS - HOUR_BUSY
+    start = np.concatenate([np.repeat(np.arange(ticks) * 10_000, HOUR_BUSY), np.zeros(still, int)])
+    thread = np.concatenate([np.tile(np.arange(HOUR_BUSY), ticks), np.arange(HOUR_BUSY, HOUR_THREADS)])
+    count = np.concatenate([np.ones(moved, int), np.full(still, ticks)])
+    state = bytes([3] * moved + [0] * still)
+    leaves = chance.integers(1, shape.nodes + 1, (deltas, moved), dtype=np.uint32)
+    resting = np.arange(1, still + 1, dtype=np.uint32)
+    fixed = [_u32(column) for column in (start, thread, count, count * 10_000)]
+    for delta in range(deltas):
+        node = _u32(np.concatenate([leaves[delta], resting]))
+        columns = (fixed[0], fixed[1], node, state, fixed[2], fixed[3])
+        yield wire.encode(wire.Samples(100 + delta, delta * delta_us * 1000, *columns))
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,7 @@ window.measure = async (name, count) => {
     last = performance.now();
     if (last - picture > 20_000) break;
   }
+  const rate = 1000 * times.length / times.reduce((a, b) => a + b);
   times.sort((a, b) => a - b);
-  return { picture, p95: times[Math.floor(0.95 * times.length)], frames: times.length };
+  return { picture, p95: times[Math.floor(0.95 * times.length)], rate };
 };

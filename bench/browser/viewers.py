@@ -1,26 +1,25 @@
-"""The same profiles in other viewers: speedscope, d3-flame-graph, plotly's icicle; ``python -m bench.browser.viewers``.
+"""The same profiles in other viewers: speedscope, d3-flame-graph, plotly's icicle.
 
 ``npm ci`` in this folder brings them. Sizes grow tenfold until a viewer fails or takes longer than its patience.
 """
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-
-from rich.console import Console
-from rich.table import Table
+from typing import Final
 
 from bench.browser import made_up
 from bench.browser.drive import chromium_page, explorer, served
 from bench.browser.made_up import Shape, Totals
+from bench.case import Row, Settings, Tally
 
 HERE = Path(__file__).parent
 MODULES = HERE / "node_modules"
-PATIENCE_MS = 60_000
-FRAMES = 120
-SIZES = (1_000, 10_000, 100_000, 1_000_000)
+PATIENCE_MS: Final = 30_000
+FRAMES: Final = 120
+SIZES: Final = (1_000, 10_000, 100_000, 1_000_000)
 _HEAD = '<!doctype html><meta charset="utf-8"><body style="margin:0"><div id="output"></div>'
 _SCRIPTS = {
     "d3-flame-graph": ("d3/dist/d3.min.js", "d3-flame-graph/dist/d3-flamegraph.min.js"),
@@ -31,8 +30,18 @@ _WRITERS: dict[str, Callable[[Totals], str]] = {
     "plotly icicle": made_up.icicle_json,
     "speedscope": made_up.speedscope_json,
 }
-Measured = tuple[float, float] | str
-"""ms to the first picture and the p95 of frames in ms; or why there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a viewer took for one profile."""
+
+    picture_ms: float
+    """From nothing to the first picture."""
+    frame_ms: float
+    """The p95 of the frames while something is done before each."""
+    rate: float
+    """Frames a second meanwhile."""
 
 
 def viewer_files(viewer: str, profile: bytes) -> tuple[str, dict[str, bytes]]:
@@ -48,8 +57,8 @@ def viewer_files(viewer: str, profile: bytes) -> tuple[str, dict[str, bytes]]:
     return "/page.html", files | {"/page.html": page.encode()}
 
 
-def measure(viewer: str, nodes: int) -> Measured:
-    """Measure one viewer with one size."""
+def measure(viewer: str, nodes: int) -> Measured | str:
+    """Measure one viewer with one size; gives why where there is no picture."""
     from playwright.sync_api import Error
 
     shape = Shape(nodes, 10 * nodes)
@@ -58,7 +67,8 @@ def measure(viewer: str, nodes: int) -> Measured:
             with explorer({"/stream": made_up.stream(shape)}) as page:
                 page.evaluate("() => bench.fetch('/stream')")
                 loaded = page.evaluate("() => bench.load()")
-                return loaded["all"], page.evaluate("count => bench.frames('zoom', count)", FRAMES)["p95"]
+                frames = page.evaluate("count => bench.frames('zoom', count)", FRAMES)
+                return Measured(loaded["all"], frames["p95"], frames["rate"])
         path, files = viewer_files(viewer, _WRITERS[viewer](made_up.totals(shape)).encode())
         with served(files) as address, chromium_page() as page:
             page.set_default_timeout(PATIENCE_MS)
@@ -71,33 +81,27 @@ def measure(viewer: str, nodes: int) -> Measured:
             script = """([name, count, patience]) => Promise.race([measure(name, count),
                 new Promise((_, no) => setTimeout(no, patience, new Error('no picture in time')))])"""
             result = page.evaluate(script, [viewer, FRAMES, PATIENCE_MS])
-            return float(result["picture"]), float(result["p95"])
+            return Measured(result["picture"], result["p95"], result["rate"])
     except Error as err:
         return str(err).splitlines()[0][:80]
 
 
-def rows(sizes: tuple[int, ...]) -> Iterator[tuple[str, int, Measured]]:
-    for viewer in ("nbspy", *_WRITERS):
-        for nodes in sizes:
+def rows(settings: Settings) -> list[Row]:
+    """Return the rows of all viewers: a size after the other until a viewer fails, or has no picture in time."""
+    tally = Tally()
+    for viewer in filter(settings.wants, (*_WRITERS, "nbspy")):
+        largest = 0
+        for nodes in SIZES:
+            which = f"call tree of {nodes:,} nodes"
             measured = measure(viewer, nodes)
-            yield viewer, nodes, measured
-            if isinstance(measured, str) or measured[0] > PATIENCE_MS:
+            if isinstance(measured, str):
+                tally.fail(f"{which}: picture", viewer, "ms", measured)
                 break
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.browser.viewers", description=__doc__)
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="numbers of nodes, growing")
-    options = parser.parse_args()
-    table = Table(title="call trees in viewers, ten samples a node", title_justify="left")
-    for name in ("viewer", "nodes", "first picture", "frame, p95"):
-        table.add_column(name, justify="left" if name == "viewer" else "right")
-    for viewer, nodes, measured in rows(tuple(options.sizes)):
-        cells = (measured, "") if isinstance(measured, str) else tuple(f"{ms:,.0f} ms" for ms in measured)
-        table.add_row(viewer, f"{nodes:,}", *cells)
-    Console(width=110).print(table)
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+            tally.add(f"{which}: picture", viewer, "ms", measured.picture_ms, against="nbspy")
+            tally.add(f"{which}: frame p95", viewer, "ms", measured.frame_ms, against="nbspy")
+            tally.add(f"{which}: frames a second", viewer, "a second", measured.rate, against="nbspy")
+            if measured.picture_ms <= PATIENCE_MS:
+                largest = nodes
+        figure = f"largest call tree with a picture in {PATIENCE_MS // 1000} s"
+        tally.add(figure, viewer, "nodes", largest, note=f"the largest tried has {SIZES[-1]:,}")
+    return tally.rows()

@@ -34,3 +34,9 @@ def test_given_a_tree_then_every_viewer_reads_the_same_samples() -> None:
         waiting += node["children"]
     assert nodes == len(icicle["ids"]) == 121
     assert nested["value"] == icicle["values"][0] == sum(speedscope["profiles"][0]["weights"]) == 500
+
+
+def test_given_an_hour_then_its_deltas_follow_each_other_and_every_thread_is_told() -> None:
+    profile = profile_from_stream(b"".join(made_up.hour(60, 600)))
+    assert sum(stack.count for stack in profile.stacks()) == 60 * 100 * made_up.HOUR_THREADS
+    assert len(profile.threads) == made_up.HOUR_THREADS

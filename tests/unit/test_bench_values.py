@@ -108,6 +108,11 @@ def test_goals_name_figures_that_are_measured() -> None:
         "attach to first sample",
         "sampler memory after *",
         "sampler memory, 100 minutes over 10",
+        "explorer, 1,000,000 nodes, 10,000,000 samples",
+        "explorer, 10,000 levels",
+        "explorer, live, 200 threads, all of them busy",
+        "explorer, an hour live",
+        "size of the bundle",
     }
 
 
@@ -115,7 +120,8 @@ def test_every_group_offers_cases_that_filters_find() -> None:
     everything = [case.name for case in registry.all_cases(Settings())]
 
     assert len(set(everything)) == len(everything)
-    assert {name.partition(":")[0] for name in everything} >= {"cpu", "rate", "stop", "harm", "truth", "stream"}
+    groups = {name.partition(":")[0] for name in everything}
+    assert groups >= {"cpu", "rate", "stop", "harm", "truth", "stream", "browser"}
     assert [case.name for case in registry.all_cases(Settings(), ["stop: at 1 kHz"])] == ["stop: at 1 kHz"]
     assert {case.name for case in registry.all_cases(Settings(quick=True))} < set(everything) | {
         "memory: 10 minutes' worth"

@@ -176,7 +176,7 @@ export class Explorer {
     this.root.toggleAttribute("data-short", clientHeight < SHORT_PX);
     this.panes.resize();
     this.timeline.resize();
-    this.threads.updateVisible();
+    this.threads.resize();
   }
 
   /** More of the stream has come. Counts go out at once; the picture follows with the next frame. */

@@ -34,6 +34,9 @@ export class ThreadTable {
   private readonly total = el("span", "nbspy-muted");
   private readonly body = el("tbody");
   private readonly rows = new Map<number, Row>();
+  /** What the scroller says of itself, asked when it changes: asked after rows were moved it would lay out the page. */
+  private scrollTop = 0;
+  private heightPx = 0;
   private readonly shares = new Float32Array(RECENT_SECONDS);
 
   constructor(private readonly state: ViewState, cleanup: Cleanup) {
@@ -61,7 +64,10 @@ export class ThreadTable {
     cleanup.listen<MouseEvent>(this.body, "mousedown", (event) => {
       if (event.shiftKey) event.preventDefault();
     });
-    cleanup.listen(this.scroller, "scroll", () => this.updateVisible(), { passive: true });
+    cleanup.listen(this.scroller, "scroll", () => {
+      this.scrollTop = this.scroller.scrollTop;
+      this.updateVisible();
+    }, { passive: true });
   }
 
   update(): void {
@@ -80,10 +86,15 @@ export class ThreadTable {
 
   /** Updates the rows in sight: two hundred threads cost no more than ten. */
   updateVisible(): void {
-    const { scrollTop, clientHeight } = this.scroller;
-    const first = Math.max(0, Math.floor(scrollTop / ROW_PX) - 2);
-    const last = Math.min(this.order.length, first + Math.ceil((clientHeight || 400) / ROW_PX) + 4);
+    const first = Math.max(0, Math.floor(this.scrollTop / ROW_PX) - 2);
+    const last = Math.min(this.order.length, first + Math.ceil((this.heightPx || 400) / ROW_PX) + 4);
     for (let i = first; i < last; i++) this.updateRow(this.order[i]!);
+  }
+
+  /** The place for the rows has another size. */
+  resize(): void {
+    this.heightPx = this.scroller.clientHeight;
+    this.updateVisible();
   }
 
   /** Marks the selected threads. */
