@@ -41,6 +41,12 @@ lint: python ## ruff and mypy --strict; eslint and tsc where node is there
 	@if command -v npm >/dev/null 2>&1; then $(MAKE) --no-print-directory lint-js; \
 		else echo 'nbspy: NOT RUN: eslint and tsc. To get them: node 20 or newer with npm'; test -z "$$CI"; fi
 
+.PHONY: lint-platforms
+lint-platforms: python
+	@"$(PYTHON)" tools/make_venv.py lint
+	$(VENV_PYTHON) -m mypy --strict --platform darwin --cache-dir .mypy_cache/darwin
+	$(VENV_PYTHON) -m mypy --platform win32 --config-file tools/mypy-windows.ini --cache-dir .mypy_cache/win32
+
 .PHONY: lint-js
 lint-js: js/node_modules/.package-lock.json
 	cd js && npm run --silent lint && npm run --silent typecheck

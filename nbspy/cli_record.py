@@ -25,6 +25,7 @@ from rich.text import Text
 from nbspy import cli_formats, exporters, launched
 from nbspy.errors import NbspyError, ProcessNotFound, TargetEnded, UsageError
 from nbspy.exporters.format import Exporter
+from nbspy.host import host
 from nbspy.model.profile import Profile
 from nbspy.options import ContentOptions, SamplingOptions
 from nbspy.plain_text import printable
@@ -154,7 +155,7 @@ def _pass_on(number: int, command: launched.Command) -> None:
     """Send the command the signal that we were sent, unless the terminal has sent it to both of us."""
     if number == signal.SIGINT:
         with contextlib.suppress(OSError):
-            if os.isatty(0) and os.tcgetpgrp(0) == os.getpgrp():
+            if host.shares_terminal():
                 return
     command.send(number)
 

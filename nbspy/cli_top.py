@@ -8,12 +8,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
-import select
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 from rich.console import Console, Group
@@ -23,6 +19,7 @@ from nbspy import launched
 from nbspy.cli_record import REFUSED, check_target, ending_signals, say
 from nbspy.errors import NbspyError, TargetEnded, UnsupportedPlatform, UsageError
 from nbspy.host import WINDOWS
+from nbspy.host.terminal import keys_of_terminal
 from nbspy.options import ContentOptions, SamplingOptions
 from nbspy.plain_text import printable
 from nbspy.session import Session, attach
@@ -94,7 +91,7 @@ def _show(session: Session, counts: TopCounts, delay_s: float) -> None:
     screen = Screen()
     title = f"nbspy top · {session.hello.command_line or session.pid}"
     with (
-        _keys() as keys,
+        keys_of_terminal() as keys,
         Live(console=console, screen=True, auto_refresh=False) as live,
         contextlib.suppress(KeyboardInterrupt),
     ):
@@ -127,37 +124,3 @@ def _state(session: Session) -> str:
         ended = error is None or isinstance(error, TargetEnded)
         parts.insert(0, "ENDED" if ended else f"ENDED: {printable(str(error))}")
     return " · ".join(parts)
-
-
-class _Keys:
-    """The keys that were pressed, from a terminal that is in character mode."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-
-    def read(self, timeout_s: float) -> list[str]:
-        """Wait for keys, for so long at most; an escape sequence is one of them."""
-        if not select.select([self._descriptor], [], [], timeout_s)[0]:
-            return []
-        data = os.read(self._descriptor, 256)
-        if not data:  # the terminal is gone
-            return ["q"]
-        text = data.decode("utf-8", "replace")
-        return [text] if text.startswith("\x1b") and len(text) > 1 else list(text)
-
-
-@contextmanager
-def _keys() -> Iterator[_Keys]:
-    """Take the terminal's keys one by one, and put it back as it was."""
-    import termios
-    import tty
-
-    descriptor = sys.stdin.fileno()
-    before = termios.tcgetattr(descriptor)
-    stopped = signal.signal(signal.SIGTSTP, signal.SIG_IGN)  # stopped in here, the shell would have our picture
-    try:
-        tty.setcbreak(descriptor)
-        yield _Keys(descriptor)
-    finally:
-        termios.tcsetattr(descriptor, termios.TCSAFLUSH, before)
-        signal.signal(signal.SIGTSTP, stopped)

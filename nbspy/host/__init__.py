@@ -66,6 +66,18 @@ class Host(Protocol):
         """Return the options for ``subprocess.Popen`` that keep a terminal's interrupt from a child."""
         ...
 
+    def shares_terminal(self) -> bool:
+        """True where a terminal sends what is typed to interrupt to this process, and to those that it has started."""
+        ...
+
+    def block_signals(self, *, of_children: bool = False) -> None:
+        """Let this thread, and those it starts, be interrupted by no signal, or by none about children."""
+        ...
+
+    def user_id(self) -> int | None:
+        """Return the number of the user that this process runs as; None where users have none."""
+        ...
+
     def ignore_terminal(self) -> None:
         """Let this process not end by what a terminal sends, nor by a pipe whose reader is gone."""
         ...

@@ -96,6 +96,15 @@ class PosixHost:
     def start_apart(self) -> dict[str, Any]:
         return {"start_new_session": True}
 
+    def shares_terminal(self) -> bool:
+        return os.isatty(0) and os.tcgetpgrp(0) == os.getpgrp()
+
+    def block_signals(self, *, of_children: bool = False) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD] if of_children else signal.valid_signals())
+
+    def user_id(self) -> int | None:
+        return os.geteuid()
+
     def ignore_terminal(self) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)

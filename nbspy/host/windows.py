@@ -150,6 +150,15 @@ class WindowsHost:
         no_window: int = getattr(subprocess, "CREATE_NO_WINDOW", 0x8000000)
         return {"creationflags": group | no_window}
 
+    def shares_terminal(self) -> bool:
+        return os.isatty(0)
+
+    def block_signals(self, *, of_children: bool = False) -> None:
+        """Only the main thread is interrupted."""
+
+    def user_id(self) -> int | None:
+        return None
+
     def ignore_terminal(self) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 

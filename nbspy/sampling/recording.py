@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import threading
 from queue import SimpleQueue
 from typing import Final
@@ -76,8 +75,7 @@ class RecordingFile:
 
     def _run(self) -> None:
         # The sampler waits for SIGCHLD; a thread that does not block it would swallow it (see linux_ptrace).
-        if hasattr(signal, "pthread_sigmask"):
-            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        host.block_signals()
         while (records := self._queue.get()) is not None:
             self._append(records)
             self._written += len(records)

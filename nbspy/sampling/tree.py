@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -62,6 +61,5 @@ def attached_tree(pid: int, *, launched: bool = False) -> Iterator[Opened]:
 def _permit_many_files() -> None:
     """Each process takes a few open files, and one more a thread."""
     host.permit_many_files()
-    if hasattr(signal, "SIGCHLD"):
-        # One of the stoppers is closed before the others: what they listen for stays blocked until all are.
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+    # One of the stoppers is closed before the others: what they listen for stays blocked until all are.
+    host.block_signals(of_children=True)

@@ -86,7 +86,7 @@ class _End:
         self._descriptor = -1
         self._poll = select.poll()
         with contextlib.suppress(OSError, AttributeError):  # an older kernel, or a filter
-            self._descriptor = os.pidfd_open(pid)
+            self._descriptor = os.pidfd_open(pid)  # type: ignore[attr-defined,unused-ignore]  # Linux alone has it
             self._poll.register(self._descriptor, select.POLLIN)
 
     def has_come(self) -> bool:

@@ -182,7 +182,7 @@ class LinuxThreadStopper:
                 self._late.add(thread)
                 return StopOutcome.TOO_SLOW
             if waited > _SPIN_NS:
-                signal.sigtimedwait([signal.SIGCHLD], 0.001)
+                signal.sigtimedwait([signal.SIGCHLD], 0.001)  # type: ignore[attr-defined,unused-ignore]  # macOS has none
 
     def _stopped(self, thread: int, status: int) -> StopOutcome:
         if not os.WIFSTOPPED(status):

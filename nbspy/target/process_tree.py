@@ -104,8 +104,10 @@ def program_and_user(pid: int) -> tuple[str, int | None]:
 
     program, user = "", None
     with contextlib.suppress(psutil.Error):
-        user = psutil.Process(pid).uids().effective
-        program = psutil.Process(pid).exe()
+        process = psutil.Process(pid)
+        uids = getattr(process, "uids", None)  # not on Windows
+        user = None if uids is None else uids().effective
+        program = process.exe()
     return program, user
 
 

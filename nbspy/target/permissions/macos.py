@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbspy.errors import PermissionRefused
+from nbspy.host import host
 from nbspy.plain_text import printable
 from nbspy.target import process_tree
 from nbspy.target.permissions.diagnosis import Cause, Check, Diagnosis, Who
@@ -46,7 +47,7 @@ class MacEvidence:
     """ "" where that is not known."""
     user: int | None
     """The target's; None where there is no such process, or it is not told."""
-    own_user: int
+    own_user: int | None
     signature: Signature | None
     """The target's; None where it is not told."""
     entitled: bool
@@ -66,7 +67,7 @@ def gather(pid: int, library: Any | None = None) -> MacEvidence:
         pid=pid,
         executable=executable,
         user=user,
-        own_user=os.geteuid(),
+        own_user=host.user_id(),
         signature=Signature(status.value & sum(Signature)) if told else None,
         entitled=entitled and _READER.encode() in text.raw,
     )
