@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Final
 
 from nbspy.errors import NbspyError, SamplerFailed, error_from_kind
@@ -89,11 +90,34 @@ def _answer_parent(pid: int) -> int:
     sys.stdin.buffer.readline()
     answer: object
     try:
-        answer = permissions.diagnose(pid, stop=True).to_json()
+        answer = _with_its_python(permissions.diagnose(pid, stop=True)).to_json()
     except NbspyError as err:
         answer = {"error": [err.kind, err.message, err.help]}
     sys.stdout.write(json.dumps(answer))
     return 0
+
+
+def _with_its_python(found: Diagnosis) -> Diagnosis:
+    """Add which Python the process runs, where it may be read; that it runs none is the cause then."""
+    from nbspy.sampling.attach import Starting, attach_now
+
+    if not found.ok:
+        return found
+    try:
+        target, runtime = attach_now(found.pid)
+    except Starting:
+        return replace(found, checks=(*found.checks, Check("Python", "it has only just begun", None)))
+    except NbspyError as err:
+        return replace(
+            found,
+            verdict=f"process {found.pid} may be read, but cannot be sampled",
+            cause=err.message,
+            cure=err.help,
+            who=permissions.Who.YOU.value,
+            checks=(*found.checks, Check("Python", "none that can be read", False)),
+        )
+    target.close()
+    return replace(found, checks=(*found.checks, Check("Python", runtime.version_text, True)))
 
 
 if __name__ == "__main__":

@@ -85,9 +85,25 @@ def test_given_a_process_of_ours_then_it_can_be_sampled_and_runs_on(start: Start
     assert (diagnosis.ok, diagnosis.verdict) == (True, f"process {pid} can be sampled")
     assert (diagnosis.cause, diagnosis.cure, diagnosis.who) == ("", "", "")
     assert found(diagnosis, "stopping a thread") == "permitted"
+    assert found(diagnosis, "Python").startswith("{}.{}.{}".format(*sys.version_info))
     status = Path(f"/proc/{pid}/status").read_text()
     assert "TracerPid:\t0\n" in status
     assert re.search(r"^State:\s+S", status, re.MULTILINE)
+
+
+def test_given_a_process_without_a_python_then_it_is_said_though_it_may_be_read() -> None:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as cat:
+        assert cat.stdin is not None
+        assert cat.stdout is not None
+        cat.stdin.write(b"ready\n")
+        cat.stdin.flush()
+        assert cat.stdout.readline() == b"ready\n"
+        diagnosis = nbspy.diagnose(cat.pid)
+        cat.communicate()
+    assert diagnosis.verdict == f"process {cat.pid} may be read, but cannot be sampled"
+    assert (diagnosis.cause, diagnosis.who) == (f"process {cat.pid} is not a Python process", "you")
+    assert "nbspy processes" in diagnosis.cure
+    assert found(diagnosis, "reading memory") == "permitted"
 
 
 def test_given_no_pid_then_this_process_is_looked_at_by_a_child() -> None:
