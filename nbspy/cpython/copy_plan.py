@@ -66,6 +66,7 @@ class CopyPlan(Generic[T]):
         else:
             self.gil = GilWords(runtime, interpreters)
         self.turns = GilTurns(runtime, self.gil)
+        self.tails = tails
         self.last = b""
         self.last_followed = -1
         """The copy that was followed last, and a number of its follower's."""

@@ -54,6 +54,81 @@ def test_leaf_that_goes_on_is_told_by_one_copy(layout: Layout, blocking: bool) -
 
 @every_layout
 @both_modes
+def test_stacks_that_were_seen_before_are_told_by_one_copy_each(layout: Layout, blocking: bool) -> None:
+    """Also where the callers' positions change, and in whatever order they come."""
+    scene, mover = settled(layout, blocking=blocking)
+    depth = len(mover.frames)
+
+    def go(stack: str) -> None:
+        while len(mover.frames) > depth:
+            mover.ret()
+        for position, name in enumerate(stack):
+            mover.step(position)
+            scene.call(mover, name)
+
+    stacks = ["d", "de", "df", "dfg", "h"]
+    for _ in range(3 * PROOFS):
+        for stack in stacks:
+            go(stack)
+            assert scene.unwinder.sample()
+    stops = scene.stopper.stops
+
+    reads = []
+    for stack in [*stacks, *reversed(stacks)]:
+        go(stack)
+        reads.append(reads_of_a_sample(scene))
+        assert scene.seen() == scene.truth()
+    # Before 3.14 every 32nd sample looks at all code objects again.
+    assert sorted(reads)[-2] == 1
+    assert scene.stopper.stops <= stops + 1
+
+
+@every_layout
+def test_thread_is_stopped_for_a_stack_that_is_new_and_for_no_other(layout: Layout) -> None:
+    scene, mover = settled(layout, blocking=True)
+    for stack, new in (("d", True), ("d", False), ("de", True), ("e", True), ("de", False), ("e", False), ("dh", True)):
+        for name in stack:
+            scene.call(mover, name)
+        stops = scene.stopper.stops
+        assert scene.unwinder.sample()
+        assert scene.stopper.stops - stops == new
+        assert scene.seen() == scene.truth()
+        for _ in stack:
+            mover.ret()
+        assert scene.unwinder.sample()
+
+
+@every_layout
+def test_copy_that_is_torn_is_taken_again_before_a_thread_is_stopped(layout: Layout) -> None:
+    scene, mover = settled(layout, blocking=True)
+    for position, callee in ((2, "d"), (5, "e")):
+        mover.step(position)
+        scene.call(mover, callee)
+        assert scene.unwinder.sample()
+        mover.ret()
+        assert scene.unwinder.sample()
+    mover.step(2)
+    scene.call(mover, "e")
+    caller, stops = mover.frames[-2], scene.stopper.stops
+    looks = 0
+
+    def arrive() -> None:
+        # The caller of the third copy is the one that calls e.
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            scene.python.write_frame(caller.address, instruction=(caller.code, 5))
+
+    scene.python.memory.before_read = arrive
+    assert scene.unwinder.sample()
+    scene.python.memory.before_read = None
+
+    assert (looks, scene.stopper.stops) == (3, stops)
+    assert [frame.key.line for frame in scene.unwinder.frames(scene.unwinder.threads[0])][1] == 305
+
+
+@every_layout
+@both_modes
 def test_leaf_that_went_on_at_a_glance_and_back_is_where_it_is(layout: Layout, blocking: bool) -> None:
     scene, mover = settled(layout, blocking=blocking)
     mover.step(3)

@@ -22,7 +22,7 @@ if sys.platform != "linux":
     pytest.skip("the ways of Linux", allow_module_level=True)
 
 from nbspy.target import linux_memory, permissions
-from nbspy.target.linux_memory import FileMemory, LinuxMemory, open_memory
+from nbspy.target.linux_memory import FileMemory, LinuxMemory, gathered, open_memory
 
 from .fake_memory import FakeMemory
 
@@ -96,6 +96,40 @@ def test_given_ranges_then_read_many_and_prepared_reads_agree(subject: Subject, 
     for _ in range(2):
         prepared.read()
         assert bytes(prepared.buffer) == b"".join(expected)
+
+
+@given(
+    near=st.lists(st.tuples(st.integers(0, SIZE - 300), st.integers(0, 300)), max_size=40),
+    around=st.tuples(st.integers(0, 3), st.integers(0, 3)),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+def test_given_ranges_in_no_order_then_each_has_its_own_bytes(
+    subject: Subject, near: list[tuple[int, int]], around: tuple[int, int]
+) -> None:
+    before, after = around
+    spans = [(8, 16)] * before + near + [(PAGE - 4, 8)] * after
+    asked = [(subject.address + start, size) for start, size in spans]
+    prepared = subject.memory.prepare(asked, slice(before, before + len(near)))
+    if before and after:
+        prepared.aim(0, subject.address + 64)
+        spans[0] = (64, 16)
+    for _ in range(2):
+        prepared.read()
+        assert bytes(prepared.buffer) == b"".join(subject.content[start : start + size] for start, size in spans)
+
+
+def test_given_a_range_across_the_end_among_others_in_no_order_then_it_is_a_fault(subject: Subject) -> None:
+    ranges = [(subject.address + SIZE - 8 * number, 8) for number in (0, 1, 3, 5)]
+    with pytest.raises(MemoryFault) as caught:
+        subject.memory.prepare(ranges, slice(0, 4)).read()
+    assert caught.value.address == subject.address + SIZE
+
+
+def test_ranges_near_each_other_are_read_at_once_where_their_order_says_nothing() -> None:
+    near = [(PAGE + 64, 8), (PAGE + 8, 8), (PAGE + 12, 8), (3 * PAGE - 4, 8), (3 * PAGE, 8), (PAGE + 4000, 8)]
+    assert gathered(near, slice(0, 0)) == [[0], [1], [2], [3], [4], [5]]
+    assert gathered(near, slice(0, 6)) == [[1], [2, 0, 5], [3], [4]]
+    assert gathered(near, slice(1, 5)) == [[0], [1], [2], [3], [4], [5]]
 
 
 def test_given_another_aim_then_that_range_is_read_from_there(subject: Subject) -> None:

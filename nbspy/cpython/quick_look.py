@@ -1,0 +1,90 @@
+"""The road that most samples take: one copy, told at a glance (:mod:`nbspy.cpython.glance`).
+
+Where the copy shows a stack that is not known it may be torn, and is taken again a few times. Where nothing may be
+stopped, what several looks in a row agree on is a new stack; looks so close together agree far more often than those
+between which a chain is followed.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from nbspy.cpython.code_object import CodeCache
+from nbspy.cpython.glance import ELSEWHERE, UNKNOWN, Glance
+from nbspy.cpython.plan_book import Plan, PlanBook
+from nbspy.cpython.thread_list import ThreadList
+from nbspy.errors import MemoryFault
+
+LOOKS: Final = 3
+"""So many have to agree on what is not known."""
+_LOOKS_AGAIN: Final = 4
+"""A copy that may be torn is taken again so often before a thread is stopped: it costs a tenth of that."""
+_LOOKS_FOR_NEW: Final = 48
+"""The same where nothing is stopped."""
+
+
+class QuickLook:
+    """Looks at the thread that can have moved."""
+
+    def __init__(self, plans: PlanBook, listed: ThreadList, codes: CodeCache, *, stops: bool) -> None:
+        """``stops``: threads may be stopped for what is not known."""
+        self._plans = plans
+        self._list = listed
+        self._codes = codes
+        self.stops = stops
+        self.plan: Plan | None = None
+        """The one whose copy may tell all of the next sample; None where more is to be done."""
+        self.agreed: tuple[Plan, bytes] | None = None
+        """The copy of a stack that is not known, on which the looks of the last :meth:`node` agreed."""
+        self.in_vain = False
+        """True where those looks met nothing but such stacks, and agreed on none."""
+
+    def node(self, now_ns: int) -> int:
+        """Return the leaf node that a copy of :attr:`plan` shows; negative where it does not tell all. Hot path."""
+        self.agreed = None
+        self.in_vain = False
+        plan = self.plan
+        if plan is None or now_ns >= self._plans.full_due_ns:
+            return ELSEWHERE
+        glance = plan.glance
+        assert glance is not None, "plans that tell all have one"
+        try:
+            plan.read()
+            node = glance.node(plan.buffer)
+            if node == UNKNOWN:
+                node = self._again(plan, glance)
+        except MemoryFault:
+            return ELSEWHERE  # what is no longer there will be missed again
+        if node >= 0 and not self._list.are_the_same((plan.spans[0].thread,)):
+            return ELSEWHERE
+        return node
+
+    def _again(self, plan: Plan, glance: Glance) -> int:
+        before, same = glance.unknown, 1
+        for _ in range(_LOOKS_AGAIN if self.stops else _LOOKS_FOR_NEW):
+            plan.read()
+            node = glance.node(plan.buffer)
+            if node != UNKNOWN:
+                return node
+            same = same + 1 if before is not None and glance.unknown == before else 1
+            before = glance.unknown
+            if same == LOOKS and not self.stops:
+                self.agreed = plan, bytes(plan.buffer)
+                return UNKNOWN
+        self.in_vain = True
+        return UNKNOWN
+
+    def remember(self, plan: Plan, data: bytes) -> None:
+        """Begin the next sample with ``plan``, whose copy ``data`` was believed, if it can tell all."""
+        self.plan = None
+        glance = plan.glance
+        if glance is None:
+            return
+        thread = plan.spans[0].thread
+        if thread.chain.stale or plan.rare_words(data) != plan.rare.quiet:
+            glance.forget()
+            return
+        codes = self._codes.codes
+        glance.remember(data, thread.nodes, lambda wanted: plan.trust(wanted, lambda code: codes[code].copied))
+        if plan is self._plans.current:
+            self.plan = plan
