@@ -42,7 +42,9 @@ class Sampled:
     attach_ms: float | None = None
     """From the request to the first sample."""
     stop_us: tuple[float, float] | None = None
-    """Median and p99 of how long the target was kept standing."""
+    """Median and p99 of how long the target was kept standing, where it was."""
+    stops: int | None = None
+    """How often it was."""
     sampler_cpu_us: float | None = None
     """CPU time of the process that samples, for each sample, starting included."""
 
@@ -116,6 +118,7 @@ class Nbspy:
             thread_samples=stats["thread_samples"],
             attach_ms=stats["attach_ns"] / 1e6,
             stop_us=(stop["median"] / 1e3, stop["p99"] / 1e3) if stop["count"] else None,
+            stops=stop["count"],
             sampler_cpu_us=stats["cpu_ns"] / max(samples, 1) / 1e3,
         )
 

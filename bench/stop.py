@@ -1,7 +1,9 @@
-"""How long a blocking sample keeps the target standing: by nbspy's own clock, and as the target feels it.
+"""How long a blocking sample keeps the target standing: by nbspy's own clock, and as the target feels it; how often.
 
-The target (``gaps.py``) reads the clock in a loop and keeps its longest gaps; as many of them as samples were taken are
-the stops, give or take what the system's own interruptions are.
+nbspy stops a thread only for a stack that it has not seen, so how long a stop takes is measured on a target that is
+somewhere else all the time (``wander.py``). It reads the clock in a loop and keeps its longest gaps; as many of them as
+samples were taken are the stops, give or take what the system's own interruptions are. How often a thread is stopped is
+measured on that target, on one that does a program's usual things, and on a tight loop.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from bench.recording import Recording, record
 from bench.windows import Pair, read_pairs
 
 RATES: Final = ((1000, "1 kHz"), (100, "100 Hz"))
+TARGETS: Final = (("a tight loop", "depth.py", (10,)), ("an ordinary target", "ordinary.py", ()))
 _STARTING_S: Final = 0.9
 
 
@@ -33,6 +36,24 @@ def cases(settings: Settings) -> Iterator[Case]:
             seconds,
             partial(_measure, rate, words, blocking, settings),
         )
+    own = [one for one in blocking if one.name == "nbspy"]
+    for what, script, arguments in TARGETS if own else ():
+        seconds = settings.repeat * (settings.seconds + _STARTING_S)
+        yield Case(f"stop: how often, {what}", seconds, partial(_count, what, script, arguments, own[0], settings))
+
+
+def _share(tally: Tally, what: str, name: str, seen: Recording) -> None:
+    if seen.sampled.stops is not None:
+        share = 100 * seen.sampled.stops / max(seen.sampled.samples, 1)
+        tally.add(f"samples that stop a thread at 1 kHz: {what}", name, "%", share)
+
+
+def _count(what: str, script: str, arguments: Sequence[object], one: Contestant, settings: Settings) -> list[Row]:
+    tally = Tally()
+    for _ in range(settings.repeat):
+        with target(script, *arguments, python=python_for(one)) as program:
+            _share(tally, what, one.name, record(one, program.pid, rate=RATES[0][0], seconds=settings.seconds))
+    return tally.rows()
 
 
 def _measure(rate: int, words: str, who: Sequence[Contestant], settings: Settings) -> list[Row]:
@@ -44,12 +65,14 @@ def _measure(rate: int, words: str, who: Sequence[Contestant], settings: Setting
         one = by_name[name]
         with TemporaryDirectory() as folder:
             file = Path(folder, "gaps")
-            with target("gaps.py", file, python=python_for(one)) as program:
+            with target("wander.py", file, python=python_for(one)) as program:
                 seen = record(one, program.pid, rate=rate, seconds=settings.seconds)
             gaps = read_pairs(file)
         if seen.sampled.stop_us is not None:
             tally.add(f"time stopped at {words}, median", name, "us", seen.sampled.stop_us[0])
             tally.add(f"time stopped at {words}, p99", name, "us", seen.sampled.stop_us[1])
+        if rate == RATES[0][0]:
+            _share(tally, "a stack that is new each time", name, seen)
         median, p99 = _felt(seen, gaps)
         tally.add(f"{felt}, median", name, "us", median, against=counterpart(one))
         tally.add(f"{felt}, p99", name, "us", p99, against=counterpart(one))

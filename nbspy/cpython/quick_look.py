@@ -68,7 +68,9 @@ class QuickLook:
                 return node
             same = same + 1 if before is not None and glance.unknown == before else 1
             before = glance.unknown
-            if same == LOOKS and not self.stops:
+            if same > 1 and self.stops:
+                return UNKNOWN  # it is new, rather than torn
+            if same == LOOKS:
                 self.agreed = plan, bytes(plan.buffer)
                 return UNKNOWN
         self.in_vain = True
