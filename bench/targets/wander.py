@@ -1,7 +1,7 @@
 """A target that stands on another stack all the time, and feels when it is kept from running: wander.py FILE.
 
-Goes down 24 calls, left or right at each, by chance: 16 million stacks. There it reads the monotonic clock in a loop for
-300 us, writes each gap of more than 15 us as (begin, length), 64 bits each, and goes down anew.
+Goes down 24 calls, left or right at each, by chance: 16 million stacks. There it reads the monotonic clock in a loop
+for 300 us, writes each gap of more than 15 us as (begin, length), 64 bits each, and goes down anew.
 """
 
 import json
