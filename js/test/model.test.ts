@@ -7,6 +7,7 @@ import { Profile } from "../src/model/profile";
 import { parseQuery } from "../src/model/search";
 import type { Selection } from "../src/model/selection";
 import { EVERYTHING, SelectedTree } from "../src/model/selection";
+import { Spares } from "../src/model/spares";
 import { steadyOrder } from "../src/model/thread-order";
 import { ViewState } from "../src/model/view-state";
 import { StreamError } from "../src/stream";
@@ -60,6 +61,30 @@ describe("selection", () => {
       expect(growing.activeWeights[column].slice(0, size)).toEqual(whole.activeWeights[column].slice(0, size));
     }
     expect(growing.gilUs).toBe(whole.gilUs);
+  });
+
+  test("GIVEN memory that others have used THEN a selection is what it is in new memory, folded at once or in steps", () => {
+    const maker = new ProfileMaker(2);
+    for (let i = 0; i < 3000; i++) maker.add({ stack: ["main", `f${i % 1500}`, "leaf"], start: i * 10, weight: 10, thread: i % 2, state: i % 3 ? 3 : 0 });
+    const { profile } = maker;
+    class Used extends Spares {
+      override take = (length: number): Float64Array<ArrayBuffer> => new Float64Array(length).fill(7);
+    }
+    for (const part of [{}, { threads: new Set([1]) }, { time: [5000, 9000] as const }, { mode: "gil" as const }]) {
+      const selection = { ...EVERYTHING, ...part };
+      const plain = new SelectedTree(profile, selection, "function");
+      const used = new SelectedTree(profile, selection, "function", undefined, Infinity, true, new Used());
+      while (!used.update(-Infinity));
+      const { size } = plain.tree;
+      for (const column of ["self", "total", "samples", "selfSamples"] as const) {
+        expect(used.weights[column].slice(0, size)).toEqual(plain.weights[column].slice(0, size));
+        expect(used.activeWeights[column].slice(0, size)).toEqual(plain.activeWeights[column].slice(0, size));
+      }
+    }
+    const spares = new Spares();
+    const large = new Float64Array(1 << 17);
+    spares.give(large);
+    expect([spares.take(1 << 18), spares.take(1 << 15), spares.take((1 << 17) - 9), spares.take(1 << 17)]).toEqual([null, null, large, null]);
   });
 
   test("GIVEN any tree THEN a node's total is its self and its children's totals", () => {

@@ -22,6 +22,11 @@ export class NodeTimes {
   /** `sums.data[node * STRIDE + place]`. */
   readonly sums = f64();
 
+  /** `memory`: what another has used. */
+  constructor(memory: Float64Array<ArrayBuffer> | null = null) {
+    if (memory) this.sums.data = memory.fill(0);
+  }
+
   /** Makes room for `nodes` nodes. */
   reserve(nodes: number): void {
     this.sums.extendTo(nodes * STRIDE);

@@ -10,6 +10,8 @@ import type { Granularity, Profile } from "./profile";
 import { Names } from "./names";
 import { ACTIVE_AT, NodeTimes, NOWHERE, PLACES, REST_AT, STRIDE } from "./node-times";
 import { Shape, UNSHAPED } from "./shape";
+import { forget } from "./siblings";
+import type { Spares } from "./spares";
 import { classOf, holdsGil, isActive, StateClass } from "./state";
 import type { Range, ThreadTime } from "./thread-times";
 import { threadTimes, ThreadTimes } from "./thread-times";
@@ -39,6 +41,8 @@ export interface Selection {
 
 export const EVERYTHING: Selection = { threads: new Set(), time: null, mode: "all" };
 
+const COLUMNS = ["self", "total", "selfSamples", "samples"] as const;
+
 /** Self and total of every node: time in us, and samples. */
 export class Weights {
   self = new Float64Array(1024);
@@ -47,23 +51,39 @@ export class Weights {
   samples = new Float64Array(1024);
   /** Nothing has been added yet. */
   private fresh = true;
+  /** The memory was another's before. */
+  private used = false;
 
-  constructor(private readonly tree: CallTree) {}
+  constructor(private readonly tree: CallTree, private readonly spares: Spares | null = null) {}
 
   reserve(): void {
     const { size } = this.tree;
     if (size <= this.self.length) return;
-    for (const column of ["self", "total", "selfSamples", "samples"] as const) {
-      const wider = new Float64Array(Math.max(size, 2 * this[column].length));
-      wider.set(this[column]);
+    for (const column of COLUMNS) {
+      const length = Math.max(size, 2 * this[column].length);
+      const spare = this.fresh ? this.spares?.take(length) : null;
+      const wider = spare ?? new Float64Array(length);
+      if (spare) this.used = true;
+      if (!this.fresh) wider.set(this[column]);
       this[column] = wider;
     }
   }
 
+  /** Gives away the memory: nobody looks at these weights any more. */
+  release(spares: Spares): void {
+    forget(this.total);
+    for (const column of COLUMNS) spares.give(this[column]);
+  }
+
   /** Forgets everything. New memory has nothing to forget, and to write to all of it at once would take a frame. */
   clear(): void {
-    if (!this.fresh) for (const column of [this.self, this.total, this.selfSamples, this.samples]) column.fill(0);
-    this.fresh = false;
+    if (!this.fresh || this.used) for (const column of COLUMNS) this[column].fill(0);
+    this.fresh = this.used = false;
+  }
+
+  /** Makes sure that what is added is added to nothing else. */
+  begin(): void {
+    if (this.used) this.clear();
   }
 
   addSelf(node: number, weight: number, samples: number): void {
@@ -141,12 +161,13 @@ export class SelectedTree {
   constructor(
     readonly profile: Profile, readonly selection: Selection, readonly granularity: Granularity,
     readonly shape = new Shape(profile.tree(granularity), new Names(profile, granularity), UNSHAPED), limit = Infinity, later = false,
+    private readonly spares: Spares | null = null,
   ) {
     this.tree = shape.tree;
     this.counted = COUNTED[selection.mode];
     this.places = selection.mode === "all" ? PLACES : this.counted.map((counted) => (counted ? ACTIVE_AT : NOWHERE));
-    this.weights = new Weights(this.tree);
-    this.activeWeights = selection.mode === "all" ? new Weights(this.tree) : this.weights;
+    this.weights = new Weights(this.tree, spares);
+    this.activeWeights = selection.mode === "all" ? new Weights(this.tree, spares) : this.weights;
     this.generation = profile.runs.generation;
     this.limit = limit;
     this.times = threadTimes(profile, selection.time, this.limit);
@@ -198,6 +219,13 @@ export class SelectedTree {
     this.work = null;
   }
 
+  /** Gives away the memory: this selection is looked at no more. */
+  release(spares: Spares): void {
+    this.weights.release(spares);
+    if (this.activeWeights !== this.weights) this.activeWeights.release(spares);
+    if (this.own) spares.give(this.own.sums.data);
+  }
+
   /** The node that a run's samples count for; -1 where they are left out by shape or state. */
   nodeOfRun(run: number): number {
     const { node, state } = this.profile.runs;
@@ -233,6 +261,7 @@ export class SelectedTree {
     yield* this.times.steps(this.limit);
     const spans = [...this.spans()];
     const walk = this.walkIsCheaper(spans);
+    if (walk) for (const one of [weights, activeWeights]) one.begin();
     const { limit, profile: { nodeTimes, runs } } = this;
     const kept = KEPT[this.selection.mode];
     if (!this.own && !walk && kept !== undefined && !this.byThread && limit >= runs.length) {
@@ -242,7 +271,7 @@ export class SelectedTree {
     }
     if (this.own === null && !walk) {
       // What was folded before is not in these times.
-      [this.own, this.folded, this.next] = [new NodeTimes(), 0, []];
+      [this.own, this.folded, this.next] = [new NodeTimes(this.spares?.take(profile.nodeCount * STRIDE)), 0, []];
       spans.splice(0, spans.length, ...this.spans());
     }
     this.own?.reserve(profile.nodeCount);
@@ -284,6 +313,7 @@ export class SelectedTree {
     const both = activeWeights !== weights;
     const count = sums.length / STRIDE;
     weights.clear();
+    if (count > CHUNK) yield;
     if (both) activeWeights.clear();
     for (let node = 0; node < count; node += CHUNK) {
       moveTimes(sums.data, node, Math.min(count, node + CHUNK), nodeOf, shape, weights, kept);

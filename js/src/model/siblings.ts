@@ -20,6 +20,7 @@ interface Known {
 }
 
 const NONE: Siblings = { nodes: new Int32Array(0), edges: new Float64Array(1) };
+const ONE: Siblings = { nodes: new Int32Array(1), edges: new Float64Array(2) };
 const known = new WeakMap<Float64Array, Known>();
 
 /** Gives the children of `node`. Weights grow: with the same whole and as many nodes they are the same. */
@@ -27,8 +28,10 @@ export function siblings(tree: CallTree, total: Float64Array, node: number, orde
   const first = tree.firstChild.data[node]!;
   if (first < 0) return NONE;
   if (tree.nextSibling.data[first]! < 0) {
-    const weight = total[first]!;
-    return weight > 0 ? { nodes: Int32Array.of(first), edges: Float64Array.of(0, weight) } : NONE;
+    // Chains of only children are most of a tree: whoever asks is done with the one before.
+    ONE.nodes[0] = first;
+    ONE.edges[1] = total[first]!;
+    return ONE.edges[1] > 0 ? ONE : NONE;
   }
   let kept = known.get(total);
   if (!kept || kept.size !== tree.size || kept.whole !== total[0] || kept.order !== order) {
@@ -38,6 +41,9 @@ export function siblings(tree: CallTree, total: Float64Array, node: number, orde
   if (!found) kept.of.set(node, (found = arranged(tree, total, node, order)));
   return found;
 }
+
+/** Forgets what is kept of weights whose memory others will use. */
+export const forget = (total: Float64Array): boolean => known.delete(total);
 
 function arranged(tree: CallTree, total: Float64Array, node: number, order: Order): Siblings {
   const next = tree.nextSibling.data;

@@ -5,6 +5,7 @@
 import type { FunctionRow } from "./functions";
 import { CellWatch } from "./cell-watch";
 import { Finder } from "./finder";
+import { Folding } from "./folding";
 import { callees, functionRows, outermost } from "./functions";
 import { fits, refOf } from "./function-ref";
 import type { FunctionRef } from "./function-ref";
@@ -21,7 +22,6 @@ import type { Settings, Tab } from "./settings";
 import { DEFAULTS, History, sameSettings } from "./settings";
 import type { Rule } from "./shape";
 import { isPackageKey, Shape } from "./shape";
-import { Slices } from "./slices";
 import { TimeScene } from "./time-scene";
 import type { CallTree } from "./tree";
 
@@ -53,7 +53,7 @@ export class ViewState {
   /** The view stands still while samples go on to arrive. */
   paused = false;
 
-  private readonly slices = new Slices();
+  private readonly folding = new Folding();
   private readonly cells = new CellWatch();
   private derivedAt = -Infinity;
   private derivedMs = 0;
@@ -95,7 +95,7 @@ export class ViewState {
 
   /** Whether what is shown is still that of before. */
   get working(): boolean {
-    return this.slices.working || this.finder.slices.working;
+    return this.folding.slices.working || this.finder.slices.working;
   }
 
   get queryError(): string {
@@ -190,7 +190,7 @@ export class ViewState {
     if (differs("query", "by")) this.finder.set(after.query, this.names);
     const another = differs("by", "mode", "threads", "time", "machinery", "recursion", "rules");
     // Another granularity has other names: there the tree before cannot stay until the new one is whole.
-    if (another) this.selected = this.fold(this.makeSelected(!differs("by")));
+    if (another) this.selected = this.folding.fold(this.selected, this.makeSelected(!differs("by")), (whole) => this.adopt(whole));
     if (differs("time", "threads")) this.timed.reset();
     if (another || differs("tab", "subject")) this.derive();
     for (const scene of [this.merged, this.callers, this.timed, this.changes]) scene.flipped = after.flipped;
@@ -305,18 +305,15 @@ export class ViewState {
     const { by, recursion, rules } = this.settings;
     const shape = new Shape(this.profile.tree(by), this.names, { rules, recursion, machinery: this.hidesMachinery });
     const limit = this.paused ? this.selected.limit : Infinity;
-    return new SelectedTree(this.profile, this.selection, by, shape, limit, later);
-  }
-
-  /** Gives what is shown from now on; where `next` is not whole at once it follows later. */
-  private fold(next: SelectedTree): SelectedTree {
-    return this.slices.run(next.updating(), () => this.adopt(next)) ? next : this.selected;
+    return new SelectedTree(this.profile, this.selection, by, shape, limit, later, this.folding.spares);
   }
 
   private adopt(whole: SelectedTree): void {
+    const before = this.selected;
     this.selected = whole;
     whole.update(); // what came meanwhile
     this.derive();
+    before.release(this.folding.spares);
     this.merged.keepZoomOnWeight();
     this.search();
     this.changed("selection");
