@@ -116,7 +116,18 @@ def test_given_the_clipboard_then_a_stack_a_function_and_the_table_are_copied(re
     root.get_by_role("button", name="Save and compare").click()
     menu_item(root, "Copy the functions").click()  # not in the tab of the table
     page.wait_for_function("() => copied.length === 3")
-    stack, function, table = (text for _, text in page.evaluate("() => copied"))
+    page.evaluate(
+        """() => { window.ClipboardItem = function (parts) { this.parts = parts; };
+        Object.defineProperty(navigator, 'clipboard', {configurable: true, value: {
+            write: async ([item]) => { window.picture = item.parts['image/png'].size; },
+            writeText: async (text) => { copied.push(['text', text]); }}}); }"""
+    )
+    for note in (".png", ".svg"):
+        root.get_by_role("button", name="Save and compare").click()
+        menu_item(root, "Copy the picture").filter(has_text=note).click()
+    page.wait_for_function("() => window.picture > 1000 && copied.length === 4")
+    stack, function, table, svg = (text for _, text in page.evaluate("() => copied"))
+    assert svg.startswith("<svg")
     assert stack == "main (/srv/app.py:3)\nload (/srv/app.py:10)\ndecode (/srv/images.py:20)"
     assert function == "decode (/srv/images.py:20)"
     lines = table.split("\n")

@@ -11,6 +11,16 @@ export async function copyText(text: string): Promise<boolean> {
   }
 }
 
+/** Copies a picture; false where the page may not: a sandboxed frame can copy text only. */
+export async function copyPicture(blob: Blob): Promise<boolean> {
+  try {
+    await navigator.clipboard.write([new ClipboardItem({ [blob.type]: blob })]);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function copySelection(text: string): boolean {
   const field = el("textarea", "nbspy-hidden");
   const before = document.activeElement;

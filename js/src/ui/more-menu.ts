@@ -5,7 +5,7 @@ import { speedscopeJson } from "../model/speedscope";
 import { SvgContext } from "../render/svg-context";
 import { Source } from "../source";
 import type { Explorer } from "./explorer";
-import { copyText, openFile, saveFile } from "./files";
+import { copyPicture, copyText, openFile, saveFile } from "./files";
 import { functionsText } from "./function-table";
 import { embeddedStream, pageOf } from "./page-file";
 import type { MenuItem } from "./popup";
@@ -31,7 +31,7 @@ export function svgOf(explorer: Explorer): string {
   return (picture as SvgContext | null)?.svg ?? "";
 }
 
-function savePng(explorer: Explorer): void {
+function withPng(explorer: Explorer, take: (blob: Blob) => void): void {
   const canvas = document.createElement("canvas");
   explorer.panes.chart.paintAll((width, height) => {
     const scale = Math.min(PICTURE_SCALE, MAX_CANVAS_PX / Math.max(width, height));
@@ -42,7 +42,7 @@ function savePng(explorer: Explorer): void {
     return context;
   });
   canvas.toBlob((blob) => {
-    if (blob) saveFile(fileName(explorer, "png"), [blob], "image/png");
+    if (blob) take(blob);
   });
 }
 
@@ -79,8 +79,10 @@ export function moreMenu(explorer: Explorer): MenuItem[][] {
       },
     ],
     chart ? [
-      { text: "Save the picture", note: ".png", run: () => savePng(explorer) },
+      { text: "Save the picture", note: ".png", run: () => withPng(explorer, (blob) => saveFile(fileName(explorer, "png"), [blob], "image/png")) },
       { text: "Save the picture", note: ".svg", run: () => saveFile(fileName(explorer, "svg"), [svgOf(explorer)], "image/svg+xml") },
+      { text: "Copy the picture", note: ".png", run: () => withPng(explorer, (blob) => void copyPicture(blob).then(copied)) },
+      { text: "Copy the picture", note: ".svg", run: () => void copyText(svgOf(explorer)).then(copied) },
     ] : [],
     [{ text: "Copy the functions", note: "tab-separated", run: () => void copyText(table()).then(copied) }],
     [
