@@ -332,7 +332,9 @@ def test_given_the_hosts_theme_then_the_view_follows_and_the_trait_overrules(rep
     wait_for(replay.root, "data-host", "false")
 
 
-@pytest.mark.parametrize(("width", "kind"), [(1000, "wide"), (760, "medium"), (480, "narrow"), (320, "tiny")])
+@pytest.mark.parametrize(
+    ("width", "kind"), [(1000, "wide"), (760, "medium"), (480, "narrow"), (320, "tiny"), (113, "tiny")]
+)
 def test_given_any_width_then_nothing_hangs_out_and_the_threads_are_reachable(
     page: Page, width: int, kind: str
 ) -> None:

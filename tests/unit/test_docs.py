@@ -41,3 +41,16 @@ def test_given_the_table_of_formats_then_it_has_them_all() -> None:
     assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == [
         name for name in ("nbspy", "html", *exporters.names()) if name in exporters.names()
     ][:2] + [name for name in exporters.names() if name not in ("nbspy", "html")]
+
+
+def test_given_the_table_of_the_explorer_then_the_tests_that_it_names_are_there() -> None:
+    root = Path(__file__).parents[2]
+    named = re.findall(
+        r"`([\w/.]+\.(?:py|ts))(?:::(\w+))?`", (root / "docs" / "explorer.md").read_text(encoding="utf-8")
+    )
+    tests = [(file, name) for file, name in named if "test" in file]
+    assert len(tests) > 30
+    for file, name in tests:
+        place = root / file if file.startswith("js/") else root / "tests" / file
+        assert not name or f"def {name}(" in place.read_text(encoding="utf-8"), f"{file}::{name}"
+        assert place.exists()
