@@ -26,7 +26,7 @@ from nbspy.options import SamplingOptions, check_pid
 from nbspy.sampler_process import SamplerProcess, let_trace, sampler_command
 from nbspy.wire import End, Hello, Labels, Notice, Sources, Status
 
-HELLO_TIMEOUT_S: Final = 10.0
+HELLO_TIMEOUT_S: Final = 30.0
 """How long a sampler may take from its start to its first record."""
 LAUNCH_TIMEOUT_S: Final = 30.0
 """The same where it has a command to start, which may take its time."""
