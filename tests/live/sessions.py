@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from nbspy.model.profile import Profile
@@ -56,6 +57,11 @@ def check_unharmed(target: Target) -> None:
     before = target.ask("counter")
     while target.ask("counter") == before:
         pass
+
+
+def grown(before: Sequence[int], now: Sequence[int]) -> bool:
+    """True where one of these counts is more than it was."""
+    return any(one > other for one, other in zip(now, before, strict=True))
 
 
 def function_names(profile: Profile) -> set[str]:

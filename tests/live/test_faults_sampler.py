@@ -21,7 +21,7 @@ from nbspy.options import SamplingOptions
 from nbspy.sampler_process import module_environment, sampler_command
 
 from .interpreters import Interpreter, start_target
-from .sessions import check_counts, check_unharmed, function_names, wait_for_samples
+from .sessions import check_counts, check_unharmed, function_names, grown, wait_for_samples
 
 STOP_AND_WAIT = """
 import sys, time
@@ -65,10 +65,6 @@ def test_two_samplers_on_one_target(current_interpreter: Interpreter) -> None:
 
 def held(*processes: psutil.Process) -> list[int]:
     return [count for one in processes for count in (one.num_fds(), one.num_threads(), len(one.children()))]
-
-
-def grown(before: list[int], now: list[int]) -> bool:
-    return any(one > other for one, other in zip(now, before, strict=True))
 
 
 def test_100_rounds_of_attach_and_detach_leak_nothing(current_interpreter: Interpreter) -> None:

@@ -17,7 +17,7 @@ from nbspy.errors import NbspyError, NotPython, ProcessNotFound, SamplerFailed, 
 from nbspy.sampler_process import running_samplers
 
 from .interpreters import TARGETS, Interpreter, Target, start_target
-from .sessions import ENOUGH, check_totals, check_unharmed, wait_for_samples
+from .sessions import ENOUGH, check_totals, check_unharmed, grown, wait_for_samples
 
 both_modes = pytest.mark.parametrize("nonblocking", [False, True], ids=["blocking", "nonblocking"])
 
@@ -232,10 +232,6 @@ def test_process_sees_itself_from_outside() -> None:
         assert frames[-1] == "<module>"
 
 
-def more_than(before: tuple[int, ...], now: tuple[int, ...]) -> bool:
-    return any(one > other for one, other in zip(now, before, strict=True))
-
-
 def test_thirty_sessions_leave_nothing_behind(current_interpreter: Interpreter) -> None:
     with busy_target(current_interpreter) as target:
         us, them = psutil.Process(), psutil.Process(target.pid)
@@ -250,8 +246,8 @@ def test_thirty_sessions_leave_nothing_behind(current_interpreter: Interpreter) 
             session.stop()
             assert session.error is None
         deadline = time.monotonic() + 10
-        while more_than(before, held()) and time.monotonic() < deadline:
+        while grown(before, held()) and time.monotonic() < deadline:
             time.sleep(0.01)  # a thread that was joined may be about to leave the system's list
-        assert not more_than(before, held())
+        assert not grown(before, held())
         assert [child.pid for child in us.children()] == [target.pid]
         check_unharmed(target)
