@@ -5,7 +5,7 @@ import { ViewState } from "../src/model/view-state";
 import { ProfileMaker } from "./golden";
 
 /** More runs than are folded between two looks at the clock. */
-const RUNS = 120_000;
+const RUNS = 60_000;
 const FUNCTIONS = ["load", "step", "log"];
 
 function bigProfile(): ProfileMaker {

@@ -112,6 +112,7 @@ def take(browser: Browser, scene: Callable[[Replay], None], theme: str, *, style
     page.add_style_tag(content=STILL + style)
     scene(replay)
     page.mouse.move(0, 0)
+    page.wait_for_function("() => document.querySelector('.nbspy-explorer:not([data-busy])')")
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     picture = Image.open(io.BytesIO(replay.root.screenshot(animations="disabled"))).convert("RGB")
     context.close()
