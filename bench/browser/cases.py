@@ -36,7 +36,10 @@ def cases(settings: Settings) -> Iterator[Case]:
         return
     yield Case("browser: an hour live", 150, lambda: hour_live(HOUR_S, HOUR_DELTAS))
     yield Case("browser: deep", settings.repeat * 15, partial(_repeated, settings, partial(deep, 10_000)))
-    yield Case("browser: other viewers", 400, lambda: viewers.rows(settings))
+    for nodes in viewers.SIZES:
+        yield Case(
+            f"browser: other viewers, {nodes:,} nodes", 40 + nodes / 10_000, partial(viewers.rows, settings, nodes)
+        )
 
 
 def _repeated(settings: Settings, measure: partial[Iterator[tuple[str, str, float]]]) -> list[Row]:
@@ -131,6 +134,7 @@ def hour_live(seconds: int, deltas: int) -> list[Row]:
                 for share, word in ((0.5, "median"), (0.95, "p95")):
                     figure = f"explorer, {which}: {name}, {word} of the {when} tenth"
                     tally.add(figure, WHO, "ms", _quantile(costs[what], share))
+        page.evaluate("() => { bench.bytes = null; }")
         size = sum(map(len, pieces)) / 1e6
         tally.add(f"explorer, {which}: memory with the recording", WHO, "MB", heap_mb(page))
         tally.add(f"explorer, {which}: recording", WHO, "MB", size, note=f"{deltas:,} deltas")
