@@ -90,6 +90,11 @@ class ProcessSampler:
         self.runs.finish(time_ns)
         self.unwinder.close()
 
+    def finish(self, time_ns: int) -> None:
+        """Close the runs at the end of the sampling."""
+        self.runs.finish(time_ns)
+        self._labels.rested()
+
     def thread_rows(self, now_ns: int) -> Iterator[wire.ThreadRow]:
         """Yield a row for every thread that is new or newly named; also for those that have ended since.
 

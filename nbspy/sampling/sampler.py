@@ -313,7 +313,7 @@ class Sampler:
 
     def _end(self, reason: str, error: NbspyError | None = None) -> None:
         for process in self._processes:
-            process.runs.finish(self._now())
+            process.finish(self._now())
         self._flush(last=True)
         writer = self._writer
         writer.put(

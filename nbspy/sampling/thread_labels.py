@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -14,6 +15,9 @@ from nbspy.target.process import Target
 SOON_NS: Final = 500_000_000
 """A thread is often named, or known to ``threading``, only after it has begun."""
 LATER_NS: Final = 5_000_000_000
+_OFTEN: Final = 20
+_SELDOM: Final = 200
+"""Reading the names of many threads takes long: at most one of so many parts of time, if threads are new and else."""
 
 
 class ThreadLabels:
@@ -24,6 +28,7 @@ class ThreadLabels:
         self._runtime = runtime
         self._told: dict[TrackedThread, str] = {}
         self._next_ns = 0
+        self._rests_until_ns = 0
         self._again = True
 
     def threads_changed(self) -> None:
@@ -31,13 +36,20 @@ class ThreadLabels:
         self._next_ns = 0
         self._again = True
 
+    def rested(self) -> None:
+        """Do not put off any longer what is due."""
+        self._rests_until_ns = 0
+
     def changed(self, threads: Sequence[TrackedThread], now_ns: int) -> Iterator[tuple[TrackedThread, str]]:
         """Yield the threads whose name is new, with it; "" for a thread without a name."""
-        if now_ns < self._next_ns:
+        if now_ns < self._next_ns or now_ns < self._rests_until_ns:
             return
-        self._next_ns = now_ns + (SOON_NS if self._again else LATER_NS)
-        self._again = False
+        again, self._again = self._again, False
+        began_ns = time.monotonic_ns()
         names = self.names(threads)
+        cost_ns = time.monotonic_ns() - began_ns
+        self._rests_until_ns = now_ns + cost_ns * _OFTEN
+        self._next_ns = now_ns + (max(SOON_NS, cost_ns * _OFTEN) if again else max(LATER_NS, cost_ns * _SELDOM))
         self._told = {thread: self._told[thread] for thread in threads if thread in self._told}
         for thread in threads:
             name = names[thread]
