@@ -10,8 +10,9 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from nbspy.errors import NbspyError, SamplerFailed, error_from_kind
 from nbspy.host import host

@@ -12,7 +12,6 @@ name there, or a row of one of the small tables below it, and no logic.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import enum
 import re
 import sys
@@ -20,6 +19,8 @@ import typing
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
+
+import msgspec
 
 from nbspy.cpython import layout as rows
 from tools.dwarf_structs import Names, NoDebugInformation, Structs
@@ -292,7 +293,7 @@ def supplement_of(structs: Structs, version: tuple[int, int]) -> rows.DebugOffse
     layout = layout_of(structs, version)
     gil = _known(layout.gil)
     values: dict[str, Any] = {}
-    for field in dataclasses.fields(rows.DebugOffsetsSupplement):
+    for field in msgspec.structs.fields(rows.DebugOffsetsSupplement):
         name = field.name.removeprefix("code_")
         sources = (layout.code,) if name != field.name else (layout.frame, layout.thread_state, layout.objects)
         values[field.name] = next((getattr(part, name) for part in sources if hasattr(part, name)), None)
@@ -312,12 +313,12 @@ def _row(cls: type[T], values: dict[str, Any]) -> T:
 
 def to_source(value: Any, indent: str = "    ") -> str:
     """Return ``value`` as the Python expression that layout_tables.py holds."""
-    if dataclasses.is_dataclass(value):
+    if isinstance(value, msgspec.Struct):
         inner = indent + "    "
         lines = [
             f"{inner}{field.name}={to_source(getattr(value, field.name), inner)},\n"
-            for field in dataclasses.fields(value)
-            if not field.metadata.get("of_the_system")  # the tables are those of one system
+            for field in msgspec.structs.fields(value)
+            if field.name not in rows.OF_THE_SYSTEM  # the tables are those of one system
         ]
         return f"{type(value).__name__}(\n{''.join(lines)}{indent})"
     if isinstance(value, enum.Enum):

@@ -11,8 +11,9 @@ the sources, and is untested where the README says so:
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Final
+
+from msgspec.structs import replace
 
 from nbspy.cpython.layout import Layout
 from nbspy.errors import MemoryFault, UnsupportedPython
@@ -47,8 +48,8 @@ def adapt(layout: Layout, abi: Abi) -> Layout:
     if gil is not None and gil.switch_number is not None:
         # {unsigned long interval; ... *last_holder; int locked; unsigned long switch_number}: the last follows the
         # int directly where both have four bytes.
-        gil = dataclasses.replace(gil, switch_number=gil.locked + abi.long_size)
-    return dataclasses.replace(layout, gil=gil, long_size=abi.long_size)
+        gil = replace(gil, switch_number=gil.locked + abi.long_size)
+    return replace(layout, gil=gil, long_size=abi.long_size)
 
 
 def with_mutex_size(layout: Layout, memory: RemoteMemory, runtime: int) -> Layout:
@@ -69,7 +70,5 @@ def with_mutex_size(layout: Layout, memory: RemoteMemory, runtime: int) -> Layou
         except MemoryFault:
             break
         if found == main and any(main):
-            return dataclasses.replace(
-                layout, runtime=dataclasses.replace(layout.runtime, current_thread_state=shifted)
-            )
+            return replace(layout, runtime=replace(layout.runtime, current_thread_state=shifted))
     return layout

@@ -7,8 +7,9 @@ Raises :class:`~nbspy.errors.MemoryFault` and :class:`~nbspy.errors.CorruptTarge
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from nbspy.cpython.dicts import (
     MAX_SPLIT_ITEMS,
@@ -87,8 +88,7 @@ def module_attribute(memory: RemoteMemory, layout: Layout, modules_address: int,
     return None if found is None else instance_attribute(memory, layout, found, name)
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(msgspec.Struct, frozen=True):
     """Where an instance keeps its attributes: in a dict, or in values whose keys lie elsewhere; else all are 0."""
 
     dictionary: int = 0

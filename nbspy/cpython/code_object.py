@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from nbspy.cpython.interner import FrameKey, Interner
 from nbspy.cpython.layout import Layout
@@ -35,8 +36,7 @@ SourceNames = Callable[[str], tuple[str, str]]
 """File name -> (short file name, module); "" for no module."""
 
 
-@dataclass(slots=True)
-class CodeObject:
+class CodeObject(msgspec.Struct):
     """One code object of the target, as copied; names are decoded when they are first asked for."""
 
     address: int

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from nbspy.cpython.layout import Layout
 from nbspy.cpython.objects import WORD_BYTES, TypeFlag, expect_type, read_word, read_words
@@ -38,8 +39,7 @@ class KeysKind(enum.IntEnum):
     """As UNICODE, with the values elsewhere, one array for each instance."""
 
 
-@dataclass(frozen=True, slots=True)
-class DictKeys:
+class DictKeys(msgspec.Struct, frozen=True):
     """The keys of a dict: addresses in the order of their entries, 0 where an entry was deleted."""
 
     kind: KeysKind

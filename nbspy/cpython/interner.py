@@ -12,8 +12,9 @@ are new after :data:`MAX_FRAMES` or :data:`MAX_TEXT` are all called the same. No
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final, NewType
+
+import msgspec
 
 from nbspy.wire import FrameFlag
 
@@ -34,8 +35,7 @@ ROOT = NodeId(0)
 """The node of an empty stack."""
 
 
-@dataclass(frozen=True, slots=True)
-class FrameKey:
+class FrameKey(msgspec.Struct, frozen=True):
     """What makes two frames the same: function and line, not the call."""
 
     name: str
@@ -49,8 +49,7 @@ class FrameKey:
     flags: int = 0
 
 
-@dataclass(slots=True)
-class NewEntries:
+class NewEntries(msgspec.Struct):
     """Entries since the last hand-over; each list continues its table at ``first_*``."""
 
     first_string: int
@@ -58,7 +57,7 @@ class NewEntries:
     first_frame: int
     frames: list[FrameKey]
     first_node: int
-    nodes: list[tuple[int, int]] = field(default_factory=list)
+    nodes: list[tuple[int, int]] = []
     """(parent node, frame)."""
 
 

@@ -11,11 +11,15 @@ no such field; a reader that needs it has another way or does without.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+OF_THE_SYSTEM: Final = ("long_size",)
+"""Fields of :class:`Layout` that the operating system decides, not the version: no part of a row."""
 
 
-@dataclass(frozen=True, slots=True)
-class RuntimeLayout:
+class RuntimeLayout(msgspec.Struct, frozen=True):
     """``_PyRuntimeState``.
 
     2.7 and 3.6 have none: their runtime is what lies at ``interp_head``, and the rest are symbols of their own
@@ -33,8 +37,7 @@ class RuntimeLayout:
     """3.7, 3.8: ``gc.collecting``, an int; later each interpreter has its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class InterpreterLayout:
+class InterpreterLayout(msgspec.Struct, frozen=True):
     """``PyInterpreterState``; ``size`` bounds the other offsets."""
 
     size: int
@@ -57,8 +60,7 @@ class InterpreterLayout:
     """3.12+: ``_finalizing``, the thread state that ends the interpreter; NULL before."""
 
 
-@dataclass(frozen=True, slots=True)
-class GilLayout:
+class GilLayout(msgspec.Struct, frozen=True):
     """``struct _gil_runtime_state`` (3.12+)."""
 
     last_holder: int
@@ -67,8 +69,7 @@ class GilLayout:
     """Counts changes of ``last_holder``: a thread that lets the GIL go and takes it again is not counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class ThreadStateLayout:
+class ThreadStateLayout(msgspec.Struct, frozen=True):
     """``PyThreadState``; ``size`` is how many bytes from its start hold every field named here."""
 
     size: int
@@ -98,8 +99,7 @@ class ThreadStateLayout:
     gil_requested: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class StackChunkLayout:
+class StackChunkLayout(msgspec.Struct, frozen=True):
     """``_PyStackChunk``: ``{previous; size_t size; size_t top; PyObject *data[]}``, the same since 3.11."""
 
     previous: int = 0
@@ -108,8 +108,7 @@ class StackChunkLayout:
     data: int = 24
 
 
-@dataclass(frozen=True, slots=True)
-class FrameLayout:
+class FrameLayout(msgspec.Struct, frozen=True):
     """``_PyInterpreterFrame`` (3.11+) or ``PyFrameObject``; ``size`` is how much of its start holds the fields below.
 
     Other than ``localsplus``, which begins there (3.11+) or behind the stack of blocks.
@@ -149,8 +148,7 @@ class LineFormat(enum.Enum):
     """3.11+: ``co_linetable``, the location table."""
 
 
-@dataclass(frozen=True, slots=True)
-class CodeLayout:
+class CodeLayout(msgspec.Struct, frozen=True):
     """``PyCodeObject``; ``size`` is that of its fixed part."""
 
     size: int
@@ -190,8 +188,7 @@ class InstanceValues(enum.Enum):
     """3.13+: the values follow the object's basic size, where the type has ``Py_TPFLAGS_INLINE_VALUES``."""
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectLayout:
+class ObjectLayout(msgspec.Struct, frozen=True):
     """Offsets in the built-in types that the reader follows; names as in the struct they are from.
 
     A dict is a table of slots (2.7), or keys and values of which a table keeps the indices (3.6+).
@@ -291,8 +288,7 @@ class ObjectLayout:
     """3.11+."""
 
 
-@dataclass(frozen=True, slots=True)
-class DebugOffsetsSupplement:
+class DebugOffsetsSupplement(msgspec.Struct, frozen=True):
     """What a reader needs and ``_Py_DebugOffsets`` of a version (3.13+) does not tell."""
 
     gil_switch_number: int
@@ -334,8 +330,7 @@ class DebugOffsetsSupplement:
     managed_dict_offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(msgspec.Struct, frozen=True):
     """Everything the reader must know about one CPython."""
 
     version: tuple[int, int]
@@ -349,5 +344,5 @@ class Layout:
     frame: FrameLayout
     code: CodeLayout
     objects: ObjectLayout
-    long_size: int = field(default=8, metadata={"of_the_system": True})
+    long_size: int = 8
     """Of C's ``unsigned long``: of the ids of threads, and of what counts the turns of a GIL. Windows: 4."""

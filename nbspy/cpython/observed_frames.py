@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from nbspy.cpython.code_object import CodeCache
 from nbspy.cpython.frame_chain import FrameChain
@@ -10,8 +10,7 @@ from nbspy.cpython.interner import FrameKey
 from nbspy.cpython.layout import FrameLayout
 
 
-@dataclass(frozen=True, slots=True)
-class ObservedFrame:
+class ObservedFrame(msgspec.Struct, frozen=True):
     """A frame of one observation."""
 
     key: FrameKey

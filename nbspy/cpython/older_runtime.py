@@ -7,12 +7,13 @@ static too; where they are not known no thread is said to wait for it.
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
+from msgspec.structs import replace
 
 from nbspy.cpython.layout import Layout
 from nbspy.target.memory import RemoteMemory
@@ -47,8 +48,7 @@ _RETURNS_VARIABLE: Final = re.compile(
 """x86-64: ``[endbr64] [push rbp; mov rbp, rsp] mov rax, [rip + offset] [pop rbp] ret``."""
 
 
-@dataclass(frozen=True, slots=True)
-class OlderStatics:
+class OlderStatics(msgspec.Struct, frozen=True):
     """Addresses of variables in the target."""
 
     interpreters_head: int
@@ -86,7 +86,7 @@ def layout_of_build(layout: Layout, symbols: Mapping[str, int]) -> Layout:
     """Return ``layout`` as the build in question has it: a 2.7 may keep ``unicode`` in units of two bytes."""
     if layout.objects.unicode_char_size is None or "PyUnicodeUCS2_AsUTF8String" not in symbols:
         return layout
-    return dataclasses.replace(layout, objects=dataclasses.replace(layout.objects, unicode_char_size=2))
+    return replace(layout, objects=replace(layout.objects, unicode_char_size=2))
 
 
 def _returned_variable(memory: RemoteMemory, function: int) -> int | None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar
+
+import msgspec
 
 from nbspy.cpython.frame_chain import FrameChain
 from nbspy.cpython.layout import Layout
@@ -41,8 +42,7 @@ class Thread(Protocol):
 T = TypeVar("T", bound=Thread)
 
 
-@dataclass(frozen=True, slots=True)
-class _Collection:
+class _Collection(msgspec.Struct, frozen=True):
     """Where one collector says what it does: an int, and from 3.15 on the frame in which it began."""
 
     interpreter: int
@@ -102,8 +102,7 @@ class RareWords:
         return frozenset(interpreter for interpreter, start in self._ends if word(words, start))
 
 
-@dataclass(frozen=True, slots=True)
-class _Collector(Generic[T]):
+class _Collector(msgspec.Struct, Generic[T], frozen=True):
     """A thread that was seen to collect, and where it stood."""
 
     thread: T

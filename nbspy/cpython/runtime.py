@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from nbspy.cpython import abi, debug_offsets, layout_tables, older_runtime
 from nbspy.cpython.layout import Layout
@@ -39,8 +40,7 @@ _SCAN_LIMIT = 64 << 20
 _WORD = struct.Struct("<Q")
 
 
-@dataclass(frozen=True, slots=True)
-class Runtime:
+class Runtime(msgspec.Struct, frozen=True):
     """A CPython in a target."""
 
     address: int
@@ -64,8 +64,7 @@ class Runtime:
         return ".".join(map(str, self.version))
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
+class _Candidate(msgspec.Struct, frozen=True):
     """A file in the target that may hold the runtime."""
 
     path: str

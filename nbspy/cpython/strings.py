@@ -9,8 +9,9 @@ Sizes come from the target: they are bounded by the caller before anything is re
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from nbspy.cpython.layout import Layout
 from nbspy.cpython.thread_state import word
@@ -20,8 +21,7 @@ _MAX_LENGTH: Final = 1 << 40
 _CHAR_SIZES: Final = (1, 2, 4)
 
 
-@dataclass(frozen=True, slots=True)
-class StringExtent:
+class StringExtent(msgspec.Struct, frozen=True):
     """Where the data of one str lies; ``size`` is what to read of it, in bytes."""
 
     address: int

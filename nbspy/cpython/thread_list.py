@@ -6,8 +6,9 @@ A thread that was listed before keeps its :class:`TrackedThread`, so that what i
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from nbspy.cpython.code_object import CodeCache
 from nbspy.cpython.frame_chain import FrameChain
@@ -24,38 +25,38 @@ _ATTEMPTS: Final = 16
 """Looks at the lists, which change under a lock that says nothing to us."""
 
 
-@dataclass(slots=True, eq=False)
 class TrackedThread:
     """A thread of the target, with what the last sample said of it."""
 
-    state: ThreadState
-    interpreter: Interpreter
-    chain: FrameChain
-    host_id: int
-    """OS id by which this system knows it; differs from ``state.native_thread_id`` across pid namespaces."""
-    node: int = ROOT
-    """Leaf node of its stack."""
-    bits: int = 0
-    """:class:`nbspy.wire.State` at the last sample."""
-    beside: int = 0
-    """Of :attr:`bits` those that the thread state itself tells."""
-    running: bool = False
-    waits_for: int = 0
-    """Address of the lock it waits for, by the system's word."""
-    quiet: bool = False
-    """It waited when it was asked about, and has not moved since."""
-    quiet_since_ns: int = 0
-    due_ns: int = 0
-    """Monotonic times: since when it is quiet, and when the system is asked about it again."""
-    nodes: list[int] = field(default_factory=list)
-    """Node of each frame of ``chain``, root first."""
-    ahead_of_chain: bool = False
-    """``node`` was told at a glance: ``chain`` and ``nodes`` are of a sample before."""
-    next: int = 0
-    """Address of the next thread state in the interpreter's list."""
-    own_id: bytes = b""
-    """``state.native_thread_id`` as it stands in the thread state; before 3.11 ``state.thread_id``."""
-    root: StackRoot = field(default_factory=StackRoot)
+    def __init__(self, state: ThreadState, interpreter: Interpreter, chain: FrameChain, host_id: int) -> None:
+        self.state = state
+        self.interpreter = interpreter
+        self.chain = chain
+        self.host_id = host_id
+        """OS id by which this system knows it; differs from ``state.native_thread_id`` across pid namespaces."""
+        self.node: int = ROOT
+        """Leaf node of its stack."""
+        self.bits = 0
+        """:class:`nbspy.wire.State` at the last sample."""
+        self.beside = 0
+        """Of :attr:`bits` those that the thread state itself tells."""
+        self.running = False
+        self.waits_for = 0
+        """Address of the lock it waits for, by the system's word."""
+        self.quiet = False
+        """It waited when it was asked about, and has not moved since."""
+        self.quiet_since_ns = 0
+        self.due_ns = 0
+        """Monotonic times: since when it is quiet, and when the system is asked about it again."""
+        self.nodes: list[int] = []
+        """Node of each frame of ``chain``, root first."""
+        self.ahead_of_chain = False
+        """``node`` was told at a glance: ``chain`` and ``nodes`` are of a sample before."""
+        self.next = 0
+        """Address of the next thread state in the interpreter's list."""
+        self.own_id = b""
+        """``state.native_thread_id`` as it stands in the thread state; before 3.11 ``state.thread_id``."""
+        self.root = StackRoot()
 
 
 class ThreadList:

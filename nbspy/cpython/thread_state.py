@@ -7,9 +7,10 @@ name the interpreter it was found in.
 
 from __future__ import annotations
 
-import dataclasses
 import struct
-from dataclasses import dataclass
+
+import msgspec
+from msgspec.structs import replace
 
 from nbspy.cpython.layout import Layout
 from nbspy.cpython.runtime import Runtime
@@ -31,8 +32,7 @@ def word(data: bytes | bytearray, offset: int) -> int:
     return value
 
 
-@dataclass(frozen=True, slots=True)
-class ThreadState:
+class ThreadState(msgspec.Struct, frozen=True):
     """One ``PyThreadState``, as far as it does not change while the thread lives."""
 
     address: int
@@ -43,8 +43,7 @@ class ThreadState:
     """0 where it is not known (<= 3.10, before the C library was asked)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Interpreter:
+class Interpreter(msgspec.Struct, frozen=True):
     """One ``PyInterpreterState`` and its threads, oldest first."""
 
     address: int
@@ -75,7 +74,7 @@ def read_interpreters(memory: RemoteMemory, runtime: Runtime) -> list[Interprete
     found.reverse()
     if layout.interpreter.id is None:
         # 2.7 and 3.6 do not number them: in the order of their making, as the others do.
-        found = [dataclasses.replace(interpreter, id=number) for number, interpreter in enumerate(found)]
+        found = [replace(interpreter, id=number) for number, interpreter in enumerate(found)]
     return found
 
 

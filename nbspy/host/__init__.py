@@ -8,8 +8,10 @@ so that what needs no foreign kernel is tested on any machine. Windows: written,
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 WINDOWS: Final = sys.platform == "win32"
 """Also for the few tests that can run on one side only."""

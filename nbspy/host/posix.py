@@ -7,8 +7,10 @@ import os
 import select
 import signal
 import stat
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _PR_SET_TIMERSLACK: Final = 29
 _SLACK_NS: Final = 1000
@@ -61,6 +63,8 @@ class PosixHost:
         self._macos = macos
 
     def cache_folder(self) -> Path:
+        from pathlib import Path
+
         # The specification (XDG base directories) has relative paths ignored.
         given = os.environ.get("XDG_CACHE_HOME", "")
         if os.path.isabs(given):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 MAX_ROWS: Final = 100_000
@@ -19,15 +18,17 @@ MAX_WINDOW_NS: Final = 1 << 40
 _MAX_U32: Final = 0xFFFF_FFFF
 
 
-@dataclass(slots=True)
 class Run:
     """What a thread has been doing since ``start_ns``."""
 
-    thread: int
-    node: int
-    bits: int
-    start_ns: int
-    start_tick: int
+    __slots__ = ("bits", "node", "start_ns", "start_tick", "thread")
+
+    def __init__(self, thread: int, node: int, bits: int, start_ns: int, start_tick: int) -> None:
+        self.thread = thread
+        self.node = node
+        self.bits = bits
+        self.start_ns = start_ns
+        self.start_tick = start_tick
 
 
 class RunColumns:

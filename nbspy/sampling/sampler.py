@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -37,8 +36,7 @@ Wait = Callable[[int], bool]
 """Sleep until this monotonic time in ns; True when the sampler is asked to stop."""
 
 
-@dataclass(frozen=True, slots=True)
-class SamplerOptions:
+class SamplerOptions(msgspec.Struct, frozen=True):
     """What a sampler is asked to do."""
 
     interval_ns: int
@@ -329,8 +327,7 @@ class Sampler:
         writer.flush()
 
 
-@dataclass(slots=True)
-class _Counters:
+class _Counters(msgspec.Struct):
     """What samplers of processes have counted."""
 
     thread_samples: int = 0

@@ -8,8 +8,9 @@ over, and tried again seldom, for it may become another program. What has only j
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final, Protocol
+
+import msgspec
 
 from nbspy.cpython.runtime import Runtime
 from nbspy.cpython.thread_state import TooManyThreads
@@ -30,8 +31,7 @@ _NOT_PYTHON_NS: Final = (25_000_000, 50_000_000, 100_000_000, 200_000_000, 400_0
 """What has only just become another program has not yet loaded its libraries."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """A process that can be sampled from now on. Whoever takes it closes the target."""
 
     target: Target
@@ -43,8 +43,7 @@ class Attach(Protocol):
     def __call__(self, pid: int) -> tuple[Target, Runtime]: ...
 
 
-@dataclass(slots=True)
-class _Member:
+class _Member(msgspec.Struct):
     """A process of the tree, whether it is sampled or not."""
 
     pid: int

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import BinaryIO
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class BinaryFacts:
+
+class BinaryFacts(msgspec.Struct, frozen=True):
     """What was found in one file; addresses are as linked, before the load bias."""
 
     first_load_address: int

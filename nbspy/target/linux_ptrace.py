@@ -18,7 +18,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from nbspy.plain_text import printable
-from nbspy.target.permissions.proc import Proc
 from nbspy.target.process import StopOutcome
 
 _SEIZE = 0x4206
@@ -162,6 +161,8 @@ class LinuxThreadStopper:
         if tracer == 0 and _is_ending(self._pid, thread):
             return StopOutcome.GONE
         if tracer:
+            from nbspy.target.permissions.proc import Proc  # and its pathlib: only a debugger needs it
+
             command = printable(Proc().command_line(tracer), _SHOWN)
             self._refusal = f"process {tracer} ({command}) already traces it"
         else:

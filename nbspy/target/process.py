@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import BinaryIO, Protocol
+
+import msgspec
 
 from nbspy.target.memory import RemoteMemory
 
 
-@dataclass(frozen=True, slots=True)
-class Mapping:
+class Mapping(msgspec.Struct, frozen=True):
     """A range of the target's address space."""
 
     start: int
@@ -32,8 +32,7 @@ class Mapping:
         return self.path.startswith(("/", "\\\\")) or self.path[1:3] == ":\\"
 
 
-@dataclass(frozen=True, slots=True)
-class Abi:
+class Abi(msgspec.Struct, frozen=True):
     """What C programs of a system agree upon, as far as it decides where fields of structs lie."""
 
     system: str

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
-import dataclasses
 import enum
 import json
 import subprocess
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from nbspy.cpython import debug_offsets, layout_tables
 from nbspy.cpython.layout import Layout
@@ -47,19 +48,21 @@ def has_ctypes(interpreter: Interpreter) -> bool:
 
 def to_json(layout: Layout) -> str:
     def plain(value: Any) -> Any:
+        if isinstance(value, msgspec.Struct):
+            return msgspec.structs.asdict(value)
         return value.name if isinstance(value, enum.Enum) else sorted(value)
 
-    return json.dumps(dataclasses.asdict(layout), default=plain)
+    return json.dumps(layout, default=plain)
 
 
 def fields_of(layout: Layout) -> set[str]:
     """``part.field`` of everything the layout says."""
     return {
-        f"{part.name}.{field.name}"
-        for part in dataclasses.fields(layout)
-        if dataclasses.is_dataclass(getattr(layout, part.name))
-        for field in dataclasses.fields(getattr(layout, part.name))
-        if getattr(getattr(layout, part.name), field.name) is not None
+        f"{name}.{field}"
+        for name, part in msgspec.structs.asdict(layout).items()
+        if isinstance(part, msgspec.Struct)
+        for field, offset in msgspec.structs.asdict(part).items()
+        if offset is not None
     }
 
 
@@ -100,4 +103,4 @@ TABLE_SOURCES = list(Path(layout_tables.__file__).parent.glob("*layout_tables.py
 
 def sizes_aside(layout: Layout) -> Layout:
     """``layout`` without the interpreter's size, which differs between patch releases and is only a bound."""
-    return dataclasses.replace(layout, interpreter=dataclasses.replace(layout.interpreter, size=0))
+    return replace(layout, interpreter=replace(layout.interpreter, size=0))

@@ -6,13 +6,14 @@ between any two reads of the reader, or between two ranges of one read.
 
 from __future__ import annotations
 
-import dataclasses
 import struct
 import time
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
+
+import msgspec
 
 from nbspy.cpython.layout import Layout
 from nbspy.cpython.runtime import Runtime
@@ -242,7 +243,7 @@ class FakePython:
 
     def add_interpreter(self, *, own_gil: bool = True) -> FakeInterpreter:
         fields, memory = self.layout.interpreter, self.memory
-        offsets = dataclasses.asdict(fields)
+        offsets = msgspec.structs.asdict(fields)
         del offsets["size"]
         address = self.allocate(bytes(max(offset or 0 for offset in offsets.values()) + 8))
         gil = self.allocate(bytes(256)) if own_gil else self.interpreters[0].gil

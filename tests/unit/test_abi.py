@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import struct
 
 import pytest
+from msgspec.structs import replace
 
 from nbspy.cpython import abi, layout_tables
 from nbspy.cpython.gil_turns import GilTurns
@@ -76,10 +76,10 @@ def test_ids_of_threads_have_32_bits_on_windows(on_windows: Layout) -> None:
     assert fields.native_thread_id is not None
     data = bytearray(fields.size)
     # unsigned long thread_id; unsigned long native_thread_id: beside each other
-    fields = dataclasses.replace(fields, native_thread_id=fields.thread_id + 4)
+    fields = replace(fields, native_thread_id=fields.thread_id + 4)
     struct.pack_into("<II", data, fields.thread_id, 11, 4242)
     struct.pack_into("<Q", data, fields.interp, MAIN)
-    layout = dataclasses.replace(on_windows, thread_state=fields)
+    layout = replace(on_windows, thread_state=fields)
     [thread] = read_threads(FakeMemory({0x2000: bytes(data)}), layout, MAIN, 0x2000)
     assert (thread.thread_id, thread.native_thread_id) == (11, 4242)
 

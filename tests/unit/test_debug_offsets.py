@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from nbspy.cpython.debug_offsets import MINIMUM_READ, read_layout
 from nbspy.cpython.layout import Layout
@@ -68,7 +68,7 @@ def test_read_layout_when_the_build_is_free_threaded_says_so() -> None:
 def test_read_layout_when_the_version_is_newer_than_any_known_reads_it_like_the_newest_and_warns() -> None:
     layout, warning = read_layout(changed(NEWEST, at_0=VERSION_3_16))
 
-    assert layout == dataclasses.replace(read_layout(runtime_bytes(NEWEST))[0], version=(3, 16))
+    assert layout == replace(read_layout(runtime_bytes(NEWEST))[0], version=(3, 16))
     assert warning is not None
     assert "3.16.0" in warning
     assert "3.15" in warning

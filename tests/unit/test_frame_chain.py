@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec.structs import replace
 
 from nbspy.cpython.frame_chain import FrameChain
 from nbspy.cpython.frame_struct import frame_struct
@@ -358,4 +358,4 @@ def test_frame_struct_when_the_fields_are_in_another_order_is_refused() -> None:
     layout = LAYOUTS["3.12"]
 
     with pytest.raises(UnsupportedPython):
-        frame_struct(dataclasses.replace(layout.frame, executable=60, previous=8))
+        frame_struct(replace(layout.frame, executable=60, previous=8))

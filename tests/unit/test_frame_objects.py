@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import struct
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec.structs import replace
 
 from nbspy.cpython.frame_chain import FrameChain
 from nbspy.cpython.frame_struct import frame_struct
@@ -234,4 +234,4 @@ def test_frame_that_leads_outside_is_a_fault(layout: Layout) -> None:
 def test_fields_in_an_order_that_is_not_known_are_refused() -> None:
     frame = LAYOUTS["3.9"].frame
     with pytest.raises(UnsupportedPython):
-        frame_struct(dataclasses.replace(frame, previous=frame.executable + 8))
+        frame_struct(replace(frame, previous=frame.executable + 8))

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-import dataclasses
-
+import msgspec
 import pytest
 
 from nbspy.cpython.layout import Layout
@@ -16,7 +15,7 @@ LAYOUTS = OLDER | NEWER
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 def test_layout_when_a_struct_has_a_size_all_its_fields_lie_within(layout: Layout) -> None:
     for part in (layout.interpreter, layout.thread_state):
-        fields = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
+        fields = msgspec.structs.asdict(part)
         size = fields.pop("size")
         fields.pop("cframe_current_frame", None)
         assert all(offset + 8 <= size for offset in fields.values() if offset is not None)

@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from nbspy import doctor
@@ -273,7 +274,7 @@ def test_a_diagnosis_renders_and_travels() -> None:
     with console.capture() as captured:
         console.print(diagnosis)
     assert "who must act: you" in captured.get()
-    assert "cause" not in replace(diagnosis, cause="", cure="", who="").text()
+    assert "cause" not in msgspec.structs.replace(diagnosis, cause="", cure="", who="").text()
 
 
 def test_the_capabilities_have_their_names() -> None:

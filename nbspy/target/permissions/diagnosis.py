@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from html import escape
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from nbspy.plain_text import printable
 
@@ -24,8 +24,7 @@ class Who(enum.StrEnum):
     AUTHOR = "the image's author"
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(msgspec.Struct, frozen=True):
     """Why a process cannot be read, what helps, and who has to do it."""
 
     cause: str
@@ -33,8 +32,7 @@ class Cause:
     who: Who
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(msgspec.Struct, frozen=True):
     """One thing that was looked at."""
 
     what: str
@@ -43,8 +41,7 @@ class Check:
     """None: neither good nor bad by itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
+class Diagnosis(msgspec.Struct, frozen=True):
     """Whether one process can be read from here; else the one cause, the one cure and who must apply it."""
 
     pid: int
@@ -70,7 +67,8 @@ class Diagnosis:
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON-ready values, under the same names."""
-        return asdict(self)
+        values: dict[str, Any] = msgspec.to_builtins(self)
+        return values
 
     def _conclusion(self) -> Iterator[tuple[str, str]]:
         if self.cause:
@@ -85,6 +83,8 @@ class Diagnosis:
         return self.text()
 
     def _repr_html_(self) -> str:
+        from html import escape
+
         lines = (f"<p><b>{escape(n)}</b>: {escape(printable(t, 4000))}</p>" for n, t in self._conclusion())
         return "\n".join([self.table().html(), *lines])
 
@@ -98,6 +98,4 @@ class Diagnosis:
 
 def from_json(values: object) -> Diagnosis:
     """Return the diagnosis that :meth:`Diagnosis.to_json` made; raises ValueError where it is none."""
-    import msgspec
-
     return msgspec.convert(values, Diagnosis)
