@@ -127,7 +127,8 @@ def kernel(hours: float, say: Say) -> Held:
             now = time.process_time()
             busiest, since = max(busiest, now - since), now
         if second % HOUR_S == 0:
-            say(f"hour {second // HOUR_S}: {builder.run_count:,} rows, {log.held >> 20} MiB of stream")
+            held = f"{builder.run_count:,} rows, {log.held >> 20} MiB of stream"
+            say(f"hour {second // HOUR_S}: {held}, {bounds.halvings} halvings")
     spent, peak, seconds = time.process_time() - begun, peak_mib(), seconds_of(hours)
     profile = builder.snapshot()
     exact = _exact(profile, seconds) and _exact(profile_from_stream(log.read()), seconds)

@@ -4,8 +4,9 @@ A stack is one number: the node of its leaf. Equal stacks have the same leaf, so
 comparison of two integers, and the stream carries each name once.
 
 The tables only grow, up to a bound: a target that makes its functions at run time has new ones for ever. Stacks that
-are new after :data:`MAX_NODES` end, below the deepest frame that is known of them, in one that says so; functions that
-are new after :data:`MAX_FRAMES` or :data:`MAX_TEXT` are all called the same. No sample is lost.
+are new after :data:`MAX_NODES` end, below the deepest frame that is known of them, in one that says so; once there are
+a quarter of a million of those, in the deepest that is known. Functions that are new after :data:`MAX_FRAMES` or
+:data:`MAX_TEXT` are all called the same. No sample is lost.
 
 :meth:`Interner.take_new` hands over what came since the last call, in the order of the ids, for whoever writes it down.
 """
@@ -28,6 +29,9 @@ MAX_FRAMES: Final = 500_000
 """Functions at a line. One takes about 400 bytes here."""
 MAX_TEXT: Final = 32 << 20
 """Characters of all names together, of up to four bytes."""
+_LEAST_ENDS: Final = 4
+_NODES_PER_END: Final = 8
+"""Of so many nodes one more may be the end of stacks that are new after :data:`MAX_NODES`; the others end without."""
 _TOO_MANY_STACKS: Final = "(stacks that are new after too many)"
 _TOO_MANY_FUNCTIONS: Final = "(functions that are new after too many)"
 
@@ -113,6 +117,8 @@ class Interner:
             key = parent << 32 | frame
             if (number := self.children.get(key)) is not None:
                 return number
+            if len(self._ends) >= max(_LEAST_ENDS, self._max_nodes // _NODES_PER_END):
+                return parent  # what was called counts for who called it
             self._ends.add(self._node_count)
         number = self.children[key] = self._node_count
         self._node_count += 1

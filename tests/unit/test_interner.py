@@ -112,6 +112,18 @@ def test_stacks_beyond_the_bound_end_in_one_that_says_so_below_what_is_known_of_
     assert len(interner.children) <= 2 * 4
 
 
+def test_what_says_so_below_every_known_stack_is_bounded_too() -> None:
+    interner = Interner(max_nodes=1000)
+    first, second, new = (interner.frame(key(name)) for name in "abc")
+    known = [ROOT]
+    for number in range(999):
+        known.append(interner.node(known[number // 2], first if number % 2 else second))
+    for node in known:
+        assert interner.node(node, new) == interner.node(node, new)
+
+    assert len(interner.children) in range(1000, 1000 + 130)
+
+
 def test_functions_beyond_the_bound_share_a_name() -> None:
     for interner in (Interner(max_frames=3), Interner(max_text=60)):
         numbers = {interner.frame(key(f"name {number}")) for number in range(100)}
