@@ -173,7 +173,10 @@ def sampled_depth(profile: Profile) -> int:
 def test_code_objects_freed_and_reused_lend_no_name(interpreter: Interpreter) -> None:
     with start_target(interpreter.path, "faults.py", "reuse_of_codes") as target:
         with nbspy.attach(target.pid, rate=1000) as session:
+            [begun] = target.ask("counter")
             wait_for_samples(session, 10 * ENOUGH)
+            while target.ask("counter") < [begun + 40 * 200]:  # on a busy machine it may have had no processor yet
+                wait_for_samples(session)
             profile = session.stop()
         check_unharmed(target)
 
