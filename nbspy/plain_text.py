@@ -12,11 +12,12 @@ from typing import Final
 MAX_SHOWN: Final = 1000
 """Longest text shown, in characters: longer names are shortened in the middle."""
 
-_UNPRINTABLE: Final = re.compile(
+_UNPRINTABLE: Final = (
     "[\x00-\x1f\x7f-\x9f"  # C0 (with escape and newline), delete, C1
     "\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff"  # invisible or direction-changing
     "\ud800-\udfff]"  # lone surrogates cannot be encoded
 )
+"""Compiled when it is first used: the sampler process imports this, and hardly ever needs it."""
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -28,7 +29,7 @@ def printable(text: str, limit: int = MAX_SHOWN) -> str:
     """Return ``text`` on one line, with unprintable characters as escapes and at most ``limit`` characters."""
     if text.isascii() and text.isprintable() and len(text) <= limit:
         return text
-    return shorten(_UNPRINTABLE.sub(_escape, text[: 4 * limit]), limit)
+    return shorten(re.sub(_UNPRINTABLE, _escape, text[: 4 * limit]), limit)
 
 
 def shorten(text: str, limit: int) -> str:

@@ -72,7 +72,7 @@ def sampler_command(
         arguments.append("--subprocesses")
     if recording is not None:
         arguments += ["--recording", str(recording), "--recording-bytes", str(MAX_FILE_BYTES)]
-    arguments += ["--requested-ns", str(requested_ns), "--stop-on-stdin-eof"]
+    arguments += ["--requested-ns", str(requested_ns)]
     return module_command("nbspy.sampling.worker", *arguments)
 
 

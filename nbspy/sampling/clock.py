@@ -8,8 +8,8 @@ Lateness is data: it is counted, never printed.
 
 from __future__ import annotations
 
-import random
 import time
+from _random import Random  # that of random, which imports hashes and more for what else it offers
 from collections.abc import Callable
 from typing import Final
 
@@ -23,7 +23,7 @@ class Clock:
     def __init__(self, interval_ns: int, now: Callable[[], int] = time.monotonic_ns, seed: int | None = None) -> None:
         self.interval_ns = interval_ns
         self._now = now
-        self._random = random.Random(seed).random
+        self._random = Random(seed).random
         self._grid = now()
         self.late = 0
         """Deadlines that were missed by more than half an interval."""

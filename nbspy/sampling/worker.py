@@ -7,7 +7,6 @@ when its parent is gone. Its exit status is 0 whenever it could write the stream
 
 from __future__ import annotations
 
-import argparse
 import gc
 import os
 import sys
@@ -16,14 +15,19 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Final
 
-from nbspy import wire
-from nbspy.errors import NbspyError
-from nbspy.host import host
-from nbspy.sampling.process_sampler import shown_command_line
-from nbspy.sampling.recording import RecordingFile
-from nbspy.sampling.sampler import Sampler, SamplerOptions
-from nbspy.sampling.stream_writer import StreamWriter
-from nbspy.sampling.tree import Opened, attached_alone, attached_tree
+from nbspy.sampling.quick_start import quick_start
+
+with quick_start():
+    import msgspec
+
+    from nbspy import wire
+    from nbspy.errors import NbspyError
+    from nbspy.host import host
+    from nbspy.sampling.process_sampler import shown_command_line
+    from nbspy.sampling.recording import RecordingFile
+    from nbspy.sampling.sampler import Sampler, SamplerOptions
+    from nbspy.sampling.stream_writer import StreamWriter
+    from nbspy.sampling.tree import Opened, attached_alone, attached_tree
 
 _DRAIN_S: Final = 5.0
 """How long the last records may take to be read before the process ends without them."""
@@ -59,25 +63,56 @@ class ParentInput:
                 return False
 
 
-def _arguments(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="nbspy.sampling.worker", description="the sampler process of nbspy")
-    whom = parser.add_mutually_exclusive_group(required=True)
-    whom.add_argument("--pid", type=int)
-    whom.add_argument("--launch", type=int, default=None, help="inherited descriptor of the plan of what to start")
-    parser.add_argument("--rate", type=float, required=True, help="samples a second")
-    parser.add_argument("--duration", type=float, default=None, help="seconds; default: until stopped")
-    parser.add_argument("--nonblocking", action="store_true")
-    parser.add_argument("--subprocesses", action="store_true", help="sample what the process starts too")
-    parser.add_argument("--requested-ns", type=int, default=None, help="monotonic clock when the attach was asked for")
-    parser.add_argument("--recording", default=None, help="file to write the stream to as well; there must be none yet")
-    parser.add_argument("--recording-bytes", type=int, default=0, help="how large that may become")
-    parser.add_argument("--stop-on-stdin-eof", action="store_true", help="wait for 'go', then stop at any input")
-    return parser.parse_args(argv)
+class Request(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
+    """What the sampler is asked to do; each field is an option of the command line (``--requested-ns 7``).
+
+    Who asks is a program. argparse, for people, would take longer to import than all of this to be read.
+    """
+
+    pid: int = 0
+    launch: int | None = None
+    """Inherited descriptor of the plan of what to start; ``pid`` is 0 then."""
+    rate: float
+    """Samples a second."""
+    duration: float | None = None
+    """Seconds; None: until stopped."""
+    nonblocking: bool = False
+    subprocesses: bool = False
+    """Sample what the process starts too."""
+    requested_ns: int | None = None
+    """Monotonic clock when the attach was asked for."""
+    recording: str | None = None
+    """File to write the stream to as well; there must be none yet."""
+    recording_bytes: int = 0
+    """How large that may become."""
+
+    def __post_init__(self) -> None:
+        if bool(self.pid) == (self.launch is not None):
+            raise ValueError("one of --pid and --launch is needed")
+
+
+_SWITCHES: Final = ("--nonblocking", "--subprocesses")
+"""Options without a value."""
+
+
+def read_request(words: Sequence[str]) -> Request:
+    """Return what the command line asks for; raises ValueError where it is none of ours."""
+    values: dict[str, str | bool] = {}
+    rest = iter(words)
+    for name in rest:
+        if not name.startswith("--"):
+            raise ValueError(f"{name!r} is no option")
+        values[name[2:]] = True if name in _SWITCHES else next(rest, "")
+    return msgspec.convert(values, Request, strict=False)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the sampler process; returns its exit status."""
-    options = _arguments(sys.argv[1:] if argv is None else argv)
+    try:
+        options = read_request(sys.argv[1:] if argv is None else argv)
+    except ValueError as err:
+        print(f"nbspy.sampling.worker: {err}", file=sys.stderr)
+        return 2
     requested_ns = time.monotonic_ns() if options.requested_ns is None else options.requested_ns
     output = _own_output()
     parent = ParentInput(sys.stdin.fileno())
@@ -113,11 +148,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _opened(options: argparse.Namespace) -> AbstractContextManager[Opened]:
+def _opened(options: Request) -> AbstractContextManager[Opened]:
     """Begin with what is asked for; a command is started, and must be before this process has a second thread."""
     launched = options.launch is not None
     pid = options.pid
-    if launched:
+    if options.launch is not None:
         from nbspy.sampling.launch import LaunchPlan, launch
         from nbspy.target.binaries import prepare
 

@@ -161,7 +161,7 @@ class LinuxThreadStopper:
         if tracer == 0 and _is_ending(self._pid, thread):
             return StopOutcome.GONE
         if tracer:
-            from nbspy.target.permissions.proc import Proc  # and its pathlib: only a debugger needs it
+            from nbspy.target.permissions.proc import Proc
 
             command = printable(Proc().command_line(tracer), _SHOWN)
             self._refusal = f"process {tracer} ({command}) already traces it"

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ast
+import gc
+import importlib
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
 
 import nbspy
 from nbspy.sampler_process import module_environment
+from nbspy.sampling.quick_start import quick_start
 
 PACKAGE = Path(nbspy.__file__).parent
 
@@ -33,7 +37,13 @@ ORDER = (
 )
 """The rooms from top to bottom; those of one row are on one level."""
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
-OUTSIDE_THE_PACKAGE_IMPORTS_NOTHING_HEAVY = ("rich", "IPython", "ipywidgets", "anywidget", "traitlets", "nbspy.model")
+TOO_HEAVY_FOR_THE_SAMPLER = frozenset(
+    {"rich", "IPython", "ipywidgets", "anywidget", "traitlets", "psutil", "elftools", "nbspy.model", "nbspy.options"}
+    | {"typing_extensions", "dataclasses", "inspect", "ast", "dis", "tokenize"}
+    | {"argparse", "gettext", "html", "json", "logging", "pathlib", "random", "shutil", "subprocess", "urllib"}
+    | {"nbspy.stack_trace", "nbspy.target.permissions.proc"}
+)
+"""What may not be imported before the first sample: somebody waits for that."""
 
 
 def modules() -> list[Path]:
@@ -89,11 +99,49 @@ def test_the_rule_sees_imports_of_every_form(tmp_path: Path) -> None:
 
 
 def test_the_sampler_process_imports_nothing_heavy() -> None:
-    code = "import nbspy.sampling.worker, sys; print(*sys.modules)"
+    target = "import nbspy.target.linux" if sys.platform == "linux" else "pass"
+    loaded = set(run(f"import nbspy.sampling.worker; {target}; import sys; print(*sys.modules)").split())
+    assert "nbspy.sampling.worker" in loaded
+    assert loaded.isdisjoint(TOO_HEAVY_FOR_THE_SAMPLER), sorted(loaded & TOO_HEAVY_FOR_THE_SAMPLER)
+
+
+def test_what_the_sampler_process_hides_while_it_starts_is_there_again() -> None:
+    code = """
+        import gc
+        import nbspy.sampling.worker
+        assert gc.isenabled()
+        import sys
+        assert "typing_extensions" not in sys.modules
+        import typing_extensions, msgspec
+        from nbspy import wire
+        class Given(typing_extensions.TypedDict):
+            needed: int
+            free: typing_extensions.NotRequired[typing_extensions.Annotated[int, msgspec.Meta(gt=0)]]
+        assert msgspec.convert({"needed": 1}, Given) == {"needed": 1}
+        try:
+            msgspec.convert({"needed": 1, "free": 0}, Given)
+        except msgspec.ValidationError:
+            pass
+        else:
+            raise AssertionError("0 is not greater than 0")
+        records = [wire.Strings(0, 7, ["a"]), wire.Threads(1, [wire.ThreadRow(1, 2, None, 3, "t", 0)])]
+        for record in records:
+            assert wire.decode(wire.encode(record)[4:]) == record
+        print("done")
+    """
+    assert run(textwrap.dedent(code)) == "done"
+
+
+def test_given_that_msgspec_is_loaded_when_starting_quickly_then_nothing_is_hidden() -> None:
+    with quick_start():
+        assert not gc.isenabled()
+        assert importlib.import_module("typing_extensions") is sys.modules["typing_extensions"] is not None
+    assert gc.isenabled()
+
+
+def run(code: str) -> str:
     shown = subprocess.run(
         [sys.executable, "-P", "-c", code], env=module_environment(), capture_output=True, text=True, check=False
     )
     assert shown.returncode == 0, shown.stderr
-    loaded = set(shown.stdout.split())
-    assert "nbspy.sampling.worker" in loaded
-    assert loaded.isdisjoint(OUTSIDE_THE_PACKAGE_IMPORTS_NOTHING_HEAVY)
+    return shown.stdout.strip()

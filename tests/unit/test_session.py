@@ -20,6 +20,7 @@ from nbspy import sampler_process, session, wire
 from nbspy.errors import NotPython, SamplerFailed, TargetEnded, UsageError
 from nbspy.model.builder import profile_from_stream
 from nbspy.sampler_process import module_environment, running_samplers
+from nbspy.sampling import worker
 from nbspy.session import Session, attach
 from tests.unit.streams import Run, StreamWriter
 
@@ -250,8 +251,19 @@ def test_the_samplers_command_is_what_the_worker_takes() -> None:
     command = sampler_process.sampler_command(42, options, 7)
     assert command == [
         *(sys.executable, "-P", "-m", "nbspy.sampling.worker", "--pid", "42", "--rate", "200.0"),
-        *("--duration", "2.5", "--nonblocking", "--requested-ns", "7", "--stop-on-stdin-eof"),
+        *("--duration", "2.5", "--nonblocking", "--requested-ns", "7"),
     ]
+    assert worker.read_request(command[4:]) == worker.Request(
+        pid=42, rate=200, duration=2.5, nonblocking=True, requested_ns=7
+    )
+
+
+@pytest.mark.parametrize("words", ["", "--pid 1", "--rate 2", "--pid 1 --rate x", "--pid 1 --rate 2 --launch 3", "1"])
+def test_given_words_that_are_no_request_then_the_worker_says_so(
+    words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert worker.main(words.split()) == 2
+    assert capsys.readouterr().err.startswith("nbspy.sampling.worker: ")
 
 
 def test_given_modules_of_the_same_name_in_the_folder_then_the_child_does_not_import_them(tmp_path: Path) -> None:
