@@ -41,6 +41,7 @@ Bounds: a record is at most :data:`MAX_RECORD_BYTES`; longer input is refused, n
 from __future__ import annotations
 
 import enum
+import functools
 import struct
 import sys
 from array import array
@@ -230,8 +231,13 @@ class Sources(Record, frozen=True, tag=11):
 
 AnyRecord = Hello | Strings | Frames | Nodes | Threads | Processes | Samples | Status | End | Labels | Notice | Sources
 _KINDS: Final = 12
-_decoder: Final = msgspec.msgpack.Decoder(AnyRecord)
 _encoder: Final = msgspec.msgpack.Encoder()
+
+
+@functools.cache
+def _decoder() -> msgspec.msgpack.Decoder[AnyRecord]:
+    """Made when it is first asked for: it takes 3 ms, and the sampler never asks."""
+    return msgspec.msgpack.Decoder(AnyRecord)
 
 
 def encode(record: Record) -> bytes:
@@ -258,7 +264,7 @@ def decode(body: bytes | memoryview) -> AnyRecord | None:
     if len(body) >= 2 and 0x90 <= body[0] <= 0x9F and _KINDS <= body[1] <= 0x7F:
         return None
     try:
-        record: AnyRecord = _decoder.decode(body)
+        record = _decoder().decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as err:
         raise StreamError(f"not an nbspy record: {err}") from err
     return record

@@ -42,9 +42,7 @@ _ADRP, _ADRP_MASK, _ADRP_PAGE = 0x90000000, 0x9F00001F, 4096
 """Into x0."""
 _LDR, _LDR_MASK = 0xF9400000, 0xFFC003FF
 """x0 from x0 and an offset in units of 8 bytes."""
-_RETURNS_VARIABLE: Final = re.compile(
-    rb"(?:\xf3\x0f\x1e\xfa)?(?:\x55\x48\x89\xe5)?\x48\x8b\x05(?P<offset>.{4})\x5d?\xc3", re.DOTALL
-)
+_RETURNS_VARIABLE: Final = rb"(?s)(?:\xf3\x0f\x1e\xfa)?(?:\x55\x48\x89\xe5)?\x48\x8b\x05(?P<offset>.{4})\x5d?\xc3"
 """x86-64: ``[endbr64] [push rbp; mov rbp, rsp] mov rax, [rip + offset] [pop rbp] ret``."""
 
 
@@ -92,7 +90,7 @@ def layout_of_build(layout: Layout, symbols: Mapping[str, int]) -> Layout:
 def _returned_variable(memory: RemoteMemory, function: int) -> int | None:
     """Return the address of the variable that a function returns; None where it is compiled in another way."""
     code = memory.read(function, _FUNCTION_BYTES)
-    match = _RETURNS_VARIABLE.match(code)
+    match = re.match(_RETURNS_VARIABLE, code)
     if match is None:
         return _returned_on_aarch64(struct.unpack("<6I", code), function)
     return function + match.end("offset") + int.from_bytes(match["offset"], "little", signed=True)

@@ -31,11 +31,10 @@ _LIBRARY = re.compile(
     r"|Python\w*\.framework/Versions/(\d)\.(\d+)t?/Python\w*$)"
 )
 """As libraries are named on Linux, macOS and Windows, and in a framework of macOS."""
-_EXECUTABLE = re.compile(r"(?:^|[/\\])python(\d)\.(\d+)[a-z]*$")
+# These two are compiled when they are first asked for, which they seldom are: the sampler starts sooner.
+_EXECUTABLE = r"(?:^|[/\\])python(\d)\.(\d+)[a-z]*$"
 # Some distributors put their own name in front of the parenthesis.
-_VERSION_TEXT = re.compile(
-    rb"\b([23])\.(\d{1,2})\.(\d{1,3})(?:(?:a|b|rc)\d+)?\+?(?: \|[^|\x00]{1,60}\|)? \([^\x00]{4,80}?\)"
-)
+_VERSION_TEXT = rb"\b([23])\.(\d{1,2})\.(\d{1,3})(?:(?:a|b|rc)\d+)?\+?(?: \|[^|\x00]{1,60}\|)? \([^\x00]{4,80}?\)"
 _SCAN_LIMIT = 64 << 20
 _WORD = struct.Struct("<Q")
 
@@ -203,7 +202,7 @@ def _version(memory: RemoteMemory, candidate: _Candidate) -> tuple[int, int, int
         version = _from_hex(int.from_bytes(memory.read(address, 4), "little"))
         if version[0] in (2, 3):
             return version
-    name = _LIBRARY.search(candidate.path) or _EXECUTABLE.search(candidate.path)
+    name = _LIBRARY.search(candidate.path) or re.search(_EXECUTABLE, candidate.path)
     numbers = [int(number) for number in name.groups() if number is not None] if name is not None else []
     named = (numbers[0], numbers[1], 0) if numbers else None
     texts = list(_version_texts(memory, candidate))
@@ -216,7 +215,7 @@ def _version_texts(memory: RemoteMemory, candidate: _Candidate) -> Iterator[tupl
     mappings = [*candidate.zeroed, *candidate.mappings]
     for mapping in sorted(mappings, key=lambda mapping: not mapping.writable):
         if mapping.readable and mapping.end - mapping.start <= _SCAN_LIMIT:
-            for match in _VERSION_TEXT.finditer(memory.read(mapping.start, mapping.end - mapping.start)):
+            for match in re.finditer(_VERSION_TEXT, memory.read(mapping.start, mapping.end - mapping.start)):
                 yield (int(match[1]), int(match[2]), int(match[3]))
 
 

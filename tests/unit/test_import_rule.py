@@ -39,7 +39,7 @@ ORDER = (
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 TOO_HEAVY_FOR_THE_SAMPLER = frozenset(
     {"rich", "IPython", "ipywidgets", "anywidget", "traitlets", "psutil", "elftools", "nbspy.model", "nbspy.options"}
-    | {"typing_extensions", "dataclasses", "inspect", "ast", "dis", "tokenize"}
+    | {"typing_extensions", "dataclasses", "inspect", "dis", "tokenize"}
     | {"argparse", "gettext", "html", "json", "logging", "pathlib", "random", "shutil", "subprocess", "urllib"}
     | {"nbspy.stack_trace", "nbspy.target.permissions.proc"}
 )
