@@ -113,9 +113,8 @@ def record(arguments: argparse.Namespace) -> int:
             subprocesses=sampling.subprocesses,
             source_lines=sampling.source_lines,
         )
-        with session, outcome.watched(session):
-            by = _follow(session)
-            session.stop()
+        with session:
+            by = _follow_to_the_end(session, outcome)
     return outcome.write(session, session.profile) or (128 + by if by not in (0, signal.SIGINT) else 0)
 
 
@@ -126,9 +125,7 @@ def _record_command(words: list[str], sampling: SamplingOptions, outcome: _Outco
         command, session = started.command, started.session
         by = 0
         if session is not None:
-            with outcome.watched(session):
-                by = _follow(session, command)
-                session.stop()
+            by = _follow_to_the_end(session, outcome, command)
             if by:
                 _pass_on(by, command)
             ended = "the command" if command.wait(1.0 if isinstance(session.error, TargetEnded) else 0) is None else ""
@@ -212,6 +209,21 @@ def _check_writable(path: Path) -> None:
         raise NbspyError(f"cannot write {path}: there is no folder {folder}", "make it first, or name another")
     if not os.access(path if path.exists() else folder, os.W_OK):
         raise NbspyError(f"cannot write {path}: permission denied", "name a file in a folder of yours")
+
+
+def _follow_to_the_end(session: Session, outcome: _Outcome, command: launched.Command | None = None) -> int:
+    """Follow the session, and stop it; return the signal that ended it, 0 for none.
+
+    A signal that comes while what is to be watched is made ready, which imports much, counts like any other.
+    """
+    try:
+        with outcome.watched(session):
+            by = _follow(session, command)
+            session.stop()
+    except KeyboardInterrupt as err:
+        session.stop()
+        return int(getattr(err, "number", signal.SIGINT))
+    return by
 
 
 def _follow(session: Session, command: launched.Command | None = None) -> int:

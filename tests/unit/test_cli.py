@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -276,6 +277,18 @@ def test_given_a_session_then_its_progress_is_one_line(use: Use) -> None:
     with cli_record.attach(1) as running:
         running.wait()
         assert cli_record.progress(running) == "process 1 · 2.0 s · 5 samples · 2/s · Ctrl-C ends"
+
+
+def test_given_a_signal_before_the_first_look_when_recording_then_the_file_is_written(
+    use: Use, nbspy: Nbspy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use("until-stopped")
+    monkeypatch.setattr(cli_record, "_collecting_source", lambda _: signal.raise_signal(signal.SIGTERM))
+    answer = nbspy("record", "-p", 1, "-o", tmp_path / "x.nbspy")
+    assert answer.status == 128 + signal.SIGTERM
+    assert "written to" in answer.err[-1]
+    assert (tmp_path / "x.nbspy").exists()
+    assert running_samplers() == []
 
 
 def test_given_a_diagnosis_then_its_text_and_status_tell(nbspy: Nbspy, monkeypatch: pytest.MonkeyPatch) -> None:
