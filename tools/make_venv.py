@@ -75,6 +75,7 @@ def install(extra: str) -> None:
     if stamp.exists() and stamp.read_text(encoding="utf-8") == stamp_text():
         return
     command = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
+    command.append("--no-compile")  # of thousands of modules few are ever imported; those are compiled then
     try:
         run_with_progress([*command, "-e", f".[{extra}]"], f"installing nbspy[{extra}] into .venv (a minute or two)")
     except SetupFailed as err:
