@@ -49,7 +49,6 @@ class Scene:
             interpreters,
             self.threads,
             tails=tails,
-            unpack=frame_struct(layout.frame),
             code_identity=(0, 8),
         )
 
