@@ -37,7 +37,7 @@ def cases(settings: Settings) -> Iterator[Case]:
             partial(_measure, rate, words, blocking, settings),
         )
     own = [one for one in blocking if one.name == "nbspy"]
-    for what, script, arguments in TARGETS if own else ():
+    for what, script, arguments in TARGETS[1:] if settings.quick and own else TARGETS if own else ():
         seconds = settings.repeat * (settings.seconds + _STARTING_S)
         yield Case(f"stop: how often, {what}", seconds, partial(_count, what, script, arguments, own[0], settings))
 

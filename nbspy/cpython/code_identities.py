@@ -22,10 +22,10 @@ class CodeIdentities:
         """``first`` is the number of the first range; ``part`` of a code object identifies it: (offset, size)."""
         self._first = first
         self._offset, self._size = part
-        self._aims: list[int] = []
-        """Addresses of code objects, the one that was wanted longest ago first."""
-        self._slots: dict[int, int] = {}
-        """Which of the ranges each has."""
+        self._codes = [0] * IDENTITIES
+        """Whose identity each of the ranges holds."""
+        self._wanted_at = [0] * IDENTITIES
+        self._clock = 0
 
     def aim(
         self, codes: Sequence[int], copied: Callable[[int], bytes], read: PreparedRead
@@ -34,23 +34,24 @@ class CodeIdentities:
         wanted = list(dict.fromkeys(code for code in codes if code))[-IDENTITIES:]
         if not wanted:
             return b"", frozenset()
+        self._clock += 1
         for code in wanted:
-            if code in self._slots:
-                self._aims.remove(code)
-            elif len(self._aims) < IDENTITIES:
-                # The ranges that are still free copy the same as the first.
-                self._slots[code] = len(self._aims)
-                for slot in range(len(self._aims), IDENTITIES):
-                    read.aim(self._first + slot, code + self._offset)
-            else:
-                slot = self._slots[code] = self._slots.pop(self._aims.pop(0))
-                read.aim(self._first + slot, code + self._offset)
-            self._aims.append(code)
-        parts = [b""] * IDENTITIES
-        for code, slot in self._slots.items():
-            parts[slot] = copied(code)
-        last = next(code for code, slot in self._slots.items() if slot == len(self._slots) - 1)
-        parts[len(self._slots) :] = [copied(last)] * (IDENTITIES - len(self._slots))
+            if code in self._codes:
+                self._wanted_at[self._codes.index(code)] = self._clock
+        for code in wanted:
+            if code not in self._codes:
+                slot = self._wanted_at.index(min(self._wanted_at))
+                self._wanted_at[slot] = self._clock
+                self._aim(slot, code, read)
+        for slot, code in enumerate(self._codes):
+            if code not in wanted and not copied(code):
+                # It is free, or of a code that is no longer known: it copies the same as another.
+                self._aim(slot, wanted[-1], read)
+        parts = [copied(code) for code in self._codes]
         if not all(len(part) == self._size for part in parts):
             return b"", frozenset()
-        return b"".join(parts), frozenset(self._slots)
+        return b"".join(parts), frozenset(self._codes)
+
+    def _aim(self, slot: int, code: int, read: PreparedRead) -> None:
+        self._codes[slot] = code
+        read.aim(self._first + slot, code + self._offset)

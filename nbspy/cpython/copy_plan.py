@@ -129,7 +129,8 @@ class CopyPlan(Generic[T]):
         """Aim at the identities of ``codes``, those near the leaf, the leaf's last, as far as there is room.
 
         Returns what the copied identities will be, where no code is freed meanwhile, and whose they are; (b"", None)
-        where codes that are freed are counted. ``copied`` tells what was copied of a code before.
+        where codes that are freed are counted. ``copied`` tells what was copied of a code before; b"" of one
+        that is not known.
         """
         if self._identities is None:
             return b"", None

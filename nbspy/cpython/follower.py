@@ -173,7 +173,13 @@ class Follower:
 
     def catch_up(self, plan: Plan) -> None:
         """Bring the chain of its thread up to the copy of ``plan`` that was told at a glance."""
+        thread = plan.spans[0].thread
+        if thread in self.changed:
+            # What it was followed to since was not believed.
+            thread.chain.region = b""
+            thread.nodes.clear()
         self.follow(plan, bytes(plan.buffer))
-        for thread in self.changed:
-            self.name(thread)
-        self.changed.clear()
+        self.changed[thread] = None
+        self.read_ahead()
+        self.name(thread)
+        del self.changed[thread]

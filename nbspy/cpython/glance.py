@@ -73,6 +73,8 @@ class Glance:
         """By the size of the beginning that must be the same."""
         self._apart: struct.Struct | None = None
         self._expected: tuple[Any, ...] = ()
+        self._ranges = chain.ranges
+        """Those that the plan copies, while the chain has chosen no others."""
         self.bottom = 0
         """Index of the first frame that is walked."""
         self._bottom = 0
@@ -120,6 +122,7 @@ class Glance:
         self._low, self._high, self._delta = chain.range_around(chain.addresses[leaf])
         self._delta += self._region
         self._apart = apart
+        self._ranges = chain.ranges
 
     def _lower(self, changed_from: int) -> int:
         """Return the lowest index at which the stack has changed lately, given where it has changed now."""
@@ -143,7 +146,9 @@ class Glance:
     def node(self, copy: bytes | bytearray) -> int:
         """Return the leaf node of the stack that ``copy`` shows; :data:`ELSEWHERE` or :data:`UNKNOWN`."""
         apart = self._apart
-        if apart is None or not self._looks_left or apart.unpack_from(copy) != self._expected:
+        if apart is None or not self._looks_left or self._chain.ranges is not self._ranges:
+            return ELSEWHERE
+        if apart.unpack_from(copy) != self._expected:
             return ELSEWHERE
         self._looks_left -= 1
         (address,) = _word(copy, self._leaf_at)

@@ -87,6 +87,11 @@ class QuickLook:
             glance.forget()
             return
         codes = self._codes.codes
-        glance.remember(data, thread.nodes, lambda wanted: plan.trust(wanted, lambda code: codes[code].copied))
+
+        def copied(code: int) -> bytes:
+            known = codes.get(code)
+            return b"" if known is None else known.copied
+
+        glance.remember(data, thread.nodes, lambda wanted: plan.trust(wanted, copied))
         if plan is self._plans.current:
             self.plan = plan

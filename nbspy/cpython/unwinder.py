@@ -40,7 +40,7 @@ from nbspy.target.process import StopOutcome, Target, ThreadStopper
 ATTEMPTS: Final = 16
 _PATIENT_ATTEMPTS: Final = 4
 """Attempts that let the target run on to learn where new threads lie; later ones do it while it stands."""
-_BUDGET_NS: Final = 3_000_000
+_BUDGET_NS: Final = 5_000_000
 """No more attempts are begun after this time, but for the first few."""
 _ATTEMPTS_IN_VAIN: Final = 2
 """Attempts after many quick looks have agreed on nothing."""
@@ -158,7 +158,7 @@ class Unwinder:
     def _observe_well(self) -> bool:
         for attempt in range(_ATTEMPTS_IN_VAIN if self._quick.in_vain and not self.blocking else ATTEMPTS):
             if attempt:
-                if attempt >= _PATIENT_ATTEMPTS and time.monotonic_ns() - self._now_ns > _BUDGET_NS:
+                if attempt >= _PATIENT_ATTEMPTS and not self.while_standing and self._is_out_of_time():
                     break
                 self.retried += 1
             self._codes.fresh.clear()
@@ -177,6 +177,9 @@ class Unwinder:
                 break
         self.discarded += 1
         return False
+
+    def _is_out_of_time(self) -> bool:
+        return time.monotonic_ns() - self._now_ns > _BUDGET_NS
 
     def frames(self, thread: TrackedThread) -> list[ObservedFrame]:
         """Return the frames that the last sample saw of ``thread``, leaf first."""

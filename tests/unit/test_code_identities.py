@@ -31,7 +31,7 @@ class Aims:
 
 
 def identity(code: int) -> bytes:
-    return code.to_bytes(SIZE, "little")
+    return b"" if code == 0 else code.to_bytes(SIZE, "little")
 
 
 def test_nothing_is_trusted_where_no_code_is_wanted() -> None:
@@ -40,7 +40,7 @@ def test_nothing_is_trusted_where_no_code_is_wanted() -> None:
 
 
 def test_code_that_was_not_copied_is_not_trusted() -> None:
-    assert CodeIdentities(FIRST, (OFFSET, SIZE)).aim([7], lambda code: b"", Aims()) == (b"", frozenset())
+    assert CodeIdentities(FIRST, (OFFSET, SIZE)).aim([7], lambda _: b"", Aims()) == (b"", frozenset())
 
 
 @given(st.lists(st.lists(st.integers(0, 12), max_size=10), min_size=1, max_size=30))
@@ -58,3 +58,14 @@ def test_what_is_expected_is_copied_and_the_codes_nearest_the_leaf_are_among_it(
             assert expected == read.copied()
             assert trusted == {address - OFFSET for address in read.addresses[FIRST:]}
         assert read.addresses[:FIRST] == [0] * FIRST
+
+
+def test_code_that_is_no_longer_known_gives_its_place_to_another() -> None:
+    read = Aims()
+    identities = CodeIdentities(FIRST, (OFFSET, SIZE))
+    identities.aim([1, 2, 3], identity, read)
+
+    expected, trusted = identities.aim([3, 4], lambda code: b"" if code in (0, 1, 2) else identity(code), read)
+
+    assert trusted == frozenset({3, 4})
+    assert expected == read.copied()
