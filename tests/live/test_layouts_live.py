@@ -66,8 +66,6 @@ def fields_of(layout: Layout) -> set[str]:
     }
 
 
-# A 2.7 that looks at its own thread states through ctypes now and then ends with "tstate mix-up".
-@pytest.mark.flaky(reruns=6)
 def test_layout_when_held_against_the_interpreter_itself_is_true_in_every_field(
     interpreter: Interpreter, layout: Layout
 ) -> None:

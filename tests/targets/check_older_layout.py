@@ -67,6 +67,11 @@ def check_interpreter():
     newest = call("PyInterpreterState_ThreadHead", INTERPRETER)
     check_word("interpreter.threads_head", newest, INTERPRETER)
     check_word("interpreter.imports_modules", id(sys.modules), INTERPRETER)
+    if VERSION < (3, 0):
+        # After so many instructions 2.7 lets the GIL go, and finds that the thread state is not its own: "tstate mix-up".
+        sys.setcheckinterval(1 << 30)
+        for _ in range(1000):
+            pass  # the interval before this one comes to its end
     new, swap, this = ctypes.pythonapi.Py_NewInterpreter, ctypes.pythonapi.PyThreadState_Swap, ctypes.c_void_p(THREAD)
     # Between these two no Python function may be called: its frame would be another interpreter's.
     new()
