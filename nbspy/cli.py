@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from rich.console import Console
 
@@ -21,6 +21,7 @@ from nbspy.doctor import Diagnosis
 from nbspy.errors import NbspyError, UsageError
 from nbspy.stack_trace import to_json
 from nbspy.table import Table
+from nbspy.usage_parser import UsageParser
 from nbspy.views import dump_view, tables
 
 REFUSED: Final = 1
@@ -66,15 +67,10 @@ def _divided(argv: list[str]) -> tuple[list[str], list[str] | None]:
     return argv[:place], argv[place + 1 :]
 
 
-class _Parser(argparse.ArgumentParser):
-    """Refuses in one line, and leaves the exit to :func:`main`."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message, f"see {self.prog} --help")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="nbspy", description="A sampling profiler for running Python processes.", allow_abbrev=False)
+    parser = UsageParser(
+        prog="nbspy", description="A sampling profiler for running Python processes.", allow_abbrev=False
+    )
     parser.add_argument("--version", action="version", version=f"nbspy {nbspy.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 

@@ -9,6 +9,7 @@ from typing import Any, Never
 
 from nbspy.errors import UsageError
 from nbspy.options import PID, Option, add_to_parser, parse_pid
+from nbspy.usage_parser import UsageParser
 
 
 class HelpShown(Exception):
@@ -27,8 +28,8 @@ class _Help(argparse.Action):
         raise HelpShown
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> Never:
+class _Parser(UsageParser):
+    def refuse(self, message: str) -> Never:
         raise UsageError(f"{self.prog}: {message}", f"{self.prog} --help shows what it takes")
 
 

@@ -161,6 +161,7 @@ def test_given_a_refusal_then_it_is_one_line_with_what_to_do(use: Use, nbspy: Nb
         (["top", "-p", "1", "--delay", "0"], "--delay 0 is out of range"),
         (["top"], "-p/--pid"),
         (["dump"], "-p/--pid"),
+        (["dump", "--pidd", "3"], "--pidd"),
         (["dump", "-p", "-4"], "-p/--pid"),
         (["fly"], "fly"),
         ([], "COMMAND"),

@@ -30,7 +30,7 @@ ORDER = (
     ("files", "recordings"),
     ("bounds", "byte_log", "sampler_process", "session", "launched", "observe", "doctor"),
     ("views",),
-    ("cli_formats", "cli_completion"),
+    ("cli_formats", "cli_completion", "usage_parser"),
     ("cli_record",),
     ("cli_top",),
     ("magics", "cli", "__main__"),

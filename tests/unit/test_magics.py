@@ -303,6 +303,7 @@ def refusal(result: ExecutionResult) -> str:
         ('%%profile_remote "4242\nx = 1', "quot"),
         ("%profile_remote 4242 4343", "4343"),
         ("%dump_remote", "PID"),
+        ("%dump_remote --local", "--local"),
         ("%python_processes --all", "--all"),
         ("%nbspy fly", "fly"),
         ("%profile_cell", "%%profile_cell"),
