@@ -36,7 +36,7 @@ def cases(settings: Settings) -> Iterator[Case]:
     if settings.quick:
         who = [one for one in who if one.name in QUICK]
     for threads, company in THREADS:
-        for rate, words in RATES[1:] if settings.quick else RATES:
+        for rate, words in RATES[1:] if settings.quick and threads > 1 else RATES:
             figure = f"target slower at {words}: {company}"
             seconds = len(who) * settings.repeat * (settings.seconds + 2 * _QUIET_S + _STARTING_S)
             yield Case(
