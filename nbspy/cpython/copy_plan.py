@@ -1,10 +1,10 @@
 """What one sample copies, in which order: one vectored read for all threads.
 
-    GIL words, turns | list heads, generations, rare words | region of each thread ... | some codes | GIL words, turns
+    words about the process | region of each thread ... | some codes | words about the GIL
 
-The kernel copies the ranges in this order, so equal GIL words at both ends speak for everything between them. Where
-threads are not stopped, each region is followed by its leaf pointer again (its *tail*): a region whose tail says
-something else was copied while the thread called or returned.
+The kernel copies the ranges in this order, so equal words about the GIL at both ends speak for everything between them
+(:mod:`nbspy.cpython.process_words`). Where threads are not stopped, each region is followed by its leaf pointer again
+(its *tail*): a region whose tail says something else was copied while the thread called or returned.
 
 A plan of one thread also copies what identifies the codes near its leaf (before 3.14, which counts freed code objects),
 and may be given a :class:`~nbspy.cpython.glance.Glance`, which tells known stacks without bringing chains up to date.
@@ -15,13 +15,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from nbspy.cpython.attached import AttachedWords
 from nbspy.cpython.code_identities import IDENTITIES, CodeIdentities
 from nbspy.cpython.frame_chain import FrameChain
-from nbspy.cpython.gil import GilWords
-from nbspy.cpython.gil_turns import GilTurns
 from nbspy.cpython.glance import Glance
-from nbspy.cpython.rare_states import RareWords
+from nbspy.cpython.process_words import ProcessWords
 from nbspy.cpython.runtime import Runtime
 from nbspy.cpython.thread_state import Interpreter, word
 from nbspy.target.memory import PreparedRead, RemoteMemory
@@ -59,40 +56,16 @@ class CopyPlan(Generic[T]):
     ) -> None:
         """``code_identity`` is the part of a code object that tells it from another: (offset, size)."""
         self._free_threaded = runtime.layout.free_threaded
-        self.gil: GilWords | AttachedWords
-        """Of a free-threaded build: who is attached. All that is said of holders here is then said of those."""
-        if runtime.layout.free_threaded:
-            self.gil = AttachedWords(runtime, interpreters)
-        else:
-            self.gil = GilWords(runtime, interpreters)
-        self.turns = GilTurns(runtime, self.gil)
+        self.words = words = ProcessWords(runtime, interpreters)
         self.tails = tails
         self.last = b""
         self.last_followed = -1
         """The copy that was followed last, and a number of its follower's."""
         self.of = frozenset(thread.chain.thread_state for thread in threads)
         """Addresses of the thread states that it copies."""
-        layout = runtime.layout
-        gil_ranges = [*self.gil.ranges, *self.turns.ranges]
-        ranges = [*gil_ranges, (runtime.address + layout.runtime.interpreters_head, 8)]
-        expected = [interpreters[-1].address if interpreters else 0]
-        for interpreter in interpreters:
-            ranges.append((interpreter.address + layout.interpreter.threads_head, 8))
-            expected.append(interpreter.threads[-1].address if interpreter.threads else 0)
-        self._heads = b"".join(head.to_bytes(8, "little") for head in expected)
-        generation = layout.interpreter.code_object_generation
-        self.counts_codes = generation is not None
-        """True where the copy tells whether code objects were freed (3.14+)."""
-        self._heads_start = self.gil.size + self.turns.size
-        self._generations_start = self._heads_start + len(self._heads)
-        if generation is not None:
-            ranges += [(interpreter.address + generation, 8) for interpreter in interpreters]
-        self._generations_end = sum(size for _, size in ranges)
-        self.rare = RareWords(runtime, interpreters)
-        ranges += self.rare.ranges
-        self._threads_start = self._generations_end + self.rare.size
-        offset = self._threads_start
-        words = slice(len(gil_ranges), len(ranges))
+        ranges = [*words.gil_ranges, *words.other_ranges]
+        unordered = slice(len(words.gil_ranges), len(ranges))
+        offset = words.size
         self.spans: list[Span[T]] = []
         for thread in threads:
             start = offset
@@ -103,16 +76,17 @@ class CopyPlan(Generic[T]):
                 ranges.append(thread.chain.leaf_range)
                 offset += 8
         self.identities_start = offset
-        self._identities = CodeIdentities(len(ranges), code_identity) if len(threads) == 1 and not generation else None
-        if self._identities is not None:
+        self._identities: CodeIdentities | None = None
+        if len(threads) == 1 and not words.counts_codes:
+            self._identities = CodeIdentities(len(ranges), code_identity)
             # Aimed at code objects when some are known; until then at what can be read for certain.
             ranges += [(runtime.address, code_identity[1])] * IDENTITIES
             offset += code_identity[1] * IDENTITIES
         self.threads_end = offset
         """Where the words about the GIL are repeated."""
-        self.size = offset + sum(size for _, size in gil_ranges)
-        self._read: PreparedRead = memory.prepare([*ranges, *gil_ranges], words)
-        self._gil_read: PreparedRead = memory.prepare(gil_ranges)
+        self.size = offset + words.gil_size
+        self._read: PreparedRead = memory.prepare([*ranges, *words.gil_ranges], unordered)
+        self._gil_read: PreparedRead = memory.prepare(words.gil_ranges)
         self.read = self._read.read
         """Copies everything into :attr:`buffer`; raises MemoryFault."""
         self.buffer = self._read.buffer
@@ -143,43 +117,33 @@ class CopyPlan(Generic[T]):
 
     def look(self) -> tuple[tuple[int, ...], bytes]:
         """Return who holds a GIL at this moment, and whose turn it is: one small read."""
-        if not self._heads_start:
+        words = self.words
+        if not words.gil_size:
             return (), b""
         self._gil_read.read()
-        words = self._gil_read.buffer
-        return self.gil.holders(words), self.turns.turn(words)
+        data = self._gil_read.buffer
+        return words.gil.holders(data), words.turns.turn(data)
 
     def holders(self, data: bytes) -> tuple[int, ...] | None:
         """Return who held a GIL during the whole copy; None where that changed meanwhile."""
-        if data[: self._heads_start] != data[self.threads_end :]:
+        if not self._is_of_one_turn(data):
             return None
-        return self.gil.holders(data)
+        return self.words.gil.holders(data)
 
     def stood(self, data: bytes, stopped: tuple[int, ...]) -> bool:
         """True where nobody but the thread states that were ``stopped`` held a GIL at either end of the copy."""
         if not self._free_threaded:
             return self.holders(data) == stopped
-        attached = {*self.gil.holders(data), *self.gil.holders(data, self.threads_end)}
+        attached = {*self.words.gil.holders(data), *self.words.gil.holders(data, self.threads_end)}
         return attached.issubset(stopped)
 
     def turn(self, data: bytes) -> bytes:
         """Return whose turn it was during the whole copy; b"" where that changed, or is not known."""
-        if data[: self._heads_start] != data[self.threads_end :]:
-            return b""
-        return self.turns.turn(data)
+        return self.words.turns.turn(data) if self._is_of_one_turn(data) else b""
 
-    def same_lists(self, data: bytes) -> bool:
-        """True while every list of interpreters and threads begins where it did."""
-        return data[self._heads_start : self._generations_start] == self._heads
+    def _is_of_one_turn(self, data: bytes) -> bool:
+        return data[: self.words.gil_size] == data[self.threads_end :]
 
     def tail_agrees(self, data: bytes, span: Span[T]) -> bool:
         """True where the leaf pointer after a region is the one that the region began with."""
         return word(data, span.end) == span.thread.chain.leaf_pointer(data, span.start)
-
-    def generations(self, data: bytes) -> bytes:
-        """Return the interpreters' code object generations (3.14+), to be compared; b"" before."""
-        return data[self._generations_start : self._generations_end]
-
-    def rare_words(self, data: bytes) -> bytes:
-        """Return the copy of the words of :attr:`rare`."""
-        return data[self._generations_end : self._threads_start]

@@ -58,14 +58,13 @@ class Follower:
         suspect_all = self.due_for_revalidation(generations)
         if generations != self.generations:
             self.generations = generations
-            self._known.forget_codes()
             suspect_all = True
         if suspect_all:
             for thread in self._list.threads:
                 wanted.update(thread.chain.codes)
             if generations or len(codes) > _MAX_CODES:
-                self._known.forget_codes()
                 self._codes.keep_only(wanted)
+                self._known.forget_codes()
         else:
             for thread in self.changed:
                 wanted.update(thread.chain.codes[len(thread.nodes) :])

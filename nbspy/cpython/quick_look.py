@@ -37,7 +37,7 @@ class QuickLook:
         self.agreed: tuple[Plan, bytes] | None = None
         """The copy of a stack that is not known, on which the looks of the last :meth:`node` agreed."""
         self.in_vain = False
-        """True where those looks met nothing but such stacks, and agreed on none."""
+        """True where those looks met nothing but such stacks, agreed on none, and no thread may be stopped."""
 
     def node(self, now_ns: int) -> int:
         """Return the leaf node that a copy of :attr:`plan` shows; negative where it does not tell all. Hot path."""
@@ -73,7 +73,7 @@ class QuickLook:
             if same == LOOKS:
                 self.agreed = plan, bytes(plan.buffer)
                 return UNKNOWN
-        self.in_vain = True
+        self.in_vain = not self.stops
         return UNKNOWN
 
     def remember(self, plan: Plan, data: bytes) -> None:
@@ -83,7 +83,7 @@ class QuickLook:
         if glance is None:
             return
         thread = plan.spans[0].thread
-        if thread.chain.stale or plan.rare_words(data) != plan.rare.quiet:
+        if thread.chain.stale or plan.words.rare_words(data) != plan.words.rare.quiet:
             glance.forget()
             return
         codes = self._codes.codes

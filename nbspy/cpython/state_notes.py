@@ -43,8 +43,8 @@ class StateNotes:
     def believed(self, plan: Plan, data: bytes, holders: tuple[int, ...]) -> None:
         """Take a copy that was believed."""
         self.holders = holders
-        self._gil = plan.gil
-        self._rare = plan.rare, plan.rare_words(data)
+        self._gil = plan.words.gil
+        self._rare = plan.words.rare, plan.words.rare_words(data)
 
     def followed(self, thread: TrackedThread) -> None:
         """Take what the thread state itself tells, for a thread whose region is new."""

@@ -62,7 +62,6 @@ class Unwinder:
         layout = runtime.layout
         self._target = target
         self._runtime = runtime
-        self._interner = interner
         self._free_threaded = layout.free_threaded
         """All that is said of threads that hold a GIL is then said of attached ones: each may change its frames."""
         self._stopper = target.stopper() if blocking else None
@@ -156,7 +155,7 @@ class Unwinder:
         return True
 
     def _observe_well(self) -> bool:
-        for attempt in range(_ATTEMPTS_IN_VAIN if self._quick.in_vain and not self.blocking else ATTEMPTS):
+        for attempt in range(_ATTEMPTS_IN_VAIN if self._quick.in_vain else ATTEMPTS):
             if attempt:
                 if attempt >= _PATIENT_ATTEMPTS and not self.while_standing and self._is_out_of_time():
                     break
@@ -206,7 +205,7 @@ class Unwinder:
             holders, turn = plan.look()
         else:
             data = plan.copy()
-            holders, turn = plan.gil.holders(data), plan.turns.turn(data)
+            holders, turn = plan.words.gil.holders(data), plan.words.turns.turn(data)
             if self._recognises(plan, data):
                 return True
             plan = self._plans.likely(self._now_ns, self._moving())
@@ -223,7 +222,7 @@ class Unwinder:
         """Take a sample in which nothing is new but, perhaps, the leaf node of one thread; ``plan`` has its copy."""
         follower = self._follower
         follower.samples += 1
-        if not plan.counts_codes and follower.due_for_revalidation(b""):
+        if not plan.words.counts_codes and follower.due_for_revalidation(b""):
             self._quick.plan = None
         self._ahead = plan
         thread = plan.spans[0].thread
@@ -291,7 +290,7 @@ class Unwinder:
         data = plan.copy()
         if not plan.stood(data, holders) or not self._plans.covers(plan, data):
             return None
-        if not (plan.same_lists(data) and self._follower.follow(plan, data)):
+        if not (plan.words.same_lists(data) and self._follower.follow(plan, data)):
             self._list.listed = False
             if patient or not self._refresh_threads():
                 return None
@@ -310,7 +309,7 @@ class Unwinder:
                 return None
         if not self._follower.begin_credibly(holders) or not self._list.are_the_same(self._changed):
             return None
-        self._follower.refresh_codes(plan.generations(data))
+        self._follower.refresh_codes(plan.words.generations(data))
         if self.while_standing is not None:
             self.while_standing(holders)
         return _Standing(plan, data)
@@ -324,12 +323,12 @@ class Unwinder:
             plan, data = other, other.copy()
             if not self._plans.covers(plan, data):
                 return False
-        generations = plan.generations(data)
+        generations = plan.words.generations(data)
         if generations != self._follower.generations or self._follower.due_for_revalidation(generations):
             # Code objects are looked at again: better while they cannot change.
             return False
         try:
-            if not (plan.same_lists(data) and self._follower.follow(plan, data)):
+            if not (plan.words.same_lists(data) and self._follower.follow(plan, data)):
                 return False
         except (MemoryFault, CorruptTarget):
             return False
@@ -341,7 +340,7 @@ class Unwinder:
         self._follower.refresh_codes(generations)
         if not (self._follower.are_known() and self._list.are_the_same(self._changed)):
             return False
-        self._believe(plan, data, plan.gil.holders(data))
+        self._believe(plan, data, plan.words.gil.holders(data))
         return True
 
     def _observe_running(self, plan: Plan, data: bytes, *, held: bool, agreed: bool = False) -> bool:
@@ -356,10 +355,10 @@ class Unwinder:
         # At once, before anything is made of the first: the longer between looks, the seldomer they agree.
         fresh = self._changed or any(data[start:end] != thread.chain.region for thread, start, end in plan.spans)
         further = [plan.copy() for _ in range(LOOKS - 1)] if fresh and not agreed else []
-        holders = plan.gil.holders(data)
+        holders = plan.words.gil.holders(data)
         if (holders and not held) or not self._plans.covers(plan, data):
             return False
-        if not (plan.same_lists(data) and self._follower.follow(plan, data)):
+        if not (plan.words.same_lists(data) and self._follower.follow(plan, data)):
             self._list.listed = False
             return False
         changed = [span for span in plan.spans if span.thread in self._changed]
@@ -368,7 +367,7 @@ class Unwinder:
         known = self._follower.are_known()
         if not known and not (self._follower.is_whole(plan, changed, data) and self._follower.begin_credibly(holders)):
             return False
-        self._follower.refresh_codes(plan.generations(data))
+        self._follower.refresh_codes(plan.words.generations(data))
         if self._codes.fresh:
             # The frames must still be there, so that what was read as their code objects is.
             further.append(plan.copy())

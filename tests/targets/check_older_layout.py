@@ -68,7 +68,7 @@ def check_interpreter():
     check_word("interpreter.threads_head", newest, INTERPRETER)
     check_word("interpreter.imports_modules", id(sys.modules), INTERPRETER)
     if VERSION < (3, 0):
-        # After so many instructions 2.7 lets the GIL go, and finds that the thread state is not its own: "tstate mix-up".
+        # After so many instructions 2.7 lets the GIL go, and would find a thread state that is not its own.
         sys.setcheckinterval(1 << 30)
         for _ in range(1000):
             pass  # the interval before this one comes to its end

@@ -105,7 +105,7 @@ def test_lists_are_the_same_until_a_thread_or_an_interpreter_comes_or_the_newest
             scene.python.remove_thread(scene.threads[-1].fake)
             scene.python.memory.add(scene.threads[-1].fake.address, bytes(4096))
 
-        assert scene.plan.same_lists(scene.plan.copy()) == (change == "nothing"), change
+        assert scene.plan.words.same_lists(scene.plan.copy()) == (change == "nothing"), change
 
 
 @every_layout
@@ -148,12 +148,12 @@ def test_turn_is_whose_it_was_during_the_whole_copy(layout: Layout) -> None:
 @every_layout
 def test_generations_are_compared_where_the_version_has_them(layout: Layout) -> None:
     scene = Scene(layout)
-    before = scene.plan.generations(scene.plan.copy())
+    before = scene.plan.words.generations(scene.plan.copy())
     code = scene.threads[0].fake.frames[0].code
 
     scene.python.recode(code, "another")
 
-    after = scene.plan.generations(scene.plan.copy())
+    after = scene.plan.words.generations(scene.plan.copy())
     if layout.interpreter.code_object_generation is None:
         assert before == after == b""
     else:
