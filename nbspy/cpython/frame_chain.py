@@ -13,10 +13,9 @@ Hot path: :meth:`FrameChain.update` runs on every sample of a busy thread, while
 
 from __future__ import annotations
 
-import itertools
-from bisect import bisect_right
 from typing import Final
 
+from nbspy.cpython.frame_places import FramePlaces
 from nbspy.cpython.frame_struct import FrameStruct
 from nbspy.cpython.layout import Layout
 from nbspy.cpython.thread_state import ThreadState, word
@@ -26,17 +25,8 @@ from nbspy.target.memory import RemoteMemory
 MAX_FRAMES: Final = 100_000
 """Longest chain that is followed; ``sys.setrecursionlimit`` is seldom above 10,000."""
 
-_PAGE: Final = 4096
 _CFRAME_SIZE: Final = 24
 """``struct _PyCFrame`` of 3.11 (3.12's is smaller)."""
-_MERGE_GAP: Final = 2048
-"""Frames closer than this share a range: copying the gap is cheaper than another range."""
-_SLACK: Final = 1024
-"""Copied above the leaf, because the next sample may be a few calls deeper; never into a page not read before."""
-_MAX_SLACK: Final = 8192
-"""Copied above the leaf where deeper frames were seen before."""
-_SPARES: Final = 12
-"""Places of frame objects (<= 3.10) that are copied although no frame was there the last time."""
 _UNORDERED: Final = 16
 """Frame objects above which the plan is made anew: those that came back to such places."""
 _ROOMY: Final = 1 << 16
@@ -53,19 +43,14 @@ class FrameChain:
         "_address",
         "_are_objects",
         "_cframe",
-        "_copied_to",
-        "_deltas",
-        "_ends",
         "_fields",
         "_first",
-        "_left",
         "_long_size",
         "_memory",
         "_next_cframe",
         "_offsets",
         "_ordered",
         "_positions",
-        "_starts",
         "_thread",
         "_tolerated",
         "_unpack",
@@ -73,6 +58,7 @@ class FrameChain:
         "changed_from",
         "codes",
         "instructions",
+        "places",
         "ranges",
         "region",
         "stale",
@@ -97,12 +83,9 @@ class FrameChain:
         """True where the last update had to read memory outside of its region."""
         self.stale = True
         """True where :attr:`ranges` has changed since the region was copied."""
-        self._copied_to = 0
-        """End of the highest range of the last plan."""
+        self.places = FramePlaces(layout.frame.size)
         self._are_objects = layout.frame.lasti_unit is not None
         self._tolerated = _UNORDERED if self._are_objects else 0
-        self._left: dict[int, None] = {}
-        """Addresses of frame objects that have left the chain, the latest last."""
         self._positions: dict[int, int] = {}
         self._offsets: list[int] = []
         """Where each frame begins in the region."""
@@ -254,8 +237,7 @@ class FrameChain:
         self.region = b""
         self.changed_from = 0
         self._ordered = 0
-        self._copied_to = 0
-        self._left.clear()
+        self.places.reset()
         # A wild pointer must not be planned for ever.
         self._cframe = self._next_cframe = self._address
         self.ranges = self._head_ranges()
@@ -265,62 +247,16 @@ class FrameChain:
     def plan(self) -> None:
         """Choose the ranges for the next copy from the frames seen last."""
         self._cframe = self._next_cframe
-        frames = self._frame_ranges(_MERGE_GAP)
-        ends = sorted((address, address + size) for address, size in frames)
-        if any(end > start for (_, end), (start, _) in itertools.pairwise(ends)):
-            # Objects on the heap: what lies between two frames may be a third, from elsewhere in the chain.
-            frames = self._frame_ranges(0)
-        self.ranges = self._head_ranges() + frames + self._spare_ranges()
+        self.ranges = self._head_ranges() + self.places.choose(self.addresses)
         self._index_ranges()
         self.region = b""
         self.stale = False
 
-    def _frame_ranges(self, merge_gap: int) -> list[tuple[int, int]]:
-        """The ranges of the frames seen last, root first; those that are not further apart than the gap share one."""
-        size = self._fields.size
-        ranges = []
-        low = high = 0
-        for address in self.addresses:
-            if low and high <= address <= high + merge_gap:
-                high = address + size
-                continue
-            if low:
-                ranges.append((low, high - low))
-            low, high = address, address + size
-        if low:
-            ranges.append((low, self._extent_above(high) - low if merge_gap else high - low))
-        return ranges
-
-    def _spare_ranges(self) -> list[tuple[int, int]]:
-        """Where frames that have ended lay: frame objects come back to the same places."""
-        for address in self.addresses:
-            self._left.pop(address, None)
-        for address in list(self._left)[:-_SPARES]:
-            del self._left[address]
-        return [(address, self._fields.size) for address in self._left]
-
-    def _extent_above(self, high: int) -> int:
-        """Return up to where to copy above the leaf: what is mapped for certain, and helps if calls get deeper."""
-        end = min(high + _SLACK, -(-high // _PAGE) * _PAGE)
-        if high < self._copied_to <= high + _MAX_SLACK:
-            # It could be read the last time. Where it no longer can, the fault makes everyone plan anew.
-            end = max(end, self._copied_to)
-        self._copied_to = end
-        return end
-
     def _index_ranges(self) -> None:
         """Make the tables that find an address in a region."""
-        offset = self._first
-        table = []
-        for address, size in self.ranges[len(self._head_ranges()) :]:
-            table.append((address, address + size, offset - address))
-            offset += size
-        table.sort()
-        self._starts = [start for start, _, _ in table]
-        self._ends = [end for _, end, _ in table]
-        self._deltas = [delta for _, _, delta in table]
+        self.places.lay_out(self.ranges[len(self._head_ranges()) :], self._first)
         # The frames seen last are where they were, but may lie elsewhere in the next region.
-        self._offsets = [self.offset_of(address) for address in self.addresses]
+        self._offsets = [self.places.offset_of(address) for address in self.addresses]
         self._ordered = self._count_ordered()
 
     def _count_ordered(self) -> int:
@@ -332,13 +268,6 @@ class FrameChain:
                 return count
             last = offset
         return len(self._offsets)
-
-    def offset_of(self, address: int) -> int:
-        """Return where the frame at ``address`` begins in a region; -1 where it is not in one."""
-        index = bisect_right(self._starts, address) - 1
-        if index < 0 or address + self._fields.size > self._ends[index]:
-            return -1
-        return address + self._deltas[index]
 
     def _leaf_address(self, region: bytes) -> int:
         pointer = word(region, self._thread.current_frame)
@@ -389,7 +318,7 @@ class FrameChain:
                 raise CorruptTarget("the chain of frames has no end")
             seen.add(address)
             if not low <= address <= high:
-                low, high, delta = self.range_around(address)
+                low, high, delta = self.places.range_around(address)
             if delta:
                 offset = address + delta
                 code, previous, instruction, owner = unpack(region, offset)
@@ -403,16 +332,6 @@ class FrameChain:
             offsets.append(offset)
             address = previous
         self._replace(base, addresses, codes, instructions, offsets, region)
-
-    def range_around(self, address: int) -> tuple[int, int, int]:
-        """Return the lowest and highest frame address of the range that holds ``address``, and its delta.
-
-        Offsets in a region are never 0, so neither are deltas of addresses; (0, 0, 0) is "in no range".
-        """
-        index = bisect_right(self._starts, address) - 1
-        if index < 0 or address + self._fields.size > self._ends[index]:
-            return 0, 0, 0
-        return self._starts[index], self._ends[index] - self._fields.size, self._deltas[index]
 
     def _replace(
         self,
@@ -428,7 +347,7 @@ class FrameChain:
         for gone in left:
             positions.pop(gone, None)
         if self._are_objects:
-            self._left.update(dict.fromkeys(left))
+            self.places.leave(left)
         for new in (addresses, codes, instructions, offsets):
             new.reverse()
         self.addresses[base:] = addresses

@@ -111,7 +111,7 @@ class Glance:
         self._bottom, self._node = 0, int(ROOT)
         if bottom:
             self._bottom, self._node = chain.addresses[bottom - 1], nodes[bottom - 1]
-            size = self._region + chain.offset_of(self._bottom) + self._size - self._frames
+            size = self._region + chain.places.offset_of(self._bottom) + self._size - self._frames
         apart = self._structs.get(size)
         if apart is None:
             if len(self._structs) >= _MAX_STRUCTS:
@@ -119,7 +119,7 @@ class Glance:
             apart = self._structs[size] = self._take_apart(size)
         *rest, _, last = apart.unpack_from(data)
         self._expected = (*rest, identity, last)
-        self._low, self._high, self._delta = chain.range_around(chain.addresses[leaf])
+        self._low, self._high, self._delta = chain.places.range_around(chain.addresses[leaf])
         self._delta += self._region
         self._apart = apart
         self._ranges = chain.ranges
@@ -194,7 +194,7 @@ class Glance:
 
     def _offset_of(self, address: int) -> int:
         """Return where in a copy the frame at ``address`` begins; 0 where it is not in one."""
-        offset = self._chain.offset_of(address)
+        offset = self._chain.places.offset_of(address)
         return 0 if offset < 0 else offset + self._region
 
     def _take_apart(self, frames: int) -> struct.Struct:
