@@ -17,8 +17,8 @@ cannot be had within :data:`ATTEMPTS` is discarded and counted: a stack that nev
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from typing import Final
 
 from nbspy.cpython.activity_watch import ActivityWatch
 from nbspy.cpython.code_object import CodeCache, SourceNames
@@ -32,10 +32,11 @@ from nbspy.cpython.plan_book import Plan, PlanBook
 from nbspy.cpython.plan_maker import PlanMaker
 from nbspy.cpython.quick_look import LOOKS, QuickLook
 from nbspy.cpython.runtime import Runtime
+from nbspy.cpython.standing_look import StandingLook
 from nbspy.cpython.state_notes import StateNotes
 from nbspy.cpython.thread_list import ThreadList, TrackedThread
 from nbspy.errors import CorruptTarget, MemoryFault
-from nbspy.target.process import StopOutcome, Target, ThreadStopper
+from nbspy.target.process import StopOutcome, Target
 
 ATTEMPTS: Final = 16
 _PATIENT_ATTEMPTS: Final = 4
@@ -44,13 +45,6 @@ _BUDGET_NS: Final = 5_000_000
 """No more attempts are begun after this time, but for the first few."""
 _ATTEMPTS_IN_VAIN: Final = 2
 """Attempts after many quick looks have agreed on nothing."""
-
-
-class _Standing(NamedTuple):
-    """What was seen while threads stood."""
-
-    plan: Plan
-    data: bytes
 
 
 class Unwinder:
@@ -64,7 +58,6 @@ class Unwinder:
         self._runtime = runtime
         self._free_threaded = layout.free_threaded
         """All that is said of threads that hold a GIL is then said of attached ones: each may change its frames."""
-        self._stopper = target.stopper() if blocking else None
         self._codes = CodeCache(target.memory, layout, interner, names)
         self._known = KnownStacks(interner, self._codes, layout.frame)
         self._changed: dict[TrackedThread, None] = {}
@@ -80,6 +73,20 @@ class Unwinder:
         self._now_ns = 0
         """Monotonic time of this sample."""
         self._follower = Follower(runtime, interner, self._codes, self._known, self._list, self._plans, self._changed)
+        self.stop_times_ns: list[int] = []
+        """How long threads were kept standing, since the caller last emptied it."""
+        self._standing: StandingLook | None = None
+        """None where nothing is stopped."""
+        if blocking:
+            self._standing = StandingLook(
+                target.stopper(),
+                self._list,
+                self._plans,
+                self._follower,
+                free_threaded=layout.free_threaded,
+                refresh_threads=self._refresh_threads,
+                stop_times_ns=self.stop_times_ns,
+            )
         self._proved: list[TrackedThread] = []
         """Threads on whose stacks several looks have agreed in this sample."""
         self._seen_standing: list[TrackedThread] = []
@@ -97,8 +104,6 @@ class Unwinder:
         self.discarded = 0
         self.notice = ""
         """Why stopping was given up; "" while it was not."""
-        self.stop_times_ns: list[int] = []
-        """How long threads were kept standing, since the caller last emptied it."""
         self.while_standing: Callable[[tuple[int, ...]], None] | None = None
         """Called with the thread states that hold a GIL when a sample is believed: while they stand, if they do."""
 
@@ -119,12 +124,12 @@ class Unwinder:
 
     @property
     def blocking(self) -> bool:
-        """True while the GIL holder is stopped for each copy."""
-        return self._stopper is not None
+        """True while the GIL holder is stopped for what is new."""
+        return self._standing is not None
 
     def close(self) -> None:
-        if self._stopper is not None:
-            self._stopper.close()
+        if self._standing is not None:
+            self._standing.stopper.close()
 
     def sample(self) -> bool:
         """Observe all threads: afterwards :attr:`threads` holds their leaf nodes and states.
@@ -132,8 +137,8 @@ class Unwinder:
         Returns False where no consistent copy was had; the threads then are as they were. Raises TargetEnded and
         PermissionRefused as the target does.
         """
-        if self._stopper is not None:
-            self._stopper.release_late()
+        if self._standing is not None:
+            self._standing.stopper.release_late()
         now = self._now_ns = time.monotonic_ns()
         self._ahead = None
         if not self._list.listed and not self._refresh_threads():
@@ -196,7 +201,7 @@ class Unwinder:
         self._proved = []
         self._seen_standing = []
         plan = self._plans.likely(self._now_ns, self._moving())
-        if self._stopper is None:
+        if self._standing is None:
             agreed, self._quick.agreed = self._quick.agreed, None
             if agreed is not None and agreed[0] is plan:
                 return self._observe_running(plan, agreed[1], held=True, agreed=True)
@@ -240,13 +245,14 @@ class Unwinder:
         self.news = list(dict.fromkeys([*news, *self._states.note(asked, self.threads)])) if asked else news
 
     def _observe_stopped(self, plan: Plan, holders: tuple[int, ...], patient: bool) -> bool:
-        stopper = self._stopper
-        assert stopper is not None
+        standing = self._standing
+        assert standing is not None
         threads = list(dict.fromkeys(map(self._list.host_id, holders)))
         if 0 in threads:
             # The system's id of a holder is not known.
             return self._observe_running(plan, plan.copy(), held=True)
-        outcomes, seen = self._standing(stopper, threads, lambda: self._copy_standing(plan, holders, patient))
+        standing.while_standing = self.while_standing
+        outcomes, seen = standing.take(plan, holders, threads, patient=patient)
         stood = all(outcome is StopOutcome.STOPPED for outcome in outcomes)
         if seen is not None:
             # What needs no thread to stand is done when none does.
@@ -262,57 +268,10 @@ class Unwinder:
             self._list.listed = False
             return False
         if StopOutcome.REFUSED in outcomes:
-            self._give_up_stopping(stopper.refusal())
+            self._give_up_stopping(standing.stopper.refusal())
             return False
         # It holds the GIL and does not stop: it hangs in the kernel, or may not be traced. Several looks must do.
         return self._observe_running(plan, plan.copy(), held=True)
-
-    def _standing(
-        self, stopper: ThreadStopper, threads: Sequence[int], look: Callable[[], _Standing | None]
-    ) -> tuple[list[StopOutcome], _Standing | None]:
-        """Stop ``threads``, and return what became of each and, where all stood, what ``look`` returned meanwhile."""
-        outcomes: list[StopOutcome] = []
-        try:
-            outcomes = [stopper.stop(threads[0])] if len(threads) == 1 else stopper.stop_all(threads)
-            stood = all(outcome is StopOutcome.STOPPED for outcome in outcomes)
-            return outcomes, look() if stood else None
-        finally:
-            standing = False
-            for thread, outcome in zip(threads, outcomes, strict=False):
-                if outcome is StopOutcome.STOPPED:
-                    stopper.resume(thread)
-                    standing = True
-            if standing:
-                self.stop_times_ns.append(time.perf_counter_ns() - stopper.asked_ns)
-
-    def _copy_standing(self, plan: Plan, holders: tuple[int, ...], patient: bool) -> _Standing | None:
-        """Copy and follow while the holders stand; None where they are no longer the holders."""
-        data = plan.copy()
-        if not plan.stood(data, holders) or not self._plans.covers(plan, data):
-            return None
-        if not (plan.words.same_lists(data) and self._follower.follow(plan, data)):
-            self._list.listed = False
-            if patient or not self._refresh_threads():
-                return None
-            self._plans.plan_chains()
-            plan = self._plans.ready()
-            data = plan.copy()
-            if not plan.stood(data, holders) or not self._follower.follow(plan, data):
-                return None
-        if self._free_threaded:
-            # Others may have attached, called and detached while they were copied: no words tell of that.
-            free = [span for span in plan.spans if span.thread.state.address not in holders]
-            moved = [span for span in free if span.thread in self._changed]
-            if moved and not self._follower.is_whole(plan, moved, data):
-                return None
-            if moved and not self._follower.stands_still(plan, moved, data, [plan.copy() for _ in range(LOOKS - 1)]):
-                return None
-        if not self._follower.begin_credibly(holders) or not self._list.are_the_same(self._changed):
-            return None
-        self._follower.refresh_codes(plan.words.generations(data))
-        if self.while_standing is not None:
-            self.while_standing(holders)
-        return _Standing(plan, data)
 
     def _recognises(self, plan: Plan, data: bytes) -> bool:
         """Believe ``data`` without stopping anyone where it shows nothing but stacks that were seen standing."""
@@ -430,9 +389,8 @@ class Unwinder:
 
     def _give_up_stopping(self, reason: str) -> None:
         self.notice = f"threads of the target cannot be stopped ({reason}): sampling goes on without stopping them"
-        assert self._stopper is not None
-        self._stopper.close()
-        self._stopper = None
+        self.close()
+        self._standing = None
         self._quick.stops = False
         self._make_plan.tails = True
         self._plans.clear()
