@@ -6,7 +6,7 @@ from nbspy.cpython.activity_watch import QUIET_NS, ActivityWatch
 from nbspy.target.process import Activity
 
 from .fake_python import LAYOUTS
-from .test_unwinder import Scene
+from .unwinder_scene import Scene
 
 MS = 1_000_000
 

@@ -8,13 +8,9 @@ from hypothesis import strategies as st
 
 from nbspy.cpython.known_stacks import PROOFS
 from nbspy.cpython.layout import Layout
-from nbspy.wire import State
 
-from .fake_python import LAYOUTS, FakeThread
-from .test_unwinder import Scene
-
-every_layout = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
-both_modes = pytest.mark.parametrize("blocking", [True, False], ids=["blocking", "nonblocking"])
+from .fake_python import FakeThread
+from .unwinder_scene import HOLDS, Scene, both_modes, every_layout
 
 
 def settled(layout: Layout, *, blocking: bool) -> tuple[Scene, FakeThread]:
@@ -183,9 +179,6 @@ def test_whatever_else_changes_is_not_missed_by_a_glance(layout: Layout, blockin
     assert [thread.bits for thread in scene.unwinder.threads] == expected
     if change == "caller":
         assert scene.unwinder.frames(scene.unwinder.threads[0])[1].key.line == 208
-
-
-HOLDS = int(State.ACTIVE | State.GIL)
 
 
 @every_layout

@@ -10,7 +10,7 @@ from nbspy.cpython.layout import Layout
 from nbspy.wire import State
 
 from .fake_python import LAYOUTS, RUNTIME, FakeInterpreter, FakePython, FakeThread, known
-from .test_unwinder import Scene
+from .unwinder_scene import Scene
 
 every_layout = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
 without_gc_frame = pytest.mark.parametrize(

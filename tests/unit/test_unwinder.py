@@ -1,78 +1,19 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nbspy.cpython.interner import FrameKey, Interner
 from nbspy.cpython.layout import Layout
 from nbspy.cpython.thread_state import TooManyThreads
-from nbspy.cpython.unwinder import ATTEMPTS, Unwinder
-from nbspy.errors import MemoryFault, TargetEnded
-from nbspy.target.process import StopOutcome
+from nbspy.cpython.unwinder import ATTEMPTS
+from nbspy.errors import TargetEnded
 from nbspy.wire import State
 
-from .fake_python import LAYOUTS, FakePython, FakeTarget, FakeThread, known
-
-every_layout = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
-both_modes = pytest.mark.parametrize("blocking", [True, False], ids=["blocking", "nonblocking"])
-
-HOLDS = int(State.ACTIVE | State.GIL)
-
-
-class Scene:
-    """A target with three threads of known stacks, and an unwinder on it."""
-
-    def __init__(self, layout: Layout, *, blocking: bool = True) -> None:
-        self.python = FakePython(layout)
-        self.codes = {name: self.python.code(name, first_line=100 * n) for n, name in enumerate("abcdefgh", 1)}
-        self.threads = [self.python.add_thread() for _ in range(3)]
-        for thread, stack in zip(self.threads, ("abc", "ad", "efgh"), strict=True):
-            self.call(thread, stack)
-        self.target = FakeTarget(self.python)
-        self.stopper = self.target.the_stopper
-        self.interner = Interner()
-        self.unwinder = Unwinder(
-            self.target, self.python.runtime, lambda file: (file, ""), self.interner, blocking=blocking
-        )
-        self._frames: list[FrameKey] = []
-        self._nodes: list[tuple[int, int]] = [(0, 0)]
-
-    def call(self, thread: FakeThread, stack: str) -> None:
-        for name in stack:
-            thread.call(self.codes[name], instruction=1)
-
-    def seen(self) -> list[str]:
-        """The stacks of the last sample, root first, as its nodes say; :meth:`Unwinder.frames` must say the same."""
-        new = self.interner.take_new()
-        self._frames += new.frames
-        self._nodes += new.nodes
-        stacks = []
-        for thread in self.unwinder.threads:
-            keys, node = [], thread.node
-            while node:
-                node, frame = self._nodes[node]
-                keys.append(self._frames[frame])
-            assert keys == [frame.key for frame in self.unwinder.frames(thread)]
-            stacks.append("".join(key.name for key in reversed(keys)))
-        return stacks
-
-    def truth(self) -> list[str]:
-        return ["".join(thread.names()) for thread in self.threads]
-
-    def between_reads(self, *actions: Callable[[], None] | None) -> None:
-        """Do one action before each of the next reads."""
-        waiting = list(actions)
-
-        def act() -> None:
-            action = waiting.pop(0) if waiting else None
-            if action is not None:
-                action()
-
-        self.python.memory.before_read = act
+from .fake_python import FakeThread
+from .unwinder_scene import HOLDS, Scene, both_modes, every_layout
 
 
 @every_layout
@@ -133,143 +74,6 @@ def test_sample_when_only_one_thread_moves_follows_it(layout: Layout, blocking: 
         assert scene.seen() == scene.truth()
 
     assert scene.unwinder.discarded == 0
-
-
-@every_layout
-def test_blocking_sample_when_the_gil_changes_hands_before_the_stop_looks_again(layout: Layout) -> None:
-    scene = Scene(layout)
-    first, second, _ = scene.threads
-    scene.python.hold(first)
-    assert scene.unwinder.sample()
-    hand_overs = 0
-
-    def hand_over(_: int) -> None:
-        nonlocal hand_overs
-        if hand_overs < 2:
-            hand_overs += 1
-            scene.python.hold(second if hand_overs == 1 else first)
-            second.call(scene.codes["b"])
-
-    scene.stopper.before_stop = hand_over
-    scene.call(first, "h")
-
-    assert scene.unwinder.sample()
-    assert scene.seen() == ["abch", "adbb", "efgh"] == scene.truth()
-    assert scene.unwinder.retried == 2
-    assert [thread.bits for thread in scene.unwinder.threads] == [HOLDS, 0, 0]
-    assert not scene.stopper.stopped
-
-
-@every_layout
-def test_blocking_sample_when_the_stopped_thread_no_longer_holds_the_gil_never_mixes_stacks(layout: Layout) -> None:
-    scene = Scene(layout)
-    first, second, _ = scene.threads
-    scene.python.hold(first)
-    assert scene.unwinder.sample()
-    done: list[str] = []
-
-    def hand_over(_: int) -> None:
-        if not done:
-            done.append("handed over")
-            scene.python.hold(second)
-
-    def run_on_while_another_is_stopped(_: int) -> None:
-        if scene.stopper.stopped == {first.native} and len(done) == 1:
-            done.append("ran on")
-            second.ret()
-            second.call(scene.codes["h"], instruction=1)
-            second.call(scene.codes["g"], instruction=1)
-
-    scene.stopper.before_stop = hand_over
-    scene.python.memory.between_ranges = run_on_while_another_is_stopped
-    scene.call(first, "h")
-
-    assert scene.unwinder.sample()
-    assert scene.seen() == ["abch", "ahg", "efgh"] == scene.truth()
-    assert [thread.bits for thread in scene.unwinder.threads] == [0, HOLDS, 0]
-    assert done == ["handed over", "ran on"]
-
-
-@every_layout
-def test_blocking_sample_when_the_holder_ends_meanwhile_is_taken_again(layout: Layout) -> None:
-    scene = Scene(layout)
-    first, second, third = scene.threads
-    scene.python.hold(second)
-    assert scene.unwinder.sample()
-
-    def end(_: int) -> None:
-        scene.stopper.before_stop = None
-        scene.python.hold(first)
-        scene.python.remove_thread(second)
-
-    scene.stopper.before_stop = end
-    scene.stopper.outcomes = [StopOutcome.GONE]
-    scene.call(second, "h")
-
-    assert scene.unwinder.sample()
-    assert scene.seen() == ["abc", "efgh"]
-    assert [thread.state.native_thread_id for thread in scene.unwinder.threads] == [first.native, third.native]
-    assert scene.target.forgotten == {second.native}
-
-
-@every_layout
-def test_blocking_sample_when_a_stop_is_too_slow_looks_without_stopping_and_stops_the_next_time(layout: Layout) -> None:
-    scene = Scene(layout)
-    scene.python.hold(scene.threads[0])
-    scene.stopper.outcomes = [StopOutcome.TOO_SLOW]
-
-    assert scene.unwinder.sample()
-    assert scene.seen() == scene.truth()
-    assert scene.unwinder.threads[0].bits == HOLDS
-    assert (scene.stopper.stops, scene.unwinder.notice) == (0, "")
-    assert scene.unwinder.blocking
-
-    # It may stand by now, also where nobody is to be stopped any more.
-    releases = scene.stopper.releases
-    scene.python.hold(None)
-    assert scene.unwinder.sample()
-    assert (scene.stopper.stops, scene.stopper.releases) == (0, releases + 1)
-    scene.python.hold(scene.threads[0])
-    scene.call(scene.threads[0], "h")
-    assert scene.unwinder.sample()
-    assert scene.stopper.stops == 1
-    assert scene.seen() == scene.truth()
-
-
-@every_layout
-def test_blocking_sample_when_stopping_is_refused_goes_on_without_and_says_why(layout: Layout) -> None:
-    scene = Scene(layout)
-    scene.python.hold(scene.threads[0])
-    assert scene.unwinder.sample()
-    scene.stopper.outcomes = [StopOutcome.REFUSED]
-    scene.call(scene.threads[0], "g")
-
-    assert scene.unwinder.sample()
-    assert scene.seen() == scene.truth()
-    assert "process 7 already traces it" in scene.unwinder.notice
-    assert not scene.unwinder.blocking
-    assert scene.stopper.closed
-
-    scene.call(scene.threads[0], "h")
-    assert scene.unwinder.sample()
-    assert scene.seen() == scene.truth()
-
-
-@every_layout
-def test_blocking_sample_when_the_copy_faults_lets_the_thread_run(layout: Layout) -> None:
-    scene = Scene(layout)
-    scene.python.hold(scene.threads[0])
-    assert scene.unwinder.sample()
-
-    def fail(_: int) -> None:
-        scene.python.memory.between_ranges = None
-        raise MemoryFault(1, 2)
-
-    scene.python.memory.between_ranges = fail
-
-    assert scene.unwinder.sample()
-    assert scene.seen() == scene.truth()
-    assert not scene.stopper.stopped
 
 
 @every_layout
@@ -339,125 +143,6 @@ def test_sample_when_threads_come_and_go_while_it_looks_sees_one_state_of_the_li
     assert scene.unwinder.sample()
     assert scene.seen() == ["abc", "ad", "gf"] == scene.truth()
     assert scene.unwinder.threads[2].state.native_thread_id == scene.threads[2].native
-
-
-@every_layout
-def test_thread_that_learns_its_own_id_late_is_stopped_by_that_id(layout: Layout) -> None:
-    """A new thread state is listed before its thread runs: with no id (3.12+) or that of its creator (3.11)."""
-    scene = Scene(layout)
-    newborn = scene.python.add_thread()
-    scene.threads.append(newborn)
-    place = newborn.address + known(layout.thread_state.native_thread_id)
-    scene.python.memory.write_word(place, 0 if layout.version >= (3, 12) else scene.threads[0].native)
-    scene.python.hold(scene.threads[0])
-    assert scene.unwinder.sample()
-
-    scene.python.memory.write_word(place, newborn.native)
-    scene.call(newborn, "fb")
-    scene.python.hold(newborn)
-    stopped: list[int] = []
-    scene.stopper.before_stop = stopped.append
-
-    assert scene.unwinder.sample()
-    assert stopped[-1] == newborn.native
-    assert scene.seen() == scene.truth()
-    assert [thread.state.native_thread_id for thread in scene.unwinder.threads] == [t.native for t in scene.threads]
-
-
-@every_layout
-@both_modes
-def test_code_object_replaced_at_its_address_shows_its_new_name_at_once(layout: Layout, blocking: bool) -> None:
-    scene = Scene(layout, blocking=blocking)
-    mover = scene.threads[0]
-    scene.python.hold(mover)
-    for _ in range(3):
-        assert scene.unwinder.sample()
-    assert scene.seen()[0] == "abc"
-
-    # The function returns, its code object is freed, and another is made and called in its place.
-    mover.ret()
-    scene.python.recode(scene.codes["c"], "X", first_line=700)
-    mover.call(scene.codes["c"], instruction=2)
-
-    assert scene.unwinder.sample()
-    assert scene.seen() == ["abX", "ad", "efgh"]
-    assert scene.unwinder.frames(scene.unwinder.threads[0])[0].key.line == 702
-
-
-@every_layout
-def test_code_object_replaced_without_a_trace_in_the_frames_is_found_within_a_few_samples(layout: Layout) -> None:
-    """The same frame, address and instruction: 3.14+ counts freed code objects, before they are looked at at times."""
-    scene = Scene(layout)
-    scene.python.hold(scene.threads[0])
-    for _ in range(3):
-        assert scene.unwinder.sample()
-    scene.python.recode(scene.codes["c"], "X")
-
-    samples = 0
-    while scene.seen()[0] != "abX":
-        assert scene.unwinder.sample()
-        samples += 1
-
-    assert samples <= (1 if layout.interpreter.code_object_generation is not None else 33)
-
-
-@every_layout
-def test_code_object_that_left_the_stack_and_was_freed_lends_no_name_to_the_next_at_its_address(
-    layout: Layout,
-) -> None:
-    scene = Scene(layout)
-    mover = scene.threads[0]
-    scene.python.hold(mover)
-    assert scene.unwinder.sample()
-
-    for round_number in range(3):
-        mover.ret()  # c is no longer on any stack, and is freed while others take its place
-        scene.python.recode(scene.codes["c"], f"freed {round_number}")
-        for name in ("Y", "Z"):
-            mover.call(scene.python.code(f"{name}{round_number}"))
-        assert scene.unwinder.sample()
-        for _ in range(2):
-            mover.ret()
-        # Made without anything being freed: the counter stands still.
-        fields = layout.code
-        scene.python.memory.write_word(scene.codes["c"] + fields.name, scene.python.text(f"N{round_number}"))
-        scene.python.code_names[scene.codes["c"]] = f"N{round_number}"
-        mover.call(scene.codes["c"])
-
-        assert scene.unwinder.sample()
-        assert scene.seen()[0] == f"abN{round_number}"
-
-
-@every_layout
-@pytest.mark.parametrize("torn", [1, 2, 3])
-def test_code_object_that_a_torn_copy_pointed_to_before_it_was_made_has_its_name(layout: Layout, torn: int) -> None:
-    scene = Scene(layout, blocking=False)
-    mover = scene.threads[0]
-    scene.python.hold(mover)
-    assert scene.unwinder.sample()
-    later = scene.python.code("later")
-    made = scene.python.memory.read(later, layout.code.code_adaptive)
-    scene.python.memory.write(later, bytes(len(made)))
-    leaf = mover.leaf
-    looks = 0
-
-    def tear() -> None:
-        nonlocal looks
-        looks += 1
-        # One copy sees an address that is no code object yet; the next see another frame.
-        scene.python.write_frame(leaf, code=later if looks == torn else scene.codes["c"])
-
-    scene.python.memory.before_read = tear
-    assert scene.unwinder.sample()
-    assert scene.seen()[0] == "abc"
-    scene.python.memory.before_read = None
-    scene.python.write_frame(leaf, code=scene.codes["c"])
-
-    scene.python.memory.write(later, made)
-    mover.call(later)
-
-    assert scene.unwinder.sample()
-    assert scene.seen()[0] == "abclater"
 
 
 @every_layout
@@ -678,26 +363,6 @@ def test_lists_that_cannot_be_read_are_a_discarded_sample_and_a_reason(
     scene.python.add_thread()
     assert not scene.unwinder.sample()
     assert isinstance(scene.unwinder.failure, TooManyThreads)
-
-
-@every_layout
-@both_modes
-def test_interpreters_with_gils_of_their_own_are_each_stopped(layout: Layout, blocking: bool) -> None:
-    if layout.gil is None:
-        pytest.skip("3.11 has one GIL for all interpreters")
-    scene = Scene(layout, blocking=blocking)
-    second = scene.python.add_interpreter()
-    other = scene.python.add_thread(second)
-    scene.call(other, "hh")
-    scene.python.hold(scene.threads[0])
-    scene.python.hold(other, second)
-
-    assert scene.unwinder.sample()
-
-    assert scene.seen() == ["abc", "ad", "efgh", "hh"]
-    assert [thread.bits for thread in scene.unwinder.threads] == [HOLDS, 0, 0, HOLDS]
-    assert [thread.interpreter.id for thread in scene.unwinder.threads] == [0, 0, 0, 1]
-    assert scene.stopper.stops == (2 if blocking else 0)
 
 
 @every_layout
