@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.notebook.replay import Replay
+from tests.notebook.simple_page import simple_stream, wait_for_text
 from tools.find_browser import FLAGS, find_browser
 
 if TYPE_CHECKING:
@@ -43,3 +45,13 @@ def page(browser: Browser) -> Iterator[Page]:
     yield page
     context.close()
     assert problems == []
+
+
+@pytest.fixture
+def replay(page: Page) -> Replay:
+    """The widget with the simple stream in it, only `worker` selected: its shares are round."""
+    replay = Replay(page)
+    replay.send_all(simple_stream())
+    replay.root.locator("tr[data-thread='0']").click()
+    wait_for_text(replay.root.locator(".nbspy-crumbs"), "worker")
+    return replay

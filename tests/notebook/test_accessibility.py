@@ -11,8 +11,8 @@ from nbspy.model.builder import profile_from_stream
 from nbspy.views.page import frozen_html, page_html
 from tests.notebook.axe import violations
 from tests.notebook.replay import Replay
+from tests.notebook.simple_page import chart_point, wait_for, wait_for_text
 from tests.notebook.synthetic import StreamBuilder, TrainingLoop
-from tests.notebook.test_bundle_page import chart_point, wait_for, wait_for_text
 from tests.notebook.test_views_page import compare_with, open_tab, recursive_stream
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import pytest
 
 from nbspy import wire
 from tests.notebook.replay import Replay
+from tests.notebook.simple_page import chart_point, mirror, simple_stream, wait_for, wait_for_text
 from tests.notebook.synthetic import GIL, Function, StreamBuilder
-from tests.notebook.test_bundle_page import chart_point, mirror, simple_stream, wait_for, wait_for_text
 from tests.notebook.test_views_page import keys, menu_item
 
 if TYPE_CHECKING:
@@ -44,16 +44,6 @@ def page(browser: Browser) -> Iterator[Page]:
     yield page
     context.close()
     assert problems == []
-
-
-@pytest.fixture
-def replay(page: Page) -> Replay:
-    """The widget with the simple stream in it, only `worker` selected: its shares are round."""
-    replay = Replay(page)
-    replay.send_all(simple_stream())
-    replay.root.locator("tr[data-thread='0']").click()
-    wait_for_text(replay.root.locator(".nbspy-crumbs"), "worker")
-    return replay
 
 
 class Fingers:

@@ -15,8 +15,8 @@ from PIL import Image
 
 from tests.notebook.pictures import TOLERANCE, committed, difference, keep
 from tests.notebook.replay import Replay
+from tests.notebook.simple_page import wait_for, wait_for_text
 from tests.notebook.synthetic import TrainingLoop
-from tests.notebook.test_bundle_page import wait_for, wait_for_text
 from tests.notebook.test_views_page import compare_with, open_tab, recursive_stream
 
 if TYPE_CHECKING:

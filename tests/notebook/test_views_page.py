@@ -13,8 +13,8 @@ from nbspy import wire
 from nbspy.importers import speedscope
 from nbspy.model.builder import profile_from_stream
 from tests.notebook.replay import Replay
+from tests.notebook.simple_page import chart_point, mirror, simple_stream, wait_for, wait_for_text
 from tests.notebook.synthetic import GIL, RUNNING, Function, StreamBuilder
-from tests.notebook.test_bundle_page import chart_point, mirror, simple_stream, wait_for, wait_for_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,16 +67,6 @@ def rows(root: Locator, table: str) -> list[str]:
     return [
         " ".join(row.locator("td:visible").all_inner_texts()).replace("\u202f", " ").replace("\n", " ") for row in found
     ]
-
-
-@pytest.fixture
-def replay(page: Page) -> Replay:
-    """The widget with the simple stream in it, only `worker` selected: its shares are round."""
-    replay = Replay(page)
-    replay.send_all(simple_stream())
-    replay.root.locator("tr[data-thread='0']").click()
-    wait_for_text(replay.root.locator(".nbspy-crumbs"), "worker")
-    return replay
 
 
 def test_given_the_tabs_then_each_shows_the_same_samples_its_own_way(replay: Replay) -> None:
