@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import random
 import resource
 import shutil
 import subprocess
@@ -18,13 +17,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+import numpy as np
 
 from bench.browser.drive import explorer, heap_mb
 from bench.case import Case, NotMeasured, Row, Settings
@@ -96,14 +95,12 @@ def peak_mib() -> float:
 
 
 def _exact(profile: Profile, seconds: int) -> bool:
-    samples: Counter[int] = Counter()
-    weights: Counter[int] = Counter()
-    runs = profile.runs
-    for thread, count, weight in zip(runs.thread, runs.count, runs.weight_us, strict=True):
-        samples[thread] += count
-        weights[thread] += weight
-    every = range(THREADS)
-    return samples == dict.fromkeys(every, seconds * RATE_HZ) and weights == dict.fromkeys(every, seconds * 10**6)
+    thread = np.frombuffer(profile.runs.thread, np.uint32)
+    for column, each in ((profile.runs.count, seconds * RATE_HZ), (profile.runs.weight_us, seconds * 10**6)):
+        # Sums of floats: whole numbers, and far below what a float has exactly.
+        if not np.array_equal(np.bincount(thread, np.frombuffer(column, np.uint32)), np.full(THREADS, each)):
+            return False
+    return True
 
 
 def kernel(hours: float, say: Say) -> Held:
@@ -153,7 +150,7 @@ class _Sums:
 
     def __init__(self, source: int) -> None:
         self._source = source
-        self.samples: Counter[int] = Counter()
+        self.samples, self.weights_us = np.zeros(THREADS, np.int64), np.zeros(THREADS, np.int64)
         self.rows = self.size = 0
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
@@ -166,19 +163,21 @@ class _Sums:
                 record = wire.decode(body)
                 if isinstance(record, wire.Samples):
                     self.rows += len(record.state)
-                    for thread, count in zip(
-                        wire.column("I", record.thread), wire.column("I", record.count), strict=True
-                    ):
-                        self.samples[thread] += count
+                    thread = np.frombuffer(record.thread, np.uint32)
+                    for total, column in ((self.samples, record.count), (self.weights_us, record.weight_us)):
+                        total += np.bincount(thread, np.frombuffer(column, np.uint32), THREADS).astype(np.int64)
 
     def join(self) -> None:
         self._thread.join()
         os.close(self._source)
 
+    def exact(self, seconds: int) -> bool:
+        return bool(np.all(self.samples == seconds * RATE_HZ) and np.all(self.weights_us == seconds * 10**6))
+
 
 def sampler(hours: float, say: Say, stacks: int = STACKS) -> Held:
     """Feed a sampler's half, whose reader reads, and return what it held."""
-    interner, tracker, chance = Interner(), RunTracker(), random.Random(1)
+    interner, tracker, chance = Interner(), RunTracker(), np.random.default_rng(1)
     source, sink = os.pipe()
     os.set_blocking(sink, False)
     writer, sums = StreamWriter(sink), _Sums(source)
@@ -189,14 +188,18 @@ def sampler(hours: float, say: Say, stacks: int = STACKS) -> Held:
     before, begun, busiest = peak_mib(), time.thread_time(), 0.0
     since = begun
     ticks = seconds_of(hours) * RATE_HZ
-    made = 0
+    made, idle = 0, [(thread, ROOT, 0) for thread in range(BUSY, THREADS)]
     for tick in range(ticks):
-        while made * ticks < tick * stacks:  # the tree grows until the day's end
-            made += 1
-            interner.node(int(chance.random() * (len(interner.children) + 1)), frames[int(chance.random() * FUNCTIONS)])
-        known = len(interner.children) + 1
-        changed = [(thread, int(chance.random() * known), 3) for thread in range(BUSY)]
-        tracker.observe(tick * 10**7, changed if tick else [*changed, *((i, ROOT, 0) for i in range(BUSY, THREADS))])
+        if tick % RATE_HZ == 0:  # as much chance as this second needs
+            due = -(-(tick + RATE_HZ) * stacks // ticks)
+            parents = chance.random(due - made).tolist()
+            picked = chance.integers(0, FUNCTIONS, due - made).tolist()
+            jumps = iter(chance.random((RATE_HZ, BUSY)).tolist())
+            for share, function in zip(parents, picked, strict=True):  # the tree grows until the day's end
+                interner.node(int(share * (len(interner.children) + 1)), frames[function])
+            made, known = due, len(interner.children) + 1
+        changed = [(thread, int(share * known), 3) for thread, share in enumerate(next(jumps))]
+        tracker.observe(tick * 10**7, changed if tick else [*changed, *idle])
         if tick % (RATE_HZ // FLUSHES_HZ) == 0:
             tracker.flush()
             writer.put_tables(interner.take_new())
@@ -227,7 +230,7 @@ def sampler(hours: float, say: Say, stacks: int = STACKS) -> Held:
         0,
         100 * spent * RATE_HZ / ticks,
         busiest,
-        sums.samples == dict.fromkeys(range(THREADS), ticks),
+        sums.exact(ticks // RATE_HZ),
     )
 
 
