@@ -13,6 +13,8 @@ BLOCKING: Final = "nbspy"
 NONBLOCKING: Final = "nbspy --nonblocking"
 EXPLORER: Final = "nbspy"
 MILLION: Final = 1_000_000
+DAY_MIB: Final = {"sampler": 256, "kernel": 300, "model": 1024, "explorer": 1024}
+"""What each half may have resident at most, of any day: its budgets in rows, nodes and bytes, as memory."""
 FRAME_MS: Final = 16
 """60 frames a second."""
 
@@ -53,6 +55,7 @@ GOALS: Final[tuple[Goal, ...]] = (
     _cpu("*", BLOCKING, 1, "profiling.sampling --blocking"),
     _cpu("10", BLOCKING, 1 / 4, "py-spy"),
     *(_cpu(frames, BLOCKING, 1 / 10, "py-spy") for frames in ("50", "200", "1000")),
+    *(Goal("memory at most: * a million stacks", half, "<=", budget, "MiB") for half, budget in DAY_MIB.items()),
     Goal("share of 20 kHz taken, 1 thread", NONBLOCKING, ">=", 95, "%"),
     Goal("time stopped at 1 kHz, median", BLOCKING, "<=", 60, "us"),
     Goal("impossible stacks per million: *", BLOCKING, "<=", 0, "per million", trials=MILLION),

@@ -2,7 +2,8 @@
 
 Past the budget the older part of the session is kept at half its resolution in time, both in the profile and in the
 stream that a browser or a file gets; counts and times stay exact. The newest part stays as it came, because browsers
-may not have it yet.
+may not have it yet. That takes seconds in a process that runs somebody's cells, so it is done in slices, one with each
+piece of the stream that comes; what comes meanwhile may be a quarter of the budget more.
 
 :data:`MAX_RUNS`: a row takes 25 bytes in the columns, 21 in the stream, as much again in a profile that is looked at,
 and some hundred bytes for a moment while rows are merged. With a million a kernel stays below 300 MiB whatever the
@@ -13,13 +14,14 @@ target does (``python -m bench.day`` measures it), and what a person can ask of 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from typing import Final
 
 from nbspy import wire
 from nbspy.byte_log import ByteLog
 from nbspy.model.builder import Builder
-from nbspy.model.coarsening import coarsened
+from nbspy.model.coarsening import Steps, coarsening
 from nbspy.model.encoding import beginning, samples
 from nbspy.model.tables import Extent
 
@@ -31,6 +33,10 @@ KEPT_BYTES: Final = 4 << 20
 """The newest part of the stream that stays as it is: a relay is at most some messages of 100 kB behind."""
 CHECKPOINT_BYTES: Final = 1 << 20
 """So far apart are the places in the stream up to which it can be shortened."""
+SLICE_S: Final = 0.02
+"""Of halving, each time that something comes: at least five times a second."""
+_PATIENCE: Final = 1.25
+"""Of a budget: what is beyond it ends the halving at once."""
 
 
 class Bounds:
@@ -44,6 +50,7 @@ class Bounds:
         max_runs: int = MAX_RUNS,
         max_log_bytes: int = MAX_LOG_BYTES,
         kept_bytes: int = KEPT_BYTES,
+        slice_s: float = SLICE_S,
     ) -> None:
         self._builder = builder
         self._log = log
@@ -54,6 +61,8 @@ class Bounds:
         self._checkpoints: deque[tuple[int, int, Extent]] = deque()
         """(offset, rows so far, tables so far)"""
         self._noted = 0
+        self._slice_s = slice_s
+        self._halving: Steps[None] | None = None
         self._window_ns = 0
         """Time that became one row at the last halving."""
         self.halvings = 0
@@ -64,21 +73,38 @@ class Bounds:
         if log.size - self._noted >= self._checkpoint_bytes:
             self._noted = log.size
             self._checkpoints.append((log.size, builder.run_count, builder.extent()))
-        if builder.run_count <= self._max_runs and log.held <= self._max_log_bytes:
-            return
-        usable: tuple[int, int, Extent] | None = None
-        while self._checkpoints and self._checkpoints[0][0] <= log.size - self._kept_bytes:
-            usable = self._checkpoints.popleft()
-        if usable is not None:
-            self._shorten(*usable, changed)
+        if self._halving is None and self._beyond(1.0):
+            usable: tuple[int, int, Extent] | None = None
+            while self._checkpoints and self._checkpoints[0][0] <= log.size - self._kept_bytes:
+                usable = self._checkpoints.popleft()
+            if usable is not None:
+                self._halving = self._shorten(*usable, changed)
+        if self._halving is not None:
+            self._go_on(self._halving)
 
-    def _shorten(self, base: int, rows: int, extent: Extent, changed: threading.Condition) -> None:
+    def _beyond(self, times: float) -> bool:
+        """Return whether there is more than so many times of what may be."""
+        return self._builder.run_count > times * self._max_runs or self._log.held > times * self._max_log_bytes
+
+    def _go_on(self, halving: Steps[None]) -> None:
+        """Halve for the time of a slice, or to the end where too much has come meanwhile."""
+        ends = time.perf_counter() + self._slice_s
+        at_once = self._beyond(_PATIENCE)
+        for _ in halving:
+            if not at_once and time.perf_counter() > ends:
+                return
+        self._halving = None
+
+    def _shorten(self, base: int, rows: int, extent: Extent, changed: threading.Condition) -> Steps[None]:
         """Halve what came before ``base``. Only the swap is guarded: nobody else changes columns meanwhile."""
         profile = self._builder.snapshot()
         # Half of what may be is left for what comes; what is newer than the checkpoint counts too.
         newer = len(profile.runs) - rows
         wanted = max(1, self._max_runs // 2 - newer)
-        coarse, self._window_ns = coarsened(profile.runs.head(rows), wanted, profile.tables.nodes, self._window_ns)
+        first = profile.runs.head(rows)
+        coarse, self._window_ns = yield from coarsening(first, wanted, profile.tables.nodes, self._window_ns)
+        del first
+        yield
         records = [*beginning(profile, extent), *samples(coarse)]
         if profile.status is not None:
             records.append(profile.status)

@@ -4,211 +4,320 @@ Equal runs of a thread (one leaf, one state) within a window of time become one;
 left as are wanted. Inside a window each thread's runs are laid one after the other, so that a timeline still shows
 what part of it was spent how, only not in which order. A session of so many different stacks that the whole of it as
 one window is still too much loses the deepest frames of its stacks: what they took counts for their callers.
+
+A million rows take seconds, in a process that has others to serve: :func:`coarsening` goes in steps of some
+milliseconds, and whoever lets it go on chooses when. No step calls into C for longer, where the GIL would be kept.
 """
 
 from __future__ import annotations
 
+import sys
 from array import array
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterator, Sequence
 from itertools import groupby
-from typing import Final
+from operator import or_
+from typing import Any, Final, TypeVar
 
 from nbspy.model.tables import NodeColumns, RunColumns
 
 MAX_COUNT: Final = 0xFFFF_FFFF
 """Counts and microseconds of one row fit 32 bits; what would not stays two rows."""
-_MAX_DEPTH: Final = 1 << 20
 _BITS: Final = 64
 """Of a time in ns."""
+_NODE: Final = 0xFFFF_FFFF
+_STATE_SHIFT: Final = 32
+_THREAD_SHIFT: Final = 40
+"""Of a key, ``thread << 40 | state << 32 | node``: a sampler tells 50,000 threads apart, 24 bits are more."""
+_LOWER: Final = 0 if sys.byteorder == "little" else 1
+_STEP: Final = 8192
+"""Rows of one step."""
+_BUCKETS: Final = 61
+"""Sorting a million rows is one call of half a second; sorting as many parts is not. A prime: any key's bits count."""
+
+_T = TypeVar("_T")
+Steps = Generator[None, None, _T]
+"""Pauses where it yields; what it returns is the answer."""
 
 
 def coarsened(runs: RunColumns, wanted: int, nodes: NodeColumns, window_ns: int = 0) -> tuple[RunColumns, int]:
+    """Return what :func:`coarsening` returns, without a pause."""
+    steps = coarsening(runs, wanted, nodes, window_ns)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            made: tuple[RunColumns, int] = done.value
+            return made
+
+
+def coarsening(runs: RunColumns, wanted: int, nodes: NodeColumns, window_ns: int = 0) -> Steps[tuple[RunColumns, int]]:
     """Return at most ``wanted`` rows (or the number of threads and states, if there are more) with equal sums.
 
     Also returns the window of time that was merged last, in ns: where part of ``runs`` came from here, that is where to
-    begin the next time (``window_ns``).
+    begin the next time (``window_ns``). ``runs`` must not change meanwhile; ``nodes`` may grow.
     """
     made = runs
     while len(made) > wanted:
-        lanes = _Lanes(made)
-        window_ns = lanes.window(wanted, window_ns if made is runs else 2 * window_ns)
-        whole = window_ns > lanes.span_ns
-        if whole and lanes.different(None) > wanted:
-            return _shallower(lanes, made, wanted, nodes), window_ns
-        made = lanes.merged(window_ns)
-        if whole:
+        lanes = yield from _lanes(made)
+        if (yield from lanes.different()) > wanted:
+            cut = yield from _shallower(lanes, made, wanted, nodes)
+            lanes = yield from _lanes(cut)
+            whole_ns = max(window_ns, 1 << lanes.span_ns.bit_length())
+            return (yield from lanes.merged(whole_ns)), whole_ns
+        window_ns = yield from lanes.window(wanted, window_ns if made is runs else 2 * window_ns)
+        made = yield from lanes.merged(window_ns)
+        if window_ns > lanes.span_ns:
             break
     return made, window_ns
 
 
-def _shallower(lanes: _Lanes, runs: RunColumns, wanted: int, nodes: NodeColumns) -> RunColumns:
-    """Return ``runs`` without their deepest frames, and with all equal ones merged however far from each other."""
-    depths = _depths(nodes)
-    limit = max(depths)
+def _shallower(lanes: _Lanes, runs: RunColumns, wanted: int, nodes: NodeColumns) -> Steps[RunColumns]:
+    """Return ``runs`` without their deepest frames, so that at most ``wanted`` are different if that can be."""
+    depths, limit = yield from _depths(nodes)
     ancestors = nodes.parent
     while limit:
         limit //= 2
-        ancestors = _ancestors(nodes, depths, limit)
-        if lanes.different(ancestors) <= wanted:
+        ancestors = yield from _ancestors(nodes, depths, limit)
+        if (yield from lanes.different_above(ancestors, wanted)) <= wanted:
             break
     cut = runs.head(len(runs))
-    cut.node = array("I", map(ancestors.__getitem__, cut.node))
-    return _Lanes(cut).merged(1 << _BITS)
+    cut.node = array("I")
+    for part in _parts(runs.node):
+        cut.node.extend(map(ancestors.__getitem__, part))
+        yield
+    return cut
+
+
+def _lanes(runs: RunColumns) -> Steps[_Lanes]:
+    lanes = _Lanes(runs)
+    yield from lanes.fill()
+    return lanes
 
 
 class _Lanes:
-    """Rows of each thread, equal ones side by side and those in the order of time.
-
-    Sorted thread by thread, for a table of all that are different would need ten times the memory.
-    """
+    """Rows by what they say, so that equal ones lie together: in buckets, for one table would need too much memory."""
 
     def __init__(self, runs: RunColumns) -> None:
         self._runs = runs
-        self._kinds = kinds = array("Q", map(_kind, runs.state, runs.node))
-        rows_of: dict[int, array[int]] = {}
-        for row, thread in enumerate(runs.thread):
-            rows = rows_of.get(thread)
-            if rows is None:
-                rows_of[thread] = array("I", [row])
-            else:
-                rows.append(row)
-        self._rows_of = {thread: array("I", sorted(rows, key=kinds.__getitem__)) for thread, rows in rows_of.items()}
-        self._begin_ns = min(runs.start_ns)
-        self.span_ns = max(runs.start_ns) - self._begin_ns
+        self._upper = array("I")
+        """Of each key, what is above its node."""
+        self._keys = array("Q")
+        self._buckets = [array("I") for _ in range(_BUCKETS)]
+        self._sorted = False
+        self._begin_ns = 1 << _BITS
+        self.span_ns = 0
 
-    def different(self, ancestors: array[int] | None) -> int:
-        """Return how many rows are left where all equal ones are one, with each node's ancestor in its place."""
+    def fill(self) -> Steps[None]:
+        runs, end_ns = self._runs, 0
+        append = [bucket.append for bucket in self._buckets]
+        for first in range(0, len(runs), _STEP):
+            part = slice(first, first + _STEP)
+            starts = runs.start_ns[part]
+            self._begin_ns, end_ns = min(self._begin_ns, min(starts)), max(end_ns, max(starts))
+            upper = array(
+                "I", map(or_, map((1 << _THREAD_SHIFT - _STATE_SHIFT).__mul__, runs.thread[part]), runs.state[part])
+            )
+            keys = _keys(upper, runs.node[part])
+            self._upper.extend(upper)
+            self._keys.extend(keys)
+            for row, key in enumerate(keys, first):
+                append[key % _BUCKETS](row)
+            yield
+        self.span_ns = end_ns - self._begin_ns
+
+    def different(self) -> Steps[int]:
+        """Return how many rows are left where all equal ones are one."""
         number = 0
-        for rows in self._rows_of.values():
-            kinds = [kind for kind, _ in groupby(map(self._kinds.__getitem__, rows))]
-            if ancestors is None:
-                number += len(kinds)
-            else:
-                number += len({kind >> 32 << 32 | ancestors[kind & 0xFFFF_FFFF] for kind in kinds})
+        for rows in self._buckets:
+            number += len(set(map(self._keys.__getitem__, rows)))
+            yield
         return number
 
-    def window(self, wanted: int, least_ns: int) -> int:
+    def different_above(self, ancestors: array[int], enough: int) -> Steps[int]:
+        """Return the same with each node's ancestor in its place; at most a step's rows more than ``enough``."""
+        seen: set[int] = set()
+        for first in range(0, len(self._keys), _STEP):
+            part = slice(first, first + _STEP)
+            seen.update(_keys(self._upper[part], array("I", map(ancestors.__getitem__, self._runs.node[part]))))
+            if len(seen) > enough:
+                break
+            yield
+        return len(seen)
+
+    def window(self, wanted: int, least_ns: int) -> Steps[int]:
         """Return the shortest window that leaves about ``wanted`` rows; one longer than all where none does.
 
         Windows are powers of two, ``least_ns`` at least. Two equal rows lie in one with a probability of 1 - gap /
         window: from how many gaps there are of each size, and how long they are together, follows what is left.
         """
-        kinds, starts = self._kinds, self._runs.start_ns
+        keys, starts = self._keys, self._runs.start_ns
         number, length = [0] * (_BITS + 1), [0] * (_BITS + 1)
-        for rows in self._rows_of.values():
-            before, then = -1, 0
-            for kind, start in zip(map(kinds.__getitem__, rows), map(starts.__getitem__, rows), strict=True):
-                if kind == before:
+        yield from self._sort()
+        before, then = -1, 0
+        for rows in self._in_order():
+            for key, start in zip(map(keys.__getitem__, rows), map(starts.__getitem__, rows), strict=True):
+                if key == before:
                     gap = abs(start - then)
                     size = gap.bit_length()
                     number[size] += 1
                     length[size] += gap
                 else:
-                    before = kind
+                    before = key
                 then = start
+            yield
         window = max(1, least_ns)
         while window <= self.span_ns:
             sizes = range(window.bit_length())  # the gaps below the window
             merged = sum(number[size] for size in sizes) - sum(length[size] for size in sizes) / window
-            if len(kinds) - merged <= wanted:
+            if len(keys) - merged <= wanted:
                 break
             window *= 2
         return window
 
-    def merged(self, window_ns: int) -> RunColumns:
+    def merged(self, window_ns: int) -> Steps[RunColumns]:
         """Return the rows with equal ones of a window merged, window after window."""
-        runs, begin_ns, made = self._runs, self._begin_ns, _Merged()
-        columns = (self._kinds, runs.start_ns, runs.count, runs.weight_us)
-        for thread, rows in self._rows_of.items():
-            before, place, first, counts, weights = -1, 0, 0, 0, 0
-            for kind, start, count, weight in zip(*(map(column.__getitem__, rows) for column in columns), strict=True):
+        yield from self._sort()
+        runs, begin_ns = self._runs, self._begin_ns
+        made = _Merged(self.span_ns // window_ns + 1, max(runs.thread) + 1)
+        columns = (self._keys, runs.start_ns, runs.count, runs.weight_us)
+        before, place, first, counts, weights = -1, 0, 0, 0, 0
+        for rows in self._in_order():
+            for key, start, count, weight in zip(*(map(column.__getitem__, rows) for column in columns), strict=True):
                 own = (start - begin_ns) // window_ns
-                if kind == before and own == place:
+                if key == before and own == place:
                     if start < first:
                         first = start
                     counts += count
                     weights += weight
                     continue
                 if counts:
-                    made.add(place, first, thread, before, counts, weights)
-                before, place, first, counts, weights = kind, own, start, count, weight
-            made.add(place, first, thread, before, counts, weights)
-        return made.laid_out()
+                    made.add(place, first, before, counts, weights)
+                before, place, first, counts, weights = key, own, start, count, weight
+            yield
+        made.add(place, first, before, counts, weights)
+        return (yield from made.laid_out())
+
+    def _sort(self) -> Steps[None]:
+        """Let equal rows of a bucket follow each other, in the order that they have."""
+        if self._sorted:
+            return
+        for number, rows in enumerate(self._buckets):
+            self._buckets[number] = array("I", sorted(rows, key=self._keys.__getitem__))
+            yield
+        self._sorted = True
+
+    def _in_order(self) -> Iterator[array[int]]:
+        """Yield all rows in parts of a step's length; equal ones may lie in two parts that follow each other."""
+        for rows in self._buckets:
+            yield from _parts(rows)
 
 
-@dataclass(slots=True)
 class _Merged:
     """Rows that are merged, before they have their place in their windows."""
 
-    window: array[int] = field(default_factory=lambda: array("Q"))
-    start_ns: array[int] = field(default_factory=lambda: array("Q"))
-    thread: array[int] = field(default_factory=lambda: array("I"))
-    kind: array[int] = field(default_factory=lambda: array("Q"))
-    count: array[int] = field(default_factory=lambda: array("I"))
-    weight_us: array[int] = field(default_factory=lambda: array("I"))
+    def __init__(self, windows: int, threads: int) -> None:
+        self._threads = threads
+        self._places = windows * threads
+        self._place: list[int] = []
+        """``window * threads + thread``, which may need more than 64 bits."""
+        self._start_ns, self._key = array("Q"), array("Q")
+        self._count, self._weight_us = array("I"), array("I")
 
-    def add(self, window: int, start_ns: int, thread: int, kind: int, count: int, weight: int) -> None:
+    def add(self, window: int, start_ns: int, key: int, count: int, weight: int) -> None:
         while count:
             part, part_weight = count, weight
             if count > MAX_COUNT or weight > MAX_COUNT:
                 part, part_weight = min(count, MAX_COUNT), min(weight, MAX_COUNT)
                 if part_weight < weight:
                     part = 1  # each row that was merged had a sample at least: one is left for the rest of the weight
-            self.window.append(window)
-            self.start_ns.append(start_ns)
-            self.thread.append(thread)
-            self.kind.append(kind)
-            self.count.append(part)
-            self.weight_us.append(part_weight)
+            self._place.append(window * self._threads + (key >> _THREAD_SHIFT))
+            self._start_ns.append(start_ns)
+            self._key.append(key)
+            self._count.append(part)
+            self._weight_us.append(part_weight)
             count -= part
             weight -= part_weight
 
-    def laid_out(self) -> RunColumns:
+    def laid_out(self) -> Steps[RunColumns]:
         """Return the rows in the order of their windows, those of a thread in a window one after the other."""
-        order = array("I", sorted(range(len(self.window)), key=self.window.__getitem__))
-
-        def ordered(typecode: str, column: array[int]) -> array[int]:
-            return array(typecode, map(column.__getitem__, order))
-
-        kind = ordered("Q", self.kind)
-        made = RunColumns(
-            ordered("Q", self.start_ns),
-            ordered("I", self.thread),
-            array("I", (one & 0xFFFF_FFFF for one in kind)),
-            array("B", (one >> 32 for one in kind)),
-            ordered("I", self.count),
-            ordered("I", self.weight_us),
-        )
-        starts, weights = made.start_ns, made.weight_us
-        places = groupby(zip(map(self.window.__getitem__, order), made.thread, strict=True))
-        begun = 0
-        for _, of_thread in places:
-            end = begun + sum(1 for _ in of_thread)
-            if end > begun + 1:
-                start_ns = min(starts[begun:end])
-                for row in range(begun, end):
-                    starts[row] = start_ns
-                    start_ns += weights[row] * 1000
-            begun = end
+        buckets = [array("I") for _ in range(_BUCKETS)]
+        place, places = self._place, self._places
+        for first in range(0, len(place), _STEP):
+            for row, one in enumerate(place[first : first + _STEP], first):
+                buckets[one * _BUCKETS // places].append(row)
+            yield
+        made = RunColumns()
+        for bucket in buckets:
+            order = array("I", sorted(bucket, key=place.__getitem__))
+            yield
+            for part in _parts(order):
+                self._append(made, part)
+                yield
+            yield from self._lay_out(made, order)
         return made
 
+    def _append(self, made: RunColumns, rows: array[int]) -> None:
+        keys = array("Q", map(self._key.__getitem__, rows))
+        made.start_ns.extend(map(self._start_ns.__getitem__, rows))
+        made.thread.extend([key >> _THREAD_SHIFT for key in keys])
+        made.node.extend([key & _NODE for key in keys])
+        made.state.extend([key >> _STATE_SHIFT & 0xFF for key in keys])
+        made.count.extend(map(self._count.__getitem__, rows))
+        made.weight_us.extend(map(self._weight_us.__getitem__, rows))
 
-def _kind(state: int, node: int) -> int:
-    return state << 32 | node
+    def _lay_out(self, made: RunColumns, order: array[int]) -> Steps[None]:
+        """Let the last rows of ``made``, which came from ``order``, follow each other where they share a place."""
+        starts, weights = made.start_ns, made.weight_us
+        end = len(starts) - len(order)
+        steps = end + _STEP
+        for _, of_thread in groupby(order, key=self._place.__getitem__):
+            begun, end = end, end + sum(1 for _ in of_thread)
+            if end > begun + 1:
+                start_ns = min(starts[begun:end])
+                for first in range(begun, end, _STEP):
+                    if first > begun:
+                        yield
+                    for row in range(first, min(first + _STEP, end)):
+                        starts[row] = start_ns
+                        start_ns += weights[row] * 1000
+            if end > steps:
+                steps = end + _STEP
+                yield
 
 
-def _depths(nodes: NodeColumns) -> array[int]:
-    depths = array("I", [0])
-    for parent in nodes.parent[1 : len(nodes)]:
-        depths.append(min(depths[parent] + 1, _MAX_DEPTH))
-    return depths
+def _depths(nodes: NodeColumns) -> Steps[tuple[array[int], int]]:
+    """Return how many frames lie above each node, itself included, and the most of these."""
+    depths, deepest = array("I", [0]), 0
+    for part in _parts(nodes.parent[1 : len(nodes)]):
+        append = depths.append
+        for parent in part:
+            append(depths[parent] + 1)
+        deepest = max(deepest, max(depths[-len(part) :]))
+        yield
+    return depths, deepest
 
 
-def _ancestors(nodes: NodeColumns, depths: array[int], limit: int) -> array[int]:
+def _ancestors(nodes: NodeColumns, depths: array[int], limit: int) -> Steps[array[int]]:
     """Return, for every node, that itself or where it lies deeper its caller at the depth of ``limit`` frames."""
     # A parent's id is below its children's: one pass knows the ancestor of each.
-    ancestors = array("I", range(len(depths)))
-    for node, depth in enumerate(depths):
-        if depth > limit:
-            ancestors[node] = ancestors[nodes.parent[node]]
+    ancestors = array("I")
+    for first in range(0, len(depths), _STEP):
+        part = slice(first, first + _STEP)
+        append = ancestors.append
+        for node, (depth, parent) in enumerate(zip(depths[part], nodes.parent[part], strict=False), first):
+            append(node if depth <= limit else ancestors[parent])
+        yield
     return ancestors
+
+
+def _keys(upper: array[int], nodes: array[int]) -> array[int]:
+    """Return keys as 64-bit words of two 32-bit halves."""
+    halves = array("I", bytes(8 * len(nodes)))
+    halves[_LOWER::2] = nodes
+    halves[1 - _LOWER :: 2] = upper
+    return array("Q", halves.tobytes())
+
+
+def _parts(rows: Sequence[Any]) -> Iterator[Any]:
+    for first in range(0, len(rows), _STEP):
+        yield rows[first : first + _STEP]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import tracemalloc
 from array import array
 from collections import Counter
 from typing import Any
@@ -13,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbspy import wire
-from nbspy.bounds import Bounds
+from nbspy.bounds import SLICE_S, Bounds
 from nbspy.byte_log import ByteLog
 from nbspy.model.builder import Builder, profile_from_stream
-from nbspy.model.coarsening import MAX_COUNT, coarsened
+from nbspy.model.coarsening import MAX_COUNT, coarsened, coarsening
 from nbspy.model.profile import Profile
 from nbspy.model.tables import NodeColumns, RunColumns
 from nbspy.views.relay import Relay
@@ -93,9 +94,9 @@ def test_stacks_that_are_all_different_lose_their_deepest_frames_and_no_sample()
 class Simulation:
     """A session whose sampler sends ``seconds`` in which ``threads`` change their stacks every sample."""
 
-    def __init__(self, threads: int = 4, **budgets: int) -> None:
+    def __init__(self, threads: int = 4, slice_s: float = SLICE_S, **budgets: int) -> None:
         self.builder, self.log = Builder(), ByteLog()
-        self.bounds = Bounds(self.builder, self.log, **budgets)
+        self.bounds = Bounds(self.builder, self.log, slice_s=slice_s, **budgets)
         self.threads = threads
         self.second = 0
         self.most_rows = self.most_bytes = 0
@@ -166,6 +167,74 @@ def test_long_session_stays_within_its_budgets_and_counts_are_exact(stacks: int)
     assert sums(again.runs) == sums(profile.runs)
     assert (again.threads, again.tables.strings) == (profile.threads, profile.tables.strings)
     assert list(again.tables.nodes.parent) == list(profile.tables.nodes.parent)
+
+
+def test_halving_goes_in_slices_and_what_comes_meanwhile_is_kept() -> None:
+    """A million rows take seconds, and the process that holds them runs somebody's cells."""
+    plain = Simulation(max_runs=10**9, max_log_bytes=10**9)
+    sliced = Simulation(max_runs=20_000, max_log_bytes=10**9, kept_bytes=20_000, slice_s=0.0)
+    calls = meanwhile = 0
+    while not sliced.bounds.halvings:
+        plain.run(1, 300)
+        sliced.run(1, 300)
+        calls += sliced.bounds._halving is not None
+        if calls == 1:
+            meanwhile = plain.second
+    assert calls > 5, "it was done at once"
+    assert sliced.second > meanwhile
+    plain.run(3, 300)
+    sliced.run(3, 300)
+
+    assert sliced.most_rows <= 1.25 * 20_000 + 400, "and no more than a quarter came meanwhile"
+    newest = sliced.log.read(sliced.log.base, 1 << 30)
+    assert plain.log.read().endswith(newest)
+    assert totals(sliced.builder.snapshot()) == totals(plain.builder.snapshot()) == expected(4, plain.second)
+    assert totals(profile_from_stream(sliced.log.read())) == expected(4, plain.second)
+
+
+def test_halving_that_falls_behind_is_ended_at_once() -> None:
+    simulation = Simulation(max_runs=4000, max_log_bytes=10**9, kept_bytes=20_000, slice_s=0.0)
+    simulation.run(60, 300)
+    assert simulation.bounds.halvings > 5
+    assert simulation.most_rows <= 1.25 * 4000 + 2 * 400
+
+
+@pytest.mark.parametrize("stacks", [30, 100_000], ids=["merged in time", "merged in depth"])
+def test_no_step_of_a_halving_is_long(stacks: int) -> None:
+    """Steps are counted, for time on a machine under load says little: none sees more than its share of the rows."""
+    nodes = NodeColumns()
+    for node in range(1, stacks):
+        nodes.parent.append(node * 7919 % node)
+        nodes.frame.append(0)
+    runs = columns([(1000 * i, i % 4, i * 7919 % stacks, 0, 1, 1) for i in range(60_000)])
+    steps = 0
+    working = coarsening(runs, 20_000, nodes)
+    while True:
+        try:
+            next(working)
+        except StopIteration as done:
+            coarse, _ = done.value
+            break
+        steps += 1
+    assert len(coarse) <= 20_000
+    assert steps > 2 * 60_000 / 8192
+    assert sums(coarse, with_node=False) == sums(runs, with_node=False)
+
+
+def test_memory_of_a_row_is_what_the_budget_in_bytes_counts_on() -> None:
+    """200 bytes: a million rows and the process itself, 40 MiB, stay below 300 MiB."""
+    rows = 8_000
+    simulation = Simulation(max_runs=rows, max_log_bytes=32 * rows, kept_bytes=4 * rows)
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        simulation.run(45, 2_000)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert simulation.bounds.halvings > 1
+    assert totals(simulation.builder.snapshot()) == expected(4, 45)
+    assert (peak - before) / rows < 200
 
 
 def test_newest_part_is_never_touched() -> None:
