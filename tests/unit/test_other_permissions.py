@@ -48,6 +48,7 @@ def test_macos_has_one_cause_for_each_state_of_things(evidence: MacEvidence, wor
     cause = macos.why_refused(evidence)
     assert words in cause.cause
     assert cure in cause.cure
+    assert ", or" not in cause.cure, "one cure, not a choice"
     assert cause.who is who
     assert {check.what for check in macos.checks(evidence)} >= {"its program", "its signature", "root"}
 
@@ -105,6 +106,7 @@ def test_windows_has_one_cause_for_each_state_of_things(evidence: WindowsEvidenc
     cause = windows.why_refused(evidence)
     assert words in cause.cause
     assert cause.cure
+    assert ", or" not in cause.cure, "one cure, not a choice"
     assert cause.who is who
     assert {check.what for check in windows.checks(evidence)} == {"its user", "administrator"}
 

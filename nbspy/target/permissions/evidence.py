@@ -45,7 +45,7 @@ class Evidence:
     @property
     def sudo_can_work(self) -> bool:
         """A container has no sudo worth naming, and "no new privileges" makes it fail wherever it is."""
-        plain = self.machine.container is Container.NONE and not self.machine.hub
+        plain = self.machine.sudo and self.machine.container is Container.NONE and not self.machine.hub
         return plain and not self.reader.no_new_privileges and self.reader.uids[:1] != (0,)
 
 

@@ -56,8 +56,7 @@ def _no_such_process(e: Evidence) -> Cause | None:
     if e.attempts.signal == errno.ESRCH and e.machine.own_pid_namespace:
         return Cause(
             f"there is no process {e.pid} in this container, which sees only its own processes",
-            "use the pid it has in here, or run nbspy where the process runs (docker exec, kubectl exec); a container "
-            "started with --pid=host, --pid=container:NAME or shareProcessNamespace: true sees more",
+            "run nbspy where the process runs (docker exec, kubectl exec), with the pid that it has there",
             Who.YOU,
         )
     if e.attempts.signal == errno.ESRCH:
@@ -123,33 +122,43 @@ def _other_user(e: Evidence) -> Cause | None:
         return None
     if not e.same_user:
         theirs = "/".join(map(str, dict.fromkeys(e.target.uids)))
-        we = f"{e.reader.uids[0]}" + (", root without CAP_SYS_PTRACE" if e.reader.uids[0] == 0 else "")
-        return Cause(
-            f"process {e.pid} belongs to another user (uid {theirs}, you are {we})",
-            f"run nbspy as that user{_or_more_rights(e)}",
-            Who.ADMIN if e.machine.hub or e.reader.no_new_privileges else Who.YOU,
-        )
+        root = e.reader.uids[0] == 0
+        we = f"{e.reader.uids[0]}" + (", root without CAP_SYS_PTRACE" if root else "")
+        cause = f"process {e.pid} belongs to another user (uid {theirs}, you are {we})"
+        one = len(set(e.target.uids)) == 1 and not root
+        return Cause(cause, *(_as(e, "user", e.target.uids[0]) if one else _more_rights(e)))
     if not e.same_group:
         theirs = "/".join(map(str, dict.fromkeys(e.target.gids)))
-        return Cause(
-            f"process {e.pid} runs with another group (gid {theirs}, yours is {e.reader.gids[0]})",
-            f"run nbspy with that group{_or_more_rights(e)}",
-            Who.ADMIN if e.machine.hub or e.reader.no_new_privileges else Who.YOU,
-        )
+        cause = f"process {e.pid} runs with another group (gid {theirs}, yours is {e.reader.gids[0]})"
+        return Cause(cause, *(_as(e, "group", e.target.gids[0]) if len(set(e.target.gids)) == 1 else _more_rights(e)))
     return None
 
 
-def _or_more_rights(e: Evidence) -> str:
-    """The other way for a process that is protected from us: rights over all of them, where these can be had."""
-    if e.may_trace_all:
-        return ""
-    if e.sudo_can_work:
-        return ", or as root (sudo)"
+def _as(e: Evidence, what: str, number: int) -> tuple[str, Who]:
+    """How one becomes the user, or gets the group, that a process has, and who sees to it."""
     if e.machine.hub:
-        return ", or ask the hub's admin to start your server with the capability SYS_PTRACE"
+        return _more_rights(e)
+    run = f"run nbspy as that user (uid {number})" if what == "user" else f"run nbspy with that group (gid {number})"
+    if e.machine.container is Container.KUBERNETES:
+        return f"whoever starts this container sets securityContext.runAs{what.capitalize()}: {number}", Who.AUTHOR
+    if e.machine.container is Container.DOCKER:
+        user = number if what == "user" else f"{e.reader.uids[0]}:{number}"
+        return f"{run}: docker exec --user {user}", Who.YOU
+    if e.sudo_can_work:
+        return f"{run}: sudo -{what[0]} '#{number}'", Who.YOU
+    return f"ask the machine's admin to {run}", Who.ADMIN
+
+
+def _more_rights(e: Evidence) -> tuple[str, Who]:
+    """How one gets rights over a process that is protected from us, and who gives them: one way in each place."""
+    if e.machine.hub:
+        return "ask the hub's admin to start your server with the capability SYS_PTRACE", Who.ADMIN
     if e.machine.container is not Container.NONE:
-        return f", or whoever starts this container {_add_capability(e.machine.container)}"
-    return ", or ask the machine's admin for CAP_SYS_PTRACE"
+        user = "" if e.reader.uids[:1] == (0,) else ", and runs nbspy in it as root"
+        return f"whoever starts this container {_add_capability(e.machine.container)}{user}", Who.AUTHOR
+    if e.sudo_can_work:
+        return "run nbspy as root (sudo)", Who.YOU
+    return "ask the machine's admin to run nbspy with CAP_SYS_PTRACE", Who.ADMIN
 
 
 def _not_dumpable(e: Evidence) -> Cause | None:
@@ -158,8 +167,7 @@ def _not_dumpable(e: Evidence) -> Cause | None:
     return Cause(
         f"process {e.pid} is ours but protected: it is not dumpable, because it changed its user, its program file may "
         "not be read, or it asked for this itself",
-        f"have it call prctl(PR_SET_DUMPABLE, 1) after it changed its user{_or_more_rights(e)}",
-        Who.YOU,
+        *_for_ours(e, "have it call prctl(PR_SET_DUMPABLE, 1) after it changed its user"),
     )
 
 
@@ -170,9 +178,13 @@ def _capabilities(e: Evidence) -> Cause | None:
     names = ", ".join(capability_names(raised)[:4])
     return Cause(
         f"process {e.pid} is ours but has capabilities that we have not ({names})",
-        f"start it without them{_or_more_rights(e)}",
-        Who.YOU,
+        *_for_ours(e, "start it without them"),
     )
+
+
+def _for_ours(e: Evidence, change: str) -> tuple[str, Who]:
+    """What helps with a process that is ours: more rights at once where they are to be had, else to change it."""
+    return _more_rights(e) if e.sudo_can_work else (change, Who.YOU)
 
 
 def _yama(e: Evidence) -> Cause | None:
@@ -186,16 +198,19 @@ def _yama(e: Evidence) -> Cause | None:
     if e.may_trace_all:
         return None
     if scope == 2:
+        here = e.sudo_can_work or e.machine.hub or e.machine.container is not Container.NONE
         return Cause(
             "this kernel lets only administrators read other processes (kernel.yama.ptrace_scope is 2)",
-            f"ask the machine's admin to run 'sysctl kernel.yama.ptrace_scope=1'{_or_more_rights(e)}",
-            Who.ADMIN,
+            *(
+                _more_rights(e)
+                if here
+                else ("ask the machine's admin to run 'sysctl kernel.yama.ptrace_scope=1'", Who.ADMIN)
+            ),
         )
     if scope == 1 and not e.ancestor:
         return Cause(
             f"the kernel lets only its ancestors read process {e.pid} (kernel.yama.ptrace_scope is 1)",
-            "call nbspy.allow() in it, or ask the machine's admin to run "
-            f"'sysctl kernel.yama.ptrace_scope=0'{_or_more_rights(e)}",
+            "call nbspy.allow() in it, once, when it starts",
             Who.YOU,
         )
     return None
@@ -219,7 +234,7 @@ def _unknown(e: Evidence) -> Cause:
         return Cause(f"process {e.pid} was refused, and would be permitted now", "try again", Who.YOU)
     return Cause(
         f"the system refused to read process {e.pid} ({os.strerror(code)}), and none of the usual reasons is there",
-        f"ask the machine's admin which security module forbids it{_or_more_rights(e)}",
+        "ask the machine's admin which security module forbids it",
         Who.ADMIN,
     )
 
@@ -255,7 +270,7 @@ def why_not_stopped(e: Evidence) -> Cause | None:
     if e.target.tracer:
         return Cause(
             f"process {e.target.tracer} ({printable(e.tracer_command, _SHOWN)}) already traces it",
-            "end the debugger, or go on with --nonblocking, which needs no stop",
+            "go on with --nonblocking, which needs no stop",
             Who.YOU,
         )
     if e.attempts.tracing:

@@ -96,14 +96,13 @@ def why_refused(e: MacEvidence) -> Cause:
         return Cause(
             f"process {e.pid} has the hardened runtime, and its program lacks the entitlement {_READABLE}: "
             "not even root may read it",
-            "run it with a Python that is not signed for distribution (Homebrew, uv, conda), or one signed with that "
-            "entitlement",
+            "run it with a Python that is not signed for distribution (Homebrew, uv, conda)",
             Who.YOU,
         )
     if e.own_user == 0:
         return Cause(
             f"macOS refused to let root read process {e.pid}, and none of the usual reasons is there",
-            "is it a system process, or guarded by security software? ask the machine's admin",
+            "ask the machine's admin whether it is the system's or security software guards it",
             Who.ADMIN,
         )
     if e.user is not None and e.user != e.own_user:
@@ -115,12 +114,12 @@ def why_refused(e: MacEvidence) -> Cause:
     if e.entitled:
         return Cause(
             f"macOS refused process {e.pid} although this Python is signed with the entitlement {_READER}",
-            "let the machine's admin permit debugging once (DevToolsSecurity -enable), or run nbspy as root (sudo)",
+            "let the machine's admin permit debugging once (DevToolsSecurity -enable)",
             Who.ADMIN,
         )
     return Cause(
         f"macOS lets only root read process {e.pid}, or a program with the entitlement {_READER}",
-        "run nbspy as root (sudo), or with a Python signed with that entitlement",
+        "run nbspy as root (sudo)",
         Who.YOU,
     )
 

@@ -12,6 +12,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+SUDO: Final = ("usr/bin/sudo", "usr/local/bin/sudo", "run/wrappers/bin/sudo")
+"""Where it lies; the last: on NixOS."""
 
 MAX_ANCESTORS = 64
 INITIAL_PID_NAMESPACE = "pid:[4026531836]"
@@ -83,6 +87,8 @@ class MachineFacts:
     """False where ``/proc`` is that of another pid namespace: its pids are not ours."""
     overflow_uid: int
     """How a uid looks that this user namespace has no number for."""
+    sudo: bool
+    """The program is there."""
 
 
 class Proc:
@@ -176,6 +182,7 @@ class Proc:
             own_pid_namespace=namespace not in ("", INITIAL_PID_NAMESPACE),
             proc_shows_us=self.link("self") == str(os.getpid()),
             overflow_uid=overflow,
+            sudo=any((self._root / place).exists() for place in SUDO),
         )
 
     def _container(self, environment: Mapping[str, str]) -> Container:

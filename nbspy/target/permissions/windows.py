@@ -49,14 +49,14 @@ def why_refused(e: WindowsEvidence) -> Cause:
     if e.code == ERROR_ACCESS_DENIED and e.elevated:
         return Cause(
             f"Windows denies access to process {e.pid} even to administrators: it is a protected process",
-            "security software or the system protects it: ask the machine's admin",
+            "ask the machine's admin what protects it",
             Who.ADMIN,
         )
     if e.code == ERROR_ACCESS_DENIED and e.user and e.user != e.own_user:
         names = f"{printable(e.user, _SHOWN)}, you are {printable(e.own_user, _SHOWN)}"
         return Cause(
             f"process {e.pid} belongs to another user ({names})",
-            "run nbspy as that user, or from a terminal opened as administrator",
+            "run nbspy from a terminal opened as administrator",
             Who.YOU,
         )
     if e.code == ERROR_ACCESS_DENIED and e.user:
@@ -68,7 +68,7 @@ def why_refused(e: WindowsEvidence) -> Cause:
     if e.code == ERROR_ACCESS_DENIED:
         return Cause(
             f"Windows denies access to process {e.pid}: it is another user's, or runs as administrator",
-            "run nbspy as that user, or from a terminal opened as administrator",
+            "run nbspy from a terminal opened as administrator",
             Who.YOU,
         )
     return Cause(
