@@ -40,6 +40,8 @@ def cases(settings: Settings) -> Iterator[Case]:
         yield Case(
             f"browser: other viewers, {nodes:,} nodes", 40 + nodes / 10_000, partial(viewers.rows, settings, nodes)
         )
+    for viewer in filter(settings.wants, viewers.ALL):
+        yield Case(f"browser: largest profile, {viewer}", 240, partial(viewers.largest, viewer))
 
 
 def _repeated(settings: Settings, measure: partial[Iterator[tuple[str, str, float]]]) -> list[Row]:

@@ -200,31 +200,47 @@ def totals(shape: Shape) -> Totals:
 
 
 def speedscope_json(tree: Totals) -> str:
-    """Return the profile in speedscope's own format, sampled: one weighted stack for each node."""
-    stacks: list[list[int]] = [[]]
-    for node in range(1, len(tree.parent)):
-        stacks.append([*stacks[tree.parent[node]], node - 1])
-    kept = [node for node in range(1, len(tree.parent)) if tree.self_samples[node]]
-    profile = {
-        "type": "sampled",
-        "name": "made up",
-        "unit": "none",
-        "startValue": 0,
-        "endValue": int(tree.samples[0]),
-        "samples": [stacks[node] for node in kept],
-        "weights": [int(tree.self_samples[node]) for node in kept],
-    }
+    """Return the profile in speedscope's own format: for each node a call that begins and ends.
+
+    A weighted stack for each node says the same, but a million of them are longer than a browser's string may be.
+    """
+    children = _children(tree)
     frames = [{"name": name(node), "file": f"module_{node // 500}.py"} for node in range(1, len(tree.parent))]
+    events: list[str] = []
+    open_at = np.zeros(len(tree.parent), np.int64)
+    waiting = [~child for child in reversed(children[0])]
+    at = int(tree.self_samples[0])
+    while waiting:
+        node = waiting.pop()
+        if node >= 0:
+            at = int(open_at[node] + tree.samples[node])
+            events.append(f'{{"type":"C","frame":{node - 1},"at":{at}}}')
+            continue
+        node = ~node
+        if not tree.samples[node]:
+            continue
+        open_at[node] = at
+        events.append(f'{{"type":"O","frame":{node - 1},"at":{at}}}')
+        at += int(tree.self_samples[node])
+        waiting.append(node)
+        waiting.extend(~child for child in reversed(children[node]))
     schema = "https://www.speedscope.app/file-format-schema.json"
-    return json.dumps({"$schema": schema, "shared": {"frames": frames}, "profiles": [profile]})
+    head = json.dumps({"$schema": schema, "shared": {"frames": frames}})[:-1]
+    whole = f'"name":"made up","unit":"none","startValue":0,"endValue":{int(tree.samples[0])}'
+    return f'{head},"profiles":[{{"type":"evented",{whole},"events":[{",".join(events)}]}}]}}'
+
+
+def _children(tree: Totals) -> list[list[int]]:
+    children: list[list[int]] = [[] for _ in tree.parent]
+    for node in range(1, len(tree.parent)):
+        children[tree.parent[node]].append(node)
+    return children
 
 
 def nested_json(tree: Totals) -> str:
     """Return the profile as nested objects of name, value and children, as d3-flame-graph reads it."""
     parts: list[str] = []
-    children: list[list[int]] = [[] for _ in tree.parent]
-    for node in range(1, len(tree.parent)):
-        children[tree.parent[node]].append(node)
+    children = _children(tree)
     waiting: list[int | str] = [0]
     while waiting:
         at = waiting.pop()

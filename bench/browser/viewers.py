@@ -1,7 +1,7 @@
 """The same profiles in other viewers: speedscope, d3-flame-graph, plotly's icicle.
 
-``npm ci`` in this folder brings them. Sizes grow tenfold; the largest that a viewer has a picture of in time is what it
-handles.
+``npm ci`` in this folder brings them. Every node has ten samples. The largest profile that a viewer handles is the
+largest of which it has a picture in a minute.
 """
 
 from __future__ import annotations
@@ -9,16 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bench.browser import made_up
 from bench.browser.drive import chromium_page, explorer, served
 from bench.browser.made_up import Shape, Totals
-from bench.case import Row, Settings, Tally
+from bench.case import NotMeasured, Row, Settings, Tally
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 HERE = Path(__file__).parent
 MODULES = HERE / "node_modules"
 PATIENCE_MS: Final = 30_000
+LONG_PATIENCE_MS: Final = 60_000
+"""For the largest profile that a viewer handles."""
+MOST_NODES: Final = 4_096_000
 FRAMES: Final = 120
 SIZES: Final = (1_000, 10_000, 100_000, 1_000_000)
 _HEAD = '<!doctype html><meta charset="utf-8"><body style="margin:0"><div id="output"></div>'
@@ -31,6 +37,7 @@ _WRITERS: dict[str, Callable[[Totals], str]] = {
     "plotly icicle": made_up.icicle_json,
     "speedscope": made_up.speedscope_json,
 }
+ALL: Final = ("nbspy", *_WRITERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +65,8 @@ def viewer_files(viewer: str, profile: bytes) -> tuple[str, dict[str, bytes]]:
     return "/page.html", files | {"/page.html": page.encode()}
 
 
-def measure(viewer: str, nodes: int) -> Measured | str:
-    """Measure one viewer with one size; gives why where there is no picture."""
+def measure(viewer: str, nodes: int, patience_ms: int = PATIENCE_MS, frames: int = FRAMES) -> Measured | str:
+    """Measure one viewer with one size, with ``frames`` frames after the picture; gives why where there is none."""
     from playwright.sync_api import Error
 
     shape = Shape(nodes, 10 * nodes)
@@ -67,32 +74,49 @@ def measure(viewer: str, nodes: int) -> Measured | str:
         if viewer == "nbspy":
             with explorer({"/stream": made_up.stream(shape)}) as page:
                 # Since the page was opened, as with the others.
-                script = "async () => { await bench.fetch('/stream'); await bench.load(); return performance.now(); }"
-                picture = page.evaluate(script)
-                frames = page.evaluate("count => bench.frames('zoom', count)", FRAMES)
-                return Measured(picture, frames["p95"], frames["rate"])
+                script = """async (count) => {
+                    await bench.fetch('/stream');
+                    await bench.load();
+                    const picture = performance.now();
+                    return { picture, ...(count ? await bench.frames('zoom', count) : {}) };
+                }"""
+                return _asked(page, script, frames, patience_ms)
         path, files = viewer_files(viewer, _WRITERS[viewer](made_up.totals(shape)).encode())
         with served(files) as address, chromium_page() as page:
-            page.set_default_timeout(PATIENCE_MS)
+            page.set_default_timeout(patience_ms)
             page.goto(address + path, wait_until="commit")
             if viewer == "speedscope":
                 page.wait_for_load_state("domcontentloaded")
                 page.add_script_tag(url="/viewers.js")
             else:
                 page.wait_for_function("() => window.measure")
-            script = """([name, count, patience]) => Promise.race([measure(name, count),
-                new Promise((_, no) => setTimeout(no, patience, new Error('no picture in time')))])"""
-            result = page.evaluate(script, [viewer, FRAMES, PATIENCE_MS])
-            return Measured(result["picture"], result["p95"], result["rate"])
-    except Error as err:
+            return _asked(page, f"(count) => measure('{viewer}', count)", frames, patience_ms)
+    except (Error, NotMeasured) as err:
         return str(err).splitlines()[0][:80]
+
+
+def _asked(page: Page, script: str, frames: int, patience_ms: int) -> Measured:
+    """Return what ``script`` measures; a page that answers nobody is waited for no longer than one that does."""
+    page.evaluate(
+        f"""(count) => void ({script})(count).then(
+            (result) => {{ window.measured = result; }}, (err) => {{ window.measured = {{ error: String(err) }}; }})""",
+        frames,
+    )
+    # The frames have 20 s of their own: see viewers.js.
+    page.wait_for_function("() => window.measured", timeout=patience_ms + (20_000 if frames else 0))
+    result = page.evaluate("() => window.measured")
+    if "error" in result:
+        raise NotMeasured(result["error"])
+    if result["picture"] > patience_ms:
+        raise NotMeasured(f"a picture after {result['picture'] / 1000:.0f} s")
+    return Measured(result["picture"], result.get("p95", 0.0), result.get("rate", 0.0))
 
 
 def rows(settings: Settings, nodes: int) -> list[Row]:
     """Return the rows of all viewers for one size."""
     tally = Tally()
     which = f"call tree of {nodes:,} nodes"
-    for viewer in filter(settings.wants, ("nbspy", *_WRITERS)):
+    for viewer in filter(settings.wants, ALL):
         measured = measure(viewer, nodes)
         if isinstance(measured, str):
             tally.fail(f"{which}: picture", viewer, "ms", f"none in {PATIENCE_MS // 1000} s: {measured}")
@@ -100,4 +124,21 @@ def rows(settings: Settings, nodes: int) -> list[Row]:
         tally.add(f"{which}: picture", viewer, "ms", measured.picture_ms, against="nbspy")
         tally.add(f"{which}: frame p95", viewer, "ms", measured.frame_ms, against="nbspy")
         tally.add(f"{which}: frames a second", viewer, "a second", measured.rate, against="nbspy")
+    return tally.rows()
+
+
+def largest(viewer: str) -> list[Row]:
+    """Return the largest profile of which a viewer has a picture in time: sizes double until there is none."""
+    tally = Tally()
+    figure = f"largest call tree with a picture in {LONG_PATIENCE_MS // 1000} s"
+    nodes, shown, note = SIZES[0], 0, ""
+    while nodes <= MOST_NODES and not note:
+        measured = measure(viewer, nodes, LONG_PATIENCE_MS, frames=0)
+        if isinstance(measured, str):
+            note = f"{nodes:,} nodes: {measured}"
+        else:
+            tally.add(f"{figure}: the picture of {nodes:,} nodes", viewer, "ms", measured.picture_ms)
+            shown = nodes
+        nodes *= 2
+    tally.add(figure, viewer, "nodes", shown, note=note or "none larger was tried")
     return tally.rows()

@@ -33,7 +33,16 @@ def test_given_a_tree_then_every_viewer_reads_the_same_samples() -> None:
         nodes += 1
         waiting += node["children"]
     assert nodes == len(icicle["ids"]) == 121
-    assert nested["value"] == icicle["values"][0] == sum(speedscope["profiles"][0]["weights"]) == 500
+    assert nested["value"] == icicle["values"][0] == speedscope["profiles"][0]["endValue"] == 500
+    calls, stack = {}, []
+    for event in speedscope["profiles"][0]["events"]:
+        if event["type"] == "O":
+            stack.append(event)
+            continue
+        begun = stack.pop()
+        assert begun["frame"] == event["frame"]
+        calls[event["frame"]] = event["at"] - begun["at"]
+    assert calls == {node - 1: tree.samples[node] for node in range(1, 121) if tree.samples[node]}
 
 
 def test_given_an_hour_then_its_deltas_follow_each_other_and_every_thread_is_told() -> None:
