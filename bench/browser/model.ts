@@ -13,9 +13,8 @@ const held = (): number => {
 };
 const tell = (): void => {
   (globalThis as { gc?: () => void }).gc?.();
-  const { length, weight: { data: weight }, thread: { data: thread } } = profile.runs;
-  const weights = profile.threads.map(() => 0);
-  for (let run = 0; run < length; run++) weights[thread[run]!]! += weight[run]!;
+  const { length } = profile.runs;
+  const weights = profile.threads.map(({ id }) => profile.runs.of(id)?.weight.data.subarray(0, profile.runs.of(id)?.length).reduce((sum, us) => sum + us, 0) ?? 0);
   const { maxRSS } = process.resourceUsage();
   process.stdout.write(`${JSON.stringify({
     hour, halvings, held: held(), peak, resident: maxRSS / 1024, rows: length, samples: profile.threadSamples, slowest,

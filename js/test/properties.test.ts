@@ -9,7 +9,8 @@ import { Names } from "../src/model/names";
 import { Profile } from "../src/model/profile";
 import { Matches, parseQuery } from "../src/model/search";
 import type { Selection } from "../src/model/selection";
-import { EVERYTHING, SelectedTree, Weights } from "../src/model/selection";
+import { EVERYTHING, SelectedTree } from "../src/model/selection";
+import { Weights } from "../src/model/weights";
 import { MessagePackError, readMessagePack } from "../src/msgpack";
 import { Shape } from "../src/model/shape";
 import { Source } from "../src/source";
@@ -96,11 +97,10 @@ describe("selected trees", () => {
       }
       // With all of its threads named, a selection is made of runs.
       const folded = make([0, 1, 2]);
-      for (const of of ["weights", "activeWeights"] as const) {
-        for (const column of ["self", "selfSamples", "total", "samples"] as const) {
-          expect(Array.from(kept[of][column].subarray(0, kept.tree.size))).toEqual(Array.from(folded[of][column].subarray(0, folded.tree.size)));
-        }
-      }
+      const seen = ({ weights: { self, selfSamples, total, samples: counts }, activeWeights: active, tree: { size } }: SelectedTree): number[][] => (
+        [self, selfSamples, total, counts, active.self, active.total].map((column) => Array.from(column.subarray(0, size)))
+      );
+      expect(seen(kept)).toEqual(seen(folded));
       expect(kept.threads).toEqual(new SelectedTree(maker.profile, { ...EVERYTHING, time: [0, 1e9] }, by).threads);
     }), RUNS);
   });
@@ -108,7 +108,7 @@ describe("selected trees", () => {
   test("GIVEN no time for all of them THEN folding goes on where it was", () => {
     fc.assert(fc.property(samples, selections, (rows, selection) => {
       const { profile } = new ProfileMaker(3).add(...rows);
-      const later = new SelectedTree(profile, selection, "function", undefined, Infinity, true);
+      const later = new SelectedTree(profile, selection, "function", undefined, null, true);
       later.update(-Infinity);
       while (!later.update(performance.now() + 1));
       expect(bySelf(later)).toEqual(bySelf(new SelectedTree(profile, selection, "function")));

@@ -27,7 +27,6 @@ function sampled(baseTimeUs: number, rows: [number, number, number, number, numb
 describe("runs beyond the budget", () => {
   const next = numbers(5);
   const runs = new Runs(1000);
-  const activity = new Activity(runs);
   const sums = new Map<string, number>();
   const ends = [0, 0, 0];
   const parent = u32();
@@ -40,30 +39,31 @@ describe("runs beyond the budget", () => {
         sums.set(key, (sums.get(key) ?? 0) + 10_000 + 1e9);
         return [thread, node, state, 1, 10_000];
       });
-      runs.append(sampled(second * 1e6, rows));
-      activity.add(runs.length - 300, runs.length);
-      runs.coarsen(() => activity.runsByThread, parent);
+      runs.append(sampled(second * 1e6, rows), () => undefined);
+      runs.coarsen(parent);
       ends.fill((second + 1) * 1e6);
       expect(runs.length).toBeLessThanOrEqual(1000);
     }
     expect(runs.generation).toBeGreaterThan(5);
     const kept = new Map<string, number>();
-    for (let run = 0; run < runs.length; run++) {
-      const key = [runs.thread, runs.node, runs.state].map((column) => column.data[run]).join();
-      kept.set(key, (kept.get(key) ?? 0) + runs.weight.data[run]! + 1e9 * runs.count.data[run]!);
+    for (const [thread, { count, length, node, state, weight }] of runs.lanes.map((lane) => lane!).entries()) {
+      for (let run = 0; run < length; run++) {
+        const key = [thread, node.data[run], state.data[run]].join();
+        kept.set(key, (kept.get(key) ?? 0) + weight.data[run]! + 1e9 * count.data[run]!);
+      }
     }
+    expect(runs.lengths.reduce((a, b) => a + b)).toBe(runs.length);
     expect(kept).toEqual(sums);
   });
 
   test("THEN a thread's runs stay in the order of time, do not overlap, and are moved by no more than the window", () => {
     for (const thread of [0, 1, 2]) {
-      const lane = activity.runsOf(thread)!;
+      const { length, start, thread: own, weight } = runs.of(thread)!;
       let end = 0;
-      for (let i = 0; i < lane.length; i++) {
-        const run = lane.data[i]!;
-        expect(runs.thread.data[run]).toBe(thread);
-        expect(runs.start.data[run]).toBe(end);
-        end = runs.start.data[run]! + runs.weight.data[run]!;
+      expect(own).toBe(thread);
+      for (let run = 0; run < length; run++) {
+        expect(start.data[run]).toBe(end);
+        end = start.data[run]! + weight.data[run]!;
       }
       expect(end).toBe(ends[thread]);
     }
@@ -75,28 +75,27 @@ describe("runs beyond the budget", () => {
     deep.push(0);
     for (let node = 1; node <= 3000; node++) deep.push(node % 30 === 1 ? 0 : node - 1);
     const many = new Runs(1000);
-    const lanes = new Activity(many);
     for (let from = 1; from <= 3000; from += 100) {
-      many.append(sampled(from * 100e6, Array.from({ length: 100 }, (_, i) => [0, from + i, GIL, 1, 90e6])));
-      lanes.add(many.length - 100, many.length);
-      many.coarsen(() => lanes.runsByThread, deep);
+      many.append(sampled(from * 100e6, Array.from({ length: 100 }, (_, i) => [0, from + i, GIL, 1, 90e6])), () => undefined);
+      many.coarsen(deep);
       expect(many.length).toBeLessThanOrEqual(1000);
     }
     const sum = (column: { data: Uint32Array }): number => column.data.subarray(0, many.length).reduce((a, b) => a + b, 0);
-    expect(sum(many.count)).toBe(3000);
-    expect(sum(many.weight)).toBe(3000 * 90e6);
-    expect(new Set(many.node.data.subarray(0, many.length)).size).toBeGreaterThan(100);
+    const lane = many.of(0)!;
+    expect(sum(lane.count)).toBe(3000);
+    expect(sum(lane.weight)).toBe(3000 * 90e6);
+    expect(new Set(lane.node.data.subarray(0, many.length)).size).toBeGreaterThan(100);
   });
 });
 
 describe("activity", () => {
   test("GIVEN time beyond the bins THEN they double and no time is lost", () => {
     const runs = new Runs();
-    const activity = new Activity(runs);
+    const activity = new Activity();
     let run = 0;
     for (let start = 0; start < 400e6; start += 25_000) {
-      runs.append(sampled(start, [[0, 0, start % 50_000 ? GIL : IDLE, 1, 25_000]]));
-      activity.add(run, ++run);
+      runs.append(sampled(start, [[0, 0, start % 50_000 ? GIL : IDLE, 1, 25_000]]), (lane, from, to) => activity.add(lane, from, to));
+      run++;
     }
     const { times: bins } = activity.bins(0)!;
     const time = (kind: number): number => bins.reduce((sum, us, i) => sum + (i % STATE_CLASSES === kind ? us : 0), 0);
@@ -112,15 +111,15 @@ describe("activity", () => {
       const parts = bins.slice(bin * 16 * STATE_CLASSES, (bin + 1) * 16 * STATE_CLASSES);
       expect(wide[bin * STATE_CLASSES + StateClass.GIL]).toBeCloseTo(parts.reduce((sum, us, i) => sum + (i % STATE_CLASSES === StateClass.GIL ? us : 0), 0), -2);
     }
-    expect(activity.runsOf(0)!.length).toBe(run);
+    expect(runs.of(0)!.length).toBe(run);
+    expect(activity.times(0)).toMatchObject({ seen: 400e6, active: 200e6, gil: 200e6 });
   });
 
   test("GIVEN a long session THEN the last seconds' shares are of those seconds alone", () => {
     const runs = new Runs();
-    const activity = new Activity(runs);
+    const activity = new Activity();
     for (let second = 0; second < 100; second++) {
-      runs.append(sampled(second * 1e6, [[0, 0, second >= 98 ? RUNNING : IDLE, 1, 1e6]]));
-      activity.add(second, second + 1);
+      runs.append(sampled(second * 1e6, [[0, 0, second >= 98 ? RUNNING : IDLE, 1, 1e6]]), (lane, from, to) => activity.add(lane, from, to));
     }
     const shares = activity.recentShares(0, 100e6, new Float32Array(30));
     expect(Array.from(shares.slice(-3))).toEqual([0, 1, 1]);

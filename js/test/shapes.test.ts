@@ -4,7 +4,7 @@ import { callees, functionRows, outermost } from "../src/model/functions";
 import { InvertedTree, ownTimes } from "../src/model/invert";
 import { Names } from "../src/model/names";
 import { Profile } from "../src/model/profile";
-import type { Weights } from "../src/model/selection";
+import type { Weights } from "../src/model/weights";
 import { EVERYTHING, SelectedTree } from "../src/model/selection";
 import type { Rule, Shaping } from "../src/model/shape";
 import { Shape, UNSHAPED } from "../src/model/shape";

@@ -2,10 +2,8 @@
  * Time in each state per thread, in equal bins of time: what the timeline draws when a pixel covers many runs.
  * Past `MAX_BINS` the bins double in width, so memory is bounded however long the session and however many threads.
  */
-import type { Column } from "./column";
-import { u32 } from "./column";
-import type { Runs } from "./runs";
-import { ACTIVE, CLASS_OF, STATE_CLASSES } from "./state";
+import type { Lane } from "./lane";
+import { ACTIVE, CLASS_OF, holdsGil, STATE_CLASSES } from "./state";
 
 /** Bins of one thread, and of all threads together: 20 bytes each, and a sixteenth of that. */
 const MAX_BINS = 1 << 16;
@@ -25,7 +23,19 @@ export interface Bins {
   readonly times: Float32Array;
 }
 
-class Lane {
+const GIL = Uint8Array.from({ length: 256 }, (_, state) => Number(holdsGil(state)));
+
+/** Time of one thread in us. */
+export interface Times {
+  readonly seen: number;
+  readonly active: number;
+  readonly gil: number;
+}
+
+class Past implements Times {
+  seen = 0;
+  active = 0;
+  gil = 0;
   /** `bins[bin * STATE_CLASSES + class]` = us. */
   bins = new Float32Array(4 * COARSE * STATE_CLASSES);
   coarse = new Float32Array(4 * STATE_CLASSES);
@@ -35,97 +45,51 @@ class Lane {
   binFromUs = 0;
   binToUs = 0;
   binAt = 0;
-  /** The thread's runs, in the order of time. */
-  readonly runs: Column<Uint32Array> = u32();
   readonly recent = new Float32Array(RECENT_SLOTS);
   readonly recentSecond = new Int32Array(RECENT_SLOTS).fill(-1);
 }
 
 export class Activity {
   binUs = FIRST_BIN_US;
-  private readonly lanes: Lane[] = [];
+  private readonly pasts: Past[] = [];
   private threads = 0;
   private maxBins = MAX_BINS;
 
-  constructor(private readonly runs: Runs) {}
-
-  /** Takes the runs from `from` to `to`; gives when the last of them ends. */
-  add(from: number, to: number): number {
-    const { start: { data: start }, state: { data: state }, thread: { data: thread }, weight: { data: weight } } = this.runs;
-    const { lanes } = this;
-    let last = 0;
-    for (let run = from; run < to; run++) {
-      const end = start[run]! + weight[run]!;
-      if (end > last) last = end;
-      if (!lanes[thread[run]!]) this.addLane(thread[run]!);
-    }
+  /** Takes the runs from `from` to `to` of a thread; gives when the last of them ends. */
+  add(lane: Lane, from: number, to: number): number {
+    const past = (this.pasts[lane.thread] ??= this.another());
+    const { start: { data: start }, state: { data: state }, weight: { data: weight } } = lane;
+    const last = sumUp(past, from, to, start, state, weight);
     while (last >= this.binUs * this.maxBins) this.halveResolution();
     const recently = last - RECENT_SECONDS * 1e6;
-    const { binUs } = this;
-    for (let run = from; run < to; run++) {
-      const lane = lanes[thread[run]!]!;
-      const begun = start[run]!;
-      const end = begun + weight[run]!;
-      const kind = CLASS_OF[state[run]!]!;
-      lane.runs.push(run);
-      if (begun >= lane.binFromUs && end < lane.binToUs) lane.bins[lane.binAt + kind]! += end - begun;
-      else addBins(lane, binUs, begun, end, kind);
-      if (end > recently && ACTIVE[state[run]!]) addRecent(lane, Math.max(begun, recently), end);
+    bin(past, this.binUs, from, to, start, state, weight);
+    // Runs come in the order of time.
+    for (let run = to - 1; run >= from && start[run]! + weight[run]! > recently; run--) {
+      if (ACTIVE[state[run]!]) addRecent(past, Math.max(start[run]!, recently), start[run]! + weight[run]!);
     }
     return last;
   }
 
+  /** What a thread's time was; null where it was not seen. */
+  times(thread: number): Times | null {
+    return this.pasts[thread] ?? null;
+  }
+
   /** The thread's bins, the widest that are no wider than `columnUs` where there are such; they end where it was seen last. */
   bins(thread: number, columnUs = 0): Bins | null {
-    const lane = this.lanes[thread];
-    if (!lane) return null;
+    const past = this.pasts[thread];
+    if (!past) return null;
     const { binUs } = this;
-    if (columnUs < COARSE * binUs) return { binUs, times: lane.bins };
-    makeCoarse(lane);
-    return { binUs: COARSE * binUs, times: lane.coarse };
-  }
-
-  /** The thread's runs in the order of time. */
-  runsOf(thread: number): Column<Uint32Array> | null {
-    return this.lanes[thread]?.runs ?? null;
-  }
-
-  /** The place, among the thread's own runs, of the first that ends after `us`. */
-  firstAfter(thread: number, us: number): number {
-    const { start: { data: start }, weight: { data: weight } } = this.runs;
-    return this.first(thread, (run) => start[run]! + weight[run]! > us);
-  }
-
-  /** The same, of the first that begins at `us` or later. */
-  firstFrom(thread: number, us: number): number {
-    const { start: { data: start } } = this.runs;
-    return this.first(thread, (run) => start[run]! >= us);
-  }
-
-  private first(thread: number, reached: (run: number) => boolean): number {
-    const lane = this.lanes[thread];
-    if (!lane) return 0;
-    const { data, length } = lane.runs;
-    let low = 0;
-    let high = length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (reached(data[middle]!)) high = middle;
-      else low = middle + 1;
-    }
-    return low;
-  }
-
-  /** The runs of each thread that has some. */
-  get runsByThread(): Column<Uint32Array>[] {
-    return this.lanes.filter(Boolean).map((lane) => lane.runs);
+    if (columnUs < COARSE * binUs) return { binUs, times: past.bins };
+    makeCoarse(past);
+    return { binUs: COARSE * binUs, times: past.coarse };
   }
 
   /** Active share of each of the last 30 seconds, oldest first, into `into`. */
   recentShares(thread: number, endUs: number, into: Float32Array): Float32Array {
     into.fill(0);
-    const lane = this.lanes[thread];
-    if (!lane) return into;
+    const past = this.pasts[thread];
+    if (!past) return into;
     const last = Math.max(0, Math.ceil(endUs / 1e6) - 1);
     for (let i = 0; i < into.length; i++) {
       const second = last - into.length + 1 + i;
@@ -133,50 +97,82 @@ export class Activity {
       const slot = second % RECENT_SLOTS;
       // The second that runs now is not whole yet: its share is of the part that has passed.
       const span = second === last ? Math.max(1, endUs - second * 1e6) : 1e6;
-      if (lane.recentSecond[slot] === second) into[i] = Math.min(1, lane.recent[slot]! / span);
+      if (past.recentSecond[slot] === second) into[i] = Math.min(1, past.recent[slot]! / span);
     }
     return into;
   }
 
-  private addLane(thread: number): void {
-    this.lanes[thread] = new Lane();
+  private another(): Past {
     this.threads++;
     // Not more bins than are drawn at once need, however many threads there are.
     while (this.maxBins > LEAST_MAX_BINS && this.threads * this.maxBins > MAX_ALL_BINS) this.maxBins /= 2;
+    return new Past();
   }
 
   private halveResolution(): void {
     this.binUs *= 2;
-    for (const lane of this.lanes) {
-      if (!lane) continue;
-      halve(lane.bins);
-      [lane.fineFrom, lane.binToUs] = [0, 0];
+    for (const past of this.pasts) {
+      if (!past) continue;
+      halve(past.bins);
+      [past.fineFrom, past.binToUs] = [0, 0];
     }
   }
 }
 
+/** Apart from what calls it, and over bare arrays: every run of a recording goes through here. */
+function sumUp(past: Past, from: number, to: number, start: Float64Array, state: Uint8Array, weight: Uint32Array): number {
+  let [last, seen, active, gil] = [0, 0, 0, 0];
+  for (let run = from; run < to; run++) {
+    const us = weight[run]!;
+    const end = start[run]! + us;
+    if (end > last) last = end;
+    seen += us;
+    active += us * ACTIVE[state[run]!]!;
+    gil += us * GIL[state[run]!]!;
+  }
+  past.seen += seen;
+  past.active += active;
+  past.gil += gil;
+  return last;
+}
+
+function bin(past: Past, binUs: number, from: number, to: number, start: Float64Array, state: Uint8Array, weight: Uint32Array): void {
+  let { binAt, binFromUs, binToUs, bins } = past;
+  for (let run = from; run < to; run++) {
+    const begun = start[run]!;
+    const end = begun + weight[run]!;
+    const kind = CLASS_OF[state[run]!]!;
+    if (begun >= binFromUs && end < binToUs) {
+      bins[binAt + kind]! += end - begun;
+      continue;
+    }
+    addBins(past, binUs, begun, end, kind);
+    ({ binAt, binFromUs, binToUs, bins } = past);
+  }
+}
+
 /** Adds a run's time to the bins it lies in. */
-function addBins(lane: Lane, binUs: number, start: number, end: number, kind: number): void {
+function addBins(past: Past, binUs: number, start: number, end: number, kind: number): void {
   const first = Math.floor(start / binUs);
   const last = Math.floor(end / binUs);
-  if (first < lane.fineFrom) lane.fineFrom = first;
-  if ((last + 1) * STATE_CLASSES > lane.bins.length) lane.bins = grown(lane.bins, (last + 1) * STATE_CLASSES);
-  const { bins } = lane;
+  if (first < past.fineFrom) past.fineFrom = first;
+  if ((last + 1) * STATE_CLASSES > past.bins.length) past.bins = grown(past.bins, (last + 1) * STATE_CLASSES);
+  const { bins } = past;
   for (let from = start, bin = first; from < end; bin++) {
     const to = Math.min(end, (bin + 1) * binUs);
     bins[bin * STATE_CLASSES + kind]! += to - from;
     from = to;
   }
-  [lane.binFromUs, lane.binToUs, lane.binAt] = [last * binUs, (last + 1) * binUs, last * STATE_CLASSES];
+  [past.binFromUs, past.binToUs, past.binAt] = [last * binUs, (last + 1) * binUs, last * STATE_CLASSES];
 }
 
 /** Sums up the bins that have changed. Runs come in the order of time, so in a live session these are few. */
-function makeCoarse(lane: Lane): void {
-  const { bins } = lane;
+function makeCoarse(past: Past): void {
+  const { bins } = past;
   const count = Math.ceil(bins.length / (COARSE * STATE_CLASSES));
-  if (lane.coarse.length < count * STATE_CLASSES) lane.coarse = grown(lane.coarse, count * STATE_CLASSES);
-  const { coarse } = lane;
-  for (let bin = Math.floor(Math.min(lane.fineFrom / COARSE, count)); bin < count; bin++) {
+  if (past.coarse.length < count * STATE_CLASSES) past.coarse = grown(past.coarse, count * STATE_CLASSES);
+  const { coarse } = past;
+  for (let bin = Math.floor(Math.min(past.fineFrom / COARSE, count)); bin < count; bin++) {
     for (let kind = 0; kind < STATE_CLASSES; kind++) {
       let sum = 0;
       for (let i = 0; i < COARSE; i++) sum += bins[(bin * COARSE + i) * STATE_CLASSES + kind] ?? 0;
@@ -184,7 +180,7 @@ function makeCoarse(lane: Lane): void {
     }
   }
   // The next run is not taken for granted to be in the last one's bin: that bin is then known to have changed.
-  [lane.fineFrom, lane.binToUs] = [Infinity, 0];
+  [past.fineFrom, past.binToUs] = [Infinity, 0];
 }
 
 /** Makes two bins one. */
@@ -199,16 +195,16 @@ function halve(bins: Float32Array): void {
   bins.fill(0, half * STATE_CLASSES);
 }
 
-function addRecent(lane: Lane, start: number, end: number): void {
+function addRecent(past: Past, start: number, end: number): void {
   let second = Math.max(0, Math.floor(start / 1e6));
   for (let from = start; from < end; second++) {
     const to = Math.min(end, (second + 1) * 1e6);
     const slot = second % RECENT_SLOTS;
-    if (lane.recentSecond[slot]! < second) {
-      lane.recentSecond[slot] = second;
-      lane.recent[slot] = 0;
+    if (past.recentSecond[slot]! < second) {
+      past.recentSecond[slot] = second;
+      past.recent[slot] = 0;
     }
-    if (lane.recentSecond[slot] === second) lane.recent[slot]! += to - from;
+    if (past.recentSecond[slot] === second) past.recent[slot]! += to - from;
     from = to;
   }
 }

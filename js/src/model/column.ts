@@ -41,7 +41,7 @@ export class Column<A extends Numbers> {
   }
 }
 
-export const u8 = (): Column<Uint8Array> => new Column(Uint8Array);
-export const u32 = (): Column<Uint32Array> => new Column(Uint32Array);
-export const i32 = (): Column<Int32Array> => new Column(Int32Array);
-export const f64 = (): Column<Float64Array> => new Column(Float64Array);
+export const u8 = (capacity?: number): Column<Uint8Array> => new Column(Uint8Array, capacity);
+export const u32 = (capacity?: number): Column<Uint32Array> => new Column(Uint32Array, capacity);
+export const i32 = (capacity?: number): Column<Int32Array> => new Column(Int32Array, capacity);
+export const f64 = (capacity?: number): Column<Float64Array> => new Column(Float64Array, capacity);

@@ -1,7 +1,8 @@
 /** Self and total per function, and a function's callers and callees, over a merged call tree. */
 import type { Change } from "./compare";
 import type { Seeds } from "./invert";
-import { Weights } from "./selection";
+import { Weights } from "./weights";
+import { isPackageKey } from "./shape";
 import { CallTree } from "./tree";
 
 export interface FunctionRow {
@@ -57,6 +58,18 @@ export function functionRows(tree: CallTree, weights: Weights): FunctionRow[] {
     row.samples += samples[node]!;
   });
   return [...rows.values()].sort((a, b) => b.self - a.self || b.total - a.total || a.key - b.key);
+}
+
+/** The key of the function with most time of its own, packages left out; -1 where there is none. */
+export function mostOwnTime(tree: CallTree, { self, total }: Pick<Weights, "self" | "total">): number {
+  const sums = new Map<number, number>();
+  for (let node = 1; node < tree.size; node++) {
+    const key = tree.key.data[node]!;
+    if (total[node]! > 0 && !isPackageKey(key)) sums.set(key, (sums.get(key) ?? 0) + self[node]!);
+  }
+  let most = -1;
+  for (const [key, us] of sums) if (most < 0 || us > sums.get(most)! || (us === sums.get(most) && key < most)) most = key;
+  return most;
 }
 
 /** The outermost nodes of a function: where its callers are read from. `wanted` tells the function's keys. */

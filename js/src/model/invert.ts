@@ -3,7 +3,7 @@
  * has a node for every frame of every stack, so it is grown on demand: what is wide enough to be seen, and below a
  * zoomed node what is wide enough then.
  */
-import { Weights } from "./selection";
+import { Weights } from "./weights";
 import { CallTree } from "./tree";
 
 /** Where stacks are read from, upwards: nodes, and the weight that each brings along. */

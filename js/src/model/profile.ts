@@ -18,6 +18,8 @@ export type Granularity = "function" | "line";
 /** Bytes of a run in the stream, at least; and how much of it is worth making room for. */
 const RUN_BYTES = 21;
 const MUCH_BYTES = 1 << 22;
+/** Runs whose times are taken when there are so many, whether or not somebody looks. */
+const MANY_RUNS = 1 << 20;
 
 export class Profile {
   hello: Hello | null = null;
@@ -47,8 +49,11 @@ export class Profile {
   private readonly byLine = new Grown();
 
   readonly runs = new Runs();
-  readonly activity = new Activity(this.runs);
-  readonly nodeTimes = new NodeTimes();
+  readonly activity = new Activity();
+  private readonly times = new NodeTimes();
+  /** How many runs of each thread are in these, and of all. */
+  private timed: number[] = [];
+  private timedRuns = 0;
 
   /** Samples received: the sum of `count` over all runs. */
   threadSamples = 0;
@@ -130,6 +135,27 @@ export class Profile {
     return this.nodeParent.length;
   }
 
+  /** Whether each of the stream's nodes so far is a node of the tree of its own, of the same number. */
+  sameNodes(granularity: Granularity): boolean {
+    return this.grown(granularity).same;
+  }
+
+  /** The times of the stream's nodes, over all threads and all of the time. */
+  timesOfNodes(): NodeTimes {
+    const { runs, timed, times } = this;
+    times.reserve(this.nodeParent.length);
+    if (this.timedRuns === runs.length) return times;
+    const spans = runs.lanes.flatMap((lane) => (lane ? [{ lane, from: timed[lane.thread] ?? 0, to: lane.length }] : []));
+    times.addNow(spans);
+    this.areTimed();
+    return times;
+  }
+
+  private areTimed(): void {
+    this.timed = this.runs.lengths;
+    this.timedRuns = this.runs.length;
+  }
+
   private identities(granularity: Granularity): Identities {
     const identities = granularity === "line" ? this.lines : this.functions;
     identities.update(this.frames.name.length);
@@ -183,14 +209,13 @@ export class Profile {
   private addSamples(record: Samples): void {
     below("thread", record.thread, this.threads.length);
     below("node", record.node, this.nodeParent.length);
-    const from = this.runs.length;
-    this.runs.append(record);
-    const end = this.activity.add(from, this.runs.length);
-    this.nodeTimes.reserve(this.nodeParent.length);
-    this.nodeTimes.add(this.runs, from, this.runs.length);
-    this.endUs = Math.max(this.endUs, end);
+    this.runs.append(record, (lane, from, to) => {
+      this.endUs = Math.max(this.endUs, this.activity.add(lane, from, to));
+    });
     this.threadSamples += sum(record.count);
-    this.runs.coarsen(() => this.activity.runsByThread, this.nodeParent);
+    // Many together take less time than few, but should not be waited for either.
+    if (this.runs.length - this.timedRuns >= MANY_RUNS || this.runs.full) this.timesOfNodes();
+    if (this.runs.coarsen(this.nodeParent)) this.areTimed();
   }
 
   private setStatus(record: Status): void {
@@ -212,6 +237,8 @@ class Grown {
   readonly tree = new CallTree();
   /** The stream's node -> node of the tree. */
   readonly nodeOf = u32();
+  /** Each of the stream's nodes is one of the tree, of the same number. */
+  same = true;
 
   constructor() {
     this.nodeOf.push(0);
@@ -224,6 +251,7 @@ class Grown {
     nodeOf.extendTo(count);
     const { data } = nodeOf;
     for (let node = from; node < count; node++) data[node] = tree.child(data[parent[node]!]!, keyOf[frame[node]!]!);
+    this.same = tree.size === count;
   }
 }
 

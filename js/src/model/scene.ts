@@ -3,7 +3,7 @@ import type { InvertedTree } from "./invert";
 import type { Boxes, Order } from "./layout";
 import { layoutTree, leftEdge } from "./layout";
 import type { Names } from "./names";
-import type { Weights } from "./selection";
+import type { Weights } from "./weights";
 import type { CallTree } from "./tree";
 
 /** What is seen: a part of the whole width, in the unit of the widths, and the first row. */

@@ -8,14 +8,16 @@
 import { State } from "../stream";
 import type { Granularity, Profile } from "./profile";
 import { Names } from "./names";
-import { ACTIVE_AT, NodeTimes, NOWHERE, PLACES, REST_AT, STRIDE } from "./node-times";
+import type { Lane } from "./lane";
+import type { Span } from "./node-times";
+import { ACTIVE_AT, ALWAYS, CHUNK, NodeTimes, NOWHERE, PLACES, REST_AT, STRIDE } from "./node-times";
 import { Shape, UNSHAPED } from "./shape";
-import { forget } from "./siblings";
 import type { Spares } from "./spares";
 import { classOf, holdsGil, isActive, StateClass } from "./state";
-import type { Range, ThreadTime } from "./thread-times";
+import type { Limits, Range, ThreadTime } from "./thread-times";
 import { threadTimes, ThreadTimes } from "./thread-times";
 import type { CallTree } from "./tree";
+import { sumDown, Weights } from "./weights";
 
 /** Whose time counts: of threads in any state, or in one kind of them. */
 export type Mode = "all" | "active" | "gil" | "gil-wait" | "gc" | "idle";
@@ -41,148 +43,64 @@ export interface Selection {
 
 export const EVERYTHING: Selection = { threads: new Set(), time: null, mode: "all" };
 
-const COLUMNS = ["self", "total", "selfSamples", "samples"] as const;
-
-/** Self and total of every node: time in us, and samples. */
-export class Weights {
-  self = new Float64Array(1024);
-  total = new Float64Array(1024);
-  selfSamples = new Float64Array(1024);
-  samples = new Float64Array(1024);
-  /** Nothing has been added yet. */
-  private fresh = true;
-  /** The memory was another's before. */
-  private used = false;
-
-  constructor(private readonly tree: CallTree, private readonly spares: Spares | null = null) {}
-
-  reserve(): void {
-    const { size } = this.tree;
-    if (size <= this.self.length) return;
-    for (const column of COLUMNS) {
-      const length = Math.max(size, 2 * this[column].length);
-      const spare = this.fresh ? this.spares?.take(length) : null;
-      const wider = spare ?? new Float64Array(length);
-      if (spare) this.used = true;
-      if (!this.fresh) wider.set(this[column]);
-      this[column] = wider;
-    }
-  }
-
-  /** Gives away the memory: nobody looks at these weights any more. */
-  release(spares: Spares): void {
-    forget(this.total);
-    for (const column of COLUMNS) spares.give(this[column]);
-  }
-
-  /** Forgets everything. New memory has nothing to forget, and to write to all of it at once would take a frame. */
-  clear(): void {
-    if (!this.fresh || this.used) for (const column of COLUMNS) this[column].fill(0);
-    this.fresh = this.used = false;
-  }
-
-  /** Makes sure that what is added is added to nothing else. */
-  begin(): void {
-    if (this.used) this.clear();
-  }
-
-  addSelf(node: number, weight: number, samples: number): void {
-    this.self[node]! += weight;
-    this.selfSamples[node]! += samples;
-  }
-
-  addToAncestors(node: number, weight: number, samples: number): void {
-    this.fresh = false;
-    const parent = this.tree.parent.data;
-    for (let at = node; ; at = parent[at]!) {
-      this.total[at]! += weight;
-      this.samples[at]! += samples;
-      if (at === 0) return;
-    }
-  }
-
-  /** Computes every total from the selves. */
-  sum(): void {
-    this.total.fill(0);
-    this.samples.fill(0);
-    this.sumFrom(this.tree.size, 0);
-  }
-
-  /** Adds the selves of the nodes below `before`, down to `last`, to their totals, and those to their parents'. */
-  sumFrom(before: number, last: number): void {
-    const parent = this.tree.parent.data;
-    const { self, selfSamples, total, samples } = this;
-    for (let node = before - 1; node >= last; node--) {
-      const us = (total[node]! += self[node]!);
-      const count = (samples[node]! += selfSamples[node]!);
-      if (node === 0) break;
-      total[parent[node]!]! += us;
-      samples[parent[node]!]! += count;
-    }
-  }
-}
-
 /** Modes whose times are kept with the profile, and the place of the times that are theirs alone. */
 const KEPT: Partial<Record<Mode, number>> = { active: ACTIVE_AT, idle: REST_AT, all: REST_AT };
-/** Runs and nodes that are folded at least, before the clock is looked at: fewer are always folded at once. */
-const CHUNK = 1 << 14;
-const ALWAYS: readonly [number, number] = [-Infinity, Infinity];
 
-/** Runs to be folded: of a thread's own, or of all. */
-interface Span {
-  readonly thread: number;
-  readonly lane: Uint32Array | null;
-  readonly from: number;
-  readonly to: number;
+/** What weights are made of: the times of the stream's nodes, and the nodes that stand for them. */
+interface Origin {
+  readonly sums: Float64Array;
+  readonly nodeOf: Uint32Array;
+  readonly shape: Shape;
 }
 
 export class SelectedTree {
   readonly tree: CallTree;
   /** Weights of the selected states. */
   readonly weights: Weights;
-  /** Weights of the active states only: where running time goes. The same object where those are selected. */
-  readonly activeWeights: Weights;
+  /** Times of the active states only: where running time goes. The same object where those are selected. */
+  readonly activeWeights: Pick<Weights, "self" | "total">;
+  /** The same, where they are not those of the selected states. */
+  private readonly active: Weights | null;
   private readonly counted: Uint8Array;
   private readonly places: Uint8Array;
   /** The times of the nodes where they are not those of the profile. */
   private own: NodeTimes | null = null;
   private times: ThreadTimes;
   private generation: number;
-  /** All runs before it are folded, where all threads and all time are selected. */
-  private folded = 0;
-  /** Else the next run of each thread, by its place among the thread's own. */
+  /** The next run of each thread. */
   private next: number[] = [];
   private work: Iterator<void> | null = null;
-  private lastRun = Infinity;
-  /** The time of `limit`: its number is void when runs have been merged. */
+  private pausedAt: Limits = null;
+  /** The time of `limits`: their numbers are void when runs have been merged. */
   private pausedUs = Infinity;
 
   /** Folds at once what there is, unless `later`. */
   constructor(
     readonly profile: Profile, readonly selection: Selection, readonly granularity: Granularity,
-    readonly shape = new Shape(profile.tree(granularity), new Names(profile, granularity), UNSHAPED), limit = Infinity, later = false,
+    readonly shape = new Shape(profile.tree(granularity), new Names(profile, granularity), UNSHAPED), limits: Limits = null, later = false,
     private readonly spares: Spares | null = null,
   ) {
     this.tree = shape.tree;
     this.counted = COUNTED[selection.mode];
     this.places = selection.mode === "all" ? PLACES : this.counted.map((counted) => (counted ? ACTIVE_AT : NOWHERE));
     this.weights = new Weights(this.tree, spares);
-    this.activeWeights = selection.mode === "all" ? new Weights(this.tree, spares) : this.weights;
+    this.active = selection.mode === "all" ? new Weights(this.tree, spares, true) : null;
+    this.activeWeights = this.active ?? this.weights;
     this.generation = profile.runs.generation;
-    this.limit = limit;
-    this.times = threadTimes(profile, selection.time, this.limit);
+    this.limits = limits;
+    this.times = threadTimes(profile, selection.time, limits);
     if (!later) this.update();
   }
 
-  /** Runs from `limit` on are left for later: they came after the view was paused. */
-  get limit(): number {
-    return this.lastRun;
+  /** How many runs of each thread are looked at, where the view is paused: others came later. */
+  get limits(): Limits {
+    return this.pausedAt;
   }
 
-  set limit(run: number) {
-    if (run < Infinity && this.lastRun === Infinity && this.times) this.times = new ThreadTimes(this.profile, this.selection.time);
-    this.lastRun = run;
-    this.pausedUs = run < Infinity ? this.profile.endUs : Infinity;
+  set limits(limits: Limits) {
+    if (limits && !this.pausedAt && this.times) this.times = new ThreadTimes(this.profile, this.selection.time);
+    this.pausedAt = limits;
+    this.pausedUs = limits ? this.profile.endUs : Infinity;
   }
 
   /** Time of each thread inside the selected range, whatever threads and states are selected. */
@@ -222,15 +140,20 @@ export class SelectedTree {
   /** Gives away the memory: this selection is looked at no more. */
   release(spares: Spares): void {
     this.weights.release(spares);
-    if (this.activeWeights !== this.weights) this.activeWeights.release(spares);
+    this.active?.release(spares);
     if (this.own) spares.give(this.own.sums.data);
   }
 
-  /** The node that a run's samples count for; -1 where they are left out by shape or state. */
-  nodeOfRun(run: number): number {
-    const { node, state } = this.profile.runs;
-    if (run >= this.limit || !this.counted[state.data[run]!]) return -1;
+  /** The node that a run's samples count for; -1 where they are left out by shape, state or pause. */
+  nodeOfRun({ node, state, thread }: Lane, run: number): number {
+    if (!this.counted[state.data[run]!] || run >= this.endOf(thread)) return -1;
     return this.shape.nodeOf(this.profile.nodeOf(this.granularity)[node.data[run]!]!);
+  }
+
+  /** The number of a thread's runs that are looked at. */
+  private endOf(thread: number): number {
+    const { limits } = this;
+    return limits ? limits[thread] ?? 0 : Infinity;
   }
 
   private get byThread(): boolean {
@@ -239,93 +162,98 @@ export class SelectedTree {
 
   private get range(): Range {
     const { time } = this.selection;
-    return this.pausedUs < Infinity && this.lastRun === Infinity ? [time?.[0] ?? 0, Math.min(time?.[1] ?? Infinity, this.pausedUs)] : time;
+    return this.pausedUs < Infinity && !this.pausedAt ? [time?.[0] ?? 0, Math.min(time?.[1] ?? Infinity, this.pausedUs)] : time;
   }
 
   /** Runs were merged: all of them are folded anew. A paused view ends where its time ended. */
   private startAnew(): void {
     this.weights.clear();
-    this.activeWeights.clear();
+    this.active?.clear();
     this.generation = this.profile.runs.generation;
-    [this.folded, this.next, this.lastRun, this.own, this.work] = [0, [], Infinity, null, null];
+    [this.next, this.pausedAt, this.own, this.work] = [[], null, null, null];
     if (this.pausedUs < Infinity) this.times = new ThreadTimes(this.profile, this.range);
   }
 
   /** What is to be done to fold in what arrived, a little at each step. */
   private *steps(): Generator<void> {
-    const { activeWeights, granularity, profile, shape, weights } = this;
+    const { active, granularity, profile, shape, weights } = this;
+    yield* this.times.steps(this.limits);
     profile.tree(granularity);
     while (!shape.update(profile.keyCount(granularity), CHUNK)) yield;
     weights.reserve();
-    activeWeights.reserve();
-    yield* this.times.steps(this.limit);
-    const spans = [...this.spans()];
-    const walk = this.walkIsCheaper(spans);
-    if (walk) for (const one of [weights, activeWeights]) one.begin();
-    const { limit, profile: { nodeTimes, runs } } = this;
-    const kept = KEPT[this.selection.mode];
-    if (!this.own && !walk && kept !== undefined && !this.byThread && limit >= runs.length) {
-      this.folded = runs.length;
-      yield* this.weigh(nodeTimes, kept);
+    active?.reserve();
+    let spans = this.spans();
+    if (this.walkIsCheaper(spans)) {
+      weights.begin();
+      active?.begin();
+      for (const span of spans) this.walk(span);
+      // What is kept has to be true when there is more to be folded than can be walked.
+      if (this.own) yield* this.own.add(spans, this.places, this.range ?? ALWAYS);
+      this.folded(spans);
       return;
     }
-    if (this.own === null && !walk) {
+    const kept = KEPT[this.selection.mode];
+    if (!this.own && kept !== undefined && !this.byThread && !this.limits) {
+      const times = profile.timesOfNodes();
+      this.folded(spans);
+      yield* this.weigh(times, kept);
+      return;
+    }
+    if (this.own === null) {
       // What was folded before is not in these times.
-      [this.own, this.folded, this.next] = [new NodeTimes(this.spares?.take(profile.nodeCount * STRIDE)), 0, []];
-      spans.splice(0, spans.length, ...this.spans());
+      [this.own, this.next] = [new NodeTimes(this.spares?.take(profile.nodeCount * STRIDE)), []];
+      spans = this.spans();
     }
-    this.own?.reserve(profile.nodeCount);
-    let done = 0;
-    for (const span of spans) {
-      for (let at = span.from; at < span.to; at += CHUNK) {
-        const to = Math.min(span.to, at + CHUNK);
-        this.fold(span, at, to, walk);
-        done += to - at;
-        if (done < CHUNK) continue;
-        done = 0;
-        yield;
-      }
-    }
-    if (!walk) yield* this.weigh(this.own!, this.selection.mode === "all" ? REST_AT : ACTIVE_AT);
+    this.own.reserve(profile.nodeCount);
+    yield* this.own.add(spans, this.places, this.range ?? ALWAYS);
+    this.folded(spans);
+    yield* this.weigh(this.own, this.selection.mode === "all" ? REST_AT : ACTIVE_AT);
   }
 
   /** The runs that are not folded yet. */
-  private *spans(): Generator<Span> {
-    const { limit, next, profile: { activity, runs, threads }, range, selection } = this;
-    if (!this.byThread) {
-      yield { thread: -1, lane: null, from: this.folded, to: Math.min(runs.length, limit) };
-      return;
+  private spans(): Span[] {
+    const { next, profile: { runs }, range, selection } = this;
+    const spans: Span[] = [];
+    for (const lane of runs.lanes) {
+      if (!lane || (selection.threads.size && !selection.threads.has(lane.thread))) continue;
+      const from = next[lane.thread] ?? (range ? lane.firstAfter(range[0]) : 0);
+      const to = Math.min(range ? lane.firstFrom(range[1]) : lane.length, this.endOf(lane.thread));
+      if (from < to) spans.push({ lane, from, to });
     }
-    for (let thread = 0; thread < threads.length; thread++) {
-      const lane = activity.runsOf(thread);
-      if (!lane || (selection.threads.size && !selection.threads.has(thread))) continue;
-      const from = next[thread] ?? activity.firstAfter(thread, range?.[0] ?? -Infinity);
-      let to = range ? activity.firstFrom(thread, range[1]) : lane.length;
-      while (to > from && lane.data[to - 1]! >= limit) to--;
-      yield { thread, lane: lane.data, from, to };
-    }
+    return spans;
+  }
+
+  private folded(spans: readonly Span[]): void {
+    for (const { lane, to } of spans) this.next[lane.thread] = to;
   }
 
   /** Makes the weights of times of the stream's nodes, whatever was folded before. */
-  private *weigh({ sums }: NodeTimes, kept: number): Generator<void> {
-    const { activeWeights, profile, shape, weights } = this;
-    const nodeOf = profile.nodeOf(this.granularity);
-    const both = activeWeights !== weights;
-    const count = sums.length / STRIDE;
-    weights.clear();
-    if (count > CHUNK) yield;
-    if (both) activeWeights.clear();
-    for (let node = 0; node < count; node += CHUNK) {
-      moveTimes(sums.data, node, Math.min(count, node + CHUNK), nodeOf, shape, weights, kept);
-      if (both) moveTimes(sums.data, node, Math.min(count, node + CHUNK), nodeOf, shape, activeWeights, ACTIVE_AT);
-      if (both) moveTimes(sums.data, node, Math.min(count, node + CHUNK), nodeOf, shape, weights, ACTIVE_AT);
-      if (node + CHUNK < count) yield;
+  private *weigh({ sums: { data: sums, length } }: NodeTimes, kept: number): Generator<void> {
+    const { active, granularity, profile, shape, tree: { parent }, weights } = this;
+    // Nodes that came since room was made have no time yet.
+    const size = Math.min(this.tree.size, weights.self.length);
+    const count = length / STRIDE;
+    const same = shape.same && profile.sameNodes(granularity);
+    const origin: Origin = { sums, nodeOf: profile.nodeOf(granularity), shape };
+    for (const one of [weights, active]) {
+      one?.overwrite(same ? count : 0);
+      if (!same && count > CHUNK) yield;
     }
-    for (const summed of both ? [weights, activeWeights] : [weights]) {
-      for (let before = this.tree.size; before > 0; before -= CHUNK) {
-        summed.sumFrom(before, Math.max(0, before - CHUNK));
-        if (before > CHUNK) yield;
-      }
+    for (let node = 0; node < count; node += CHUNK) {
+      const to = Math.min(count, node + CHUNK);
+      if (same) copyTimes(sums, node, to, weights, active, kept);
+      else moveTimes(origin, node, to, weights, active, kept);
+      if (to < count) yield;
+    }
+    if (!same) {
+      weights.total.set(weights.self.subarray(0, size));
+      weights.samples.set(weights.selfSamples.subarray(0, size));
+      if (size > CHUNK) yield;
+      active?.total.set(active.self.subarray(0, size));
+    }
+    for (let before = size; before > 0; before -= CHUNK) {
+      sumDown(parent.data, before, Math.max(1, before - CHUNK), weights.total, weights.samples, active?.total ?? null);
+      if (before > CHUNK) yield;
     }
   }
 
@@ -333,48 +261,67 @@ export class SelectedTree {
   private walkIsCheaper(spans: readonly Span[]): boolean {
     const { depth: { data: depth }, size } = this.profile.tree(this.granularity);
     const nodeOf = this.profile.nodeOf(this.granularity);
-    const node = this.profile.runs.node.data;
     let steps = 0;
-    for (const { lane, from, to } of spans) {
-      for (let i = from; i < to && steps < size; i++) steps += 1 + depth[nodeOf[node[lane ? lane[i]! : i]!]!]!;
+    for (const { lane: { node: { data: node } }, from, to } of spans) {
+      for (let run = from; run < to && steps < size; run++) steps += 1 + depth[nodeOf[node[run]!]!]!;
+      if (steps >= size) return false;
     }
-    return steps < size;
+    return true;
   }
 
-  /** Adds the runs from `from` to `to` of a span to the times of the nodes, with `walk` to the weights of the tree too. */
-  private fold({ lane, thread }: Span, from: number, to: number, walk: boolean): void {
-    const { activeWeights, own, places, profile, shape, weights } = this;
+  /** Adds a span's runs to the weights of the tree. */
+  private walk({ lane, from, to }: Span): void {
+    const { active, places, profile, shape, weights } = this;
+    const { count: { data: counts }, node: { data: nodes }, start: { data: start }, state: { data: states }, weight: { data: all } } = lane;
     const time = this.range ?? ALWAYS;
-    own?.addPart(profile.runs, lane, from, to, places, time);
-    if (thread < 0) this.folded = to;
-    else this.next[thread] = to;
-    if (!walk) return;
-    const { count: { data: counts }, node: { data: nodes }, start: { data: start }, state: { data: states }, weight: { data: all } } = profile.runs;
     const nodeOf = profile.nodeOf(this.granularity);
-    for (let i = from; i < to; i++) {
-      const run = lane ? lane[i]! : i;
+    for (let run = from; run < to; run++) {
       const node = shape.nodeOf(nodeOf[nodes[run]!]!);
       const place = places[states[run]!]!;
       const inside = Math.min(start[run]! + all[run]!, time[1]) - Math.max(start[run]!, time[0]);
       if (node < 0 || place === NOWHERE || inside <= 0) continue;
       const samples = (counts[run]! * inside) / all[run]!;
-      put(weights, node, inside, samples);
-      if (activeWeights !== weights && place === ACTIVE_AT) put(activeWeights, node, inside, samples);
+      weights.addSelf(node, inside, samples);
+      weights.addToAncestors(node, inside, samples);
+      if (place === ACTIVE_AT) active?.addTime(node, inside);
     }
   }
 }
 
-/** Adds times of the stream's nodes to the nodes that stand for them. */
-function moveTimes(sums: Float64Array, from: number, to: number, nodeOf: Uint32Array, shape: Shape, { self, selfSamples }: Weights, place: number): void {
+/** Gives the nodes the times of the stream's nodes, where those are the same; `active` counts beside the rest. */
+function copyTimes(sums: Float64Array, from: number, to: number, weights: Weights, active: Weights | null, kept: number): void {
+  const { self, selfSamples, samples, total } = weights;
   for (let node = from; node < to; node++) {
-    const shown = shape.nodeOf(nodeOf[node]!);
-    if (shown < 0) continue;
-    self[shown]! += sums[node * STRIDE + place]!;
-    selfSamples[shown]! += sums[node * STRIDE + place + 1]!;
+    const at = node * STRIDE + kept;
+    self[node] = sums[at]!;
+    selfSamples[node] = sums[at + 1]!;
+  }
+  if (active) {
+    const { self: activeSelf, total: activeTotal } = active;
+    for (let node = from; node < to; node++) {
+      const at = node * STRIDE + ACTIVE_AT;
+      self[node]! += (activeTotal[node] = activeSelf[node] = sums[at]!);
+      selfSamples[node]! += sums[at + 1]!;
+    }
+  }
+  for (let node = from; node < to; node++) {
+    total[node] = self[node]!;
+    samples[node] = selfSamples[node]!;
   }
 }
 
-function put(weights: Weights, node: number, weight: number, samples: number): void {
-  weights.addSelf(node, weight, samples);
-  weights.addToAncestors(node, weight, samples);
+/** Adds times of the stream's nodes to the nodes that stand for them. */
+function moveTimes({ nodeOf, shape, sums }: Origin, from: number, to: number, weights: Weights, active: Weights | null, kept: number): void {
+  const { self, selfSamples } = weights;
+  for (let node = from; node < to; node++) {
+    const shown = shape.nodeOf(nodeOf[node]!);
+    if (shown < 0) continue;
+    const at = node * STRIDE;
+    self[shown]! += sums[at + kept]!;
+    selfSamples[shown]! += sums[at + kept + 1]!;
+    if (!active) continue;
+    self[shown]! += sums[at + ACTIVE_AT]!;
+    selfSamples[shown]! += sums[at + ACTIVE_AT + 1]!;
+    active.self[shown]! += sums[at + ACTIVE_AT]!;
+  }
 }

@@ -65,6 +65,11 @@ export class Shape {
     }
   }
 
+  /** Whether the trees are one. */
+  get same(): boolean {
+    return this.map === null;
+  }
+
   /** The node here that stands for a node of the profile's tree; -1 where its stacks are left out. */
   nodeOf(node: number): number {
     return this.map ? this.map.data[node]! : node;

@@ -32,17 +32,16 @@ class FrameTable {
 /** The runs of one thread that are seen; null where there are none. Times are in us, whole. */
 function sampled(selected: SelectedTree, thread: number, frames: FrameTable): Record<string, unknown> | null {
   const { profile, selection: { time }, tree } = selected;
-  const runs = profile.activity.runsOf(thread);
-  if (!runs) return null;
+  const lane = profile.runs.of(thread);
+  if (!lane) return null;
   const samples: number[][] = [];
   const weights: number[] = [];
   const stacks = new Map<number, number[]>();
   let [first, end] = [-1, 0];
-  for (let i = 0; i < runs.length; i++) {
-    const run = runs.data[i]!;
-    const node = selected.nodeOfRun(run);
-    const start = Math.max(profile.runs.start.data[run]!, time?.[0] ?? 0);
-    const stop = Math.min(profile.runs.start.data[run]! + profile.runs.weight.data[run]!, time?.[1] ?? Infinity);
+  for (let run = 0; run < lane.length; run++) {
+    const node = selected.nodeOfRun(lane, run);
+    const start = Math.max(lane.start.data[run]!, time?.[0] ?? 0);
+    const stop = Math.min(lane.start.data[run]! + lane.weight.data[run]!, time?.[1] ?? Infinity);
     if (node < 0 || stop <= start) continue;
     if (first < 0) first = end = start;
     if (start > end) {

@@ -1,4 +1,5 @@
 /** What each thread's time was, in a range of time: whatever threads and states are selected. */
+import type { Lane } from "./lane";
 import type { Profile } from "./profile";
 import { holdsGil, isActive } from "./state";
 
@@ -7,13 +8,14 @@ export interface ThreadTime {
   seen: number;
   active: number;
   gil: number;
-  /** The newest run inside the range. */
+  /** The newest run inside the range, among the thread's own. */
   lastRun: number;
 }
 
 export type Range = readonly [number, number] | null;
+/** How many runs of each thread count: the others came after the view was paused. */
+export type Limits = readonly number[] | null;
 
-const STATES = 256;
 /** Runs after which others may have their turn. */
 const MANY = 1 << 16;
 const ACTIVE = 1;
@@ -24,74 +26,54 @@ export class ThreadTimes {
   threads: ThreadTime[] = [];
   /** Time with the GIL held, summed over threads. */
   gilUs = 0;
-  /** The next run of each thread, by its place among the thread's own. */
+  /** The next run of each thread. */
   private next: number[] = [];
-  /** Where all of the time is wanted: all runs before it are taken, times by thread and state, and each thread's last run. */
-  private taken = 0;
-  private sums = new Float64Array(0);
-  private last = new Int32Array(0);
   private generation = 0;
 
   constructor(private readonly profile: Profile, private readonly range: Range) {}
 
-  /** Takes what arrived since, a little at each step; runs from `limit` on are left for later. */
-  *steps(limit: number): Generator<void> {
-    const { activity, runs, threads } = this.profile;
+  /** Takes what arrived since, a little at each step. */
+  *steps(limits: Limits): Generator<void> {
+    const { runs } = this.profile;
     if (this.generation !== runs.generation) {
       this.generation = runs.generation;
-      [this.threads, this.next, this.gilUs, this.taken] = [[], [], 0, 0];
-      [this.sums, this.last] = [new Float64Array(0), new Int32Array(0)];
+      [this.threads, this.next, this.gilUs] = [[], [], 0];
     }
-    if (!this.range) {
-      this.takeAll(Math.min(runs.length, limit));
+    if (!this.range && !limits) {
+      this.takeAll();
       return;
     }
     let before = 0;
-    for (let thread = 0; thread < threads.length; thread++) {
-      const lane = activity.runsOf(thread);
+    for (const lane of runs.lanes) {
       if (!lane) continue;
-      const from = this.next[thread] ?? activity.firstAfter(thread, this.range?.[0] ?? -Infinity);
-      this.next[thread] = this.take(thread, lane.data, from, lane.length, limit);
-      before += this.next[thread]! - from;
+      const from = this.next[lane.thread] ?? lane.firstAfter(this.range?.[0] ?? -Infinity);
+      const to = Math.min(lane.length, limits ? limits[lane.thread] ?? 0 : Infinity);
+      this.next[lane.thread] = this.take(lane, from, to);
+      before += this.next[lane.thread]! - from;
       if (before < MANY) continue;
       before = 0;
       yield;
     }
   }
 
-  /** Takes all runs that are new in the order in which they came: by threads each would be a leap through memory. */
-  private takeAll(to: number): void {
-    const { threads, profile: { runs, threads: { length } } } = this;
-    if (this.sums.length < length * STATES) {
-      const wider = new Float64Array(2 * length * STATES);
-      wider.set(this.sums);
-      this.sums = wider;
-      this.last = Int32Array.from({ length: 2 * length }, (_, thread) => this.last[thread] ?? -1);
-    }
-    const { last, sums } = this;
-    addByState(sums, last, this.taken, to, runs.thread.data, runs.state.data, runs.weight.data);
-    this.taken = to;
+  /** Where all of the time is wanted it is known already. */
+  private takeAll(): void {
+    const { activity, runs } = this.profile;
     this.gilUs = 0;
-    for (let thread = 0; thread < length; thread++) {
-      if (last[thread]! < 0) continue;
-      const time = (threads[thread] = { seen: 0, active: 0, gil: 0, lastRun: last[thread]! });
-      for (let state = 0; state < STATES; state++) {
-        const us = sums[thread * STATES + state]!;
-        time.seen += us;
-        if (KINDS[state]! & ACTIVE) time.active += us;
-        if (KINDS[state]! & GIL) time.gil += us;
-      }
-      this.gilUs += time.gil;
+    for (const lane of runs.lanes) {
+      const times = lane && activity.times(lane.thread);
+      if (!times) continue;
+      const { active, gil, seen } = times;
+      this.threads[lane.thread] = { seen, active, gil, lastRun: lane.length - 1 };
+      this.gilUs += gil;
     }
   }
 
-  private take(thread: number, lane: Uint32Array, from: number, to: number, limit: number): number {
-    const { range, profile: { runs: { start: { data: start }, state: { data: state }, weight: { data: weights } } } } = this;
+  private take({ start: { data: start }, state: { data: state }, thread, weight: { data: weights } }: Lane, from: number, to: number): number {
+    const { range } = this;
     const end = range ? range[1] : Infinity;
-    let [seen, active, gil, at] = [0, 0, 0, from];
-    for (; at < to; at++) {
-      const run = lane[at]!;
-      if (run >= limit || start[run]! >= end) break;
+    let [seen, active, gil, run] = [0, 0, 0, from];
+    for (; run < to && start[run]! < end; run++) {
       let weight = weights[run]!;
       if (range) weight = Math.min(start[run]! + weight, end) - Math.max(start[run]!, range[0]);
       const kind = KINDS[state[run]!]!;
@@ -99,33 +81,22 @@ export class ThreadTimes {
       if (kind & ACTIVE) active += weight;
       if (kind & GIL) gil += weight;
     }
-    if (at === from) return at;
+    if (run <= from) return from;
     const time = (this.threads[thread] ??= { seen: 0, active: 0, gil: 0, lastRun: 0 });
     time.seen += seen;
     time.active += active;
     time.gil += gil;
-    time.lastRun = lane[at - 1]!;
+    time.lastRun = run - 1;
     this.gilUs += gil;
-    return at;
-  }
-}
-
-/** Apart from what calls it: millions of runs go through here when a recording is opened. */
-function addByState(
-  sums: Float64Array, last: Int32Array, from: number, to: number, threads: Uint32Array, states: Uint8Array, weights: Uint32Array,
-): void {
-  for (let run = from; run < to; run++) {
-    const thread = threads[run]!;
-    sums[thread * STATES + states[run]!]! += weights[run]!;
-    last[thread] = run;
+    return run;
   }
 }
 
 const ofAllTime = new WeakMap<Profile, ThreadTimes>();
 
 /** Gives the times of a range; those of all time are kept, because every other selection of threads asks for them. */
-export function threadTimes(profile: Profile, range: Range, limit: number): ThreadTimes {
-  if (range || limit < Infinity) return new ThreadTimes(profile, range);
+export function threadTimes(profile: Profile, range: Range, limits: Limits): ThreadTimes {
+  if (range || limits) return new ThreadTimes(profile, range);
   let times = ofAllTime.get(profile);
   if (!times) ofAllTime.set(profile, (times = new ThreadTimes(profile, null)));
   return times;

@@ -72,39 +72,25 @@ class Pass {
   }
 }
 
-/** Index in the thread's runs of the first that ends after `us`. */
-function firstAfter(selected: SelectedTree, runs: Uint32Array, length: number, us: number): number {
-  const { start, weight } = selected.profile.runs;
-  let low = 0;
-  let high = length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (start.data[runs[middle]!]! + weight.data[runs[middle]!]! <= us) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
 export function layoutTime(boxes: Boxes, selected: SelectedTree, view: TimeView): void {
   boxes.clear();
-  const runs = selected.profile.activity.runsOf(view.thread);
-  if (!runs || view.widthPx <= 0 || !(view.spanUs > 0)) return;
-  const { start, weight } = selected.profile.runs;
+  const lane = selected.profile.runs.of(view.thread);
+  if (!lane || view.widthPx <= 0 || !(view.spanUs > 0)) return;
+  const { start, weight } = lane;
   const pass = new Pass(selected);
   const scale = view.widthPx / view.spanUs;
   const toUs = view.fromUs + view.spanUs;
   const x = (us: number): number => Math.min(view.widthPx, Math.max(0, (us - view.fromUs) * scale));
-  const first = firstAfter(selected, runs.data, runs.length, view.fromUs);
-  const end = firstAfter(selected, runs.data, runs.length, toUs);
+  const first = lane.firstAfter(view.fromUs);
+  const end = lane.firstAfter(toUs);
   let lastEnd = -Infinity;
   const put = (run: number, fromUs: number, untilUs: number): void => {
     if (fromUs > lastEnd + view.gapUs) pass.close(0, x(lastEnd));
     lastEnd = untilUs;
-    pass.go(selected.nodeOfRun(run), x(fromUs));
+    pass.go(selected.nodeOfRun(lane, run), x(fromUs));
   };
   if (end - first <= RUNS_PER_COLUMN * view.widthPx) {
-    for (let i = first; i < Math.min(end + 1, runs.length); i++) {
-      const run = runs.data[i]!;
+    for (let run = first; run < Math.min(end + 1, lane.length); run++) {
       if (start.data[run]! >= toUs) break;
       put(run, start.data[run]!, start.data[run]! + weight.data[run]!);
     }
@@ -113,8 +99,8 @@ export function layoutTime(boxes: Boxes, selected: SelectedTree, view: TimeView)
     const columnUs = view.spanUs / view.widthPx;
     for (let column = Math.floor(view.fromUs / columnUs); column * columnUs < toUs; column++) {
       const middle = (column + 0.5) * columnUs;
-      const run = runs.data[firstAfter(selected, runs.data, runs.length, middle)];
-      if (run !== undefined && start.data[run]! <= middle) put(run, column * columnUs, (column + 1) * columnUs);
+      const run = lane.firstAfter(middle);
+      if (run < lane.length && start.data[run]! <= middle) put(run, column * columnUs, (column + 1) * columnUs);
     }
   }
   pass.close(0, x(lastEnd));

@@ -3,7 +3,8 @@ import type { Boxes } from "./layout";
 import type { Names } from "./names";
 import type { Camera, Found, Scene } from "./scene";
 import { nothing } from "./scene";
-import type { SelectedTree, Weights } from "./selection";
+import type { SelectedTree } from "./selection";
+import type { Weights } from "./weights";
 import { layoutTime } from "./time-layout";
 import type { CallTree } from "./tree";
 

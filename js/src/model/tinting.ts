@@ -17,15 +17,17 @@ export class Tinting {
     const best = new Float64Array(size);
     this.ofNode = new Uint8Array(size).fill(255);
     const byGroup = new Map<number, Float64Array>();
-    for (let run = 0; run < runs.start.length; run++) {
-      const group = kind === "state" ? classOf(runs.state.data[run]!) : runs.thread.data[run]! % groups;
+    for (const lane of runs.lanes) {
       const { threads } = selected.selection;
-      if (threads.size && !threads.has(runs.thread.data[run]!)) continue;
-      const node = selected.nodeOfRun(run);
-      if (node < 0) continue;
-      let sums = byGroup.get(group);
-      if (!sums) byGroup.set(group, (sums = new Float64Array(size)));
-      sums[node]! += runs.weight.data[run]!;
+      if (!lane || (threads.size && !threads.has(lane.thread))) continue;
+      for (let run = 0; run < lane.length; run++) {
+        const node = selected.nodeOfRun(lane, run);
+        if (node < 0) continue;
+        const group = kind === "state" ? classOf(lane.state.data[run]!) : lane.thread % groups;
+        let sums = byGroup.get(group);
+        if (!sums) byGroup.set(group, (sums = new Float64Array(size)));
+        sums[node]! += lane.weight.data[run]!;
+      }
     }
     for (const [group, sums] of [...byGroup].sort((a, b) => a[0] - b[0])) {
       for (let node = size - 1; node > 0; node--) sums[tree.parent.data[node]!]! += sums[node]!;

@@ -6,7 +6,7 @@ import type { FunctionRow } from "./functions";
 import { CellWatch } from "./cell-watch";
 import { Finder } from "./finder";
 import { Folding } from "./folding";
-import { callees, functionRows, outermost } from "./functions";
+import { callees, functionRows, mostOwnTime, outermost } from "./functions";
 import { fits, refOf } from "./function-ref";
 import type { FunctionRef } from "./function-ref";
 import { Difference, sideOf } from "./compare";
@@ -153,7 +153,7 @@ export class ViewState {
     const order = ended ? "heavy" : "steady";
     const reordered = order !== this.merged.order;
     for (const scene of [this.merged, this.callers, this.above, this.below, this.changes]) scene.order = order;
-    this.selected.limit = Infinity;
+    this.selected.limits = null;
     const cells = this.cells.look(this.profile, this.names, this.profile.keyCount(this.settings.by));
     if (cells && this.settings.machinery) this.selected = this.makeSelected();
     else this.selected.update();
@@ -166,7 +166,7 @@ export class ViewState {
 
   pause(paused: boolean, ended: boolean): void {
     this.paused = paused;
-    if (paused) this.selected.limit = this.profile.runs.start.length;
+    if (paused) this.selected.limits = this.profile.runs.lengths;
     else this.refresh(ended);
   }
 
@@ -304,8 +304,8 @@ export class ViewState {
   private makeSelected(later = false): SelectedTree {
     const { by, recursion, rules } = this.settings;
     const shape = new Shape(this.profile.tree(by), this.names, { rules, recursion, machinery: this.hidesMachinery });
-    const limit = this.paused ? this.selected.limit : Infinity;
-    return new SelectedTree(this.profile, this.selection, by, shape, limit, later, this.folding.spares);
+    const limits = this.paused ? this.selected.limits : null;
+    return new SelectedTree(this.profile, this.selection, by, shape, limits, later, this.folding.spares);
   }
 
   private adopt(whole: SelectedTree): void {
@@ -362,11 +362,9 @@ export class ViewState {
   /** Without a function that one has chosen, the one with most time of its own is shown. */
   private chooseSubject(): void {
     if (this.settings.subject) return;
-    const { activeWeights, tree } = this.selected;
-    const busy = activeWeights.total[0]! > 0 ? functionRows(tree, activeWeights) : this.functions;
-    const first = busy.find((row) => !isPackageKey(row.key));
-    if (!first) return;
-    this.settings = { ...this.settings, subject: refOf(this.names, first.key) };
+    const { activeWeights, tree, weights } = this.selected;
+    const key = mostOwnTime(tree, activeWeights.total[0]! > 0 ? activeWeights : weights);
+    if (key >= 0) this.settings = { ...this.settings, subject: refOf(this.names, key) };
   }
 
   private busiestThread(): number {

@@ -15,7 +15,7 @@ const drawnLast = new WeakMap<Profile, Columns[]>();
 export function rememberedTimes(profile: Profile, thread: number, fromUs: number, toUs: number, columns: number): Float32Array {
   let lanes = drawnLast.get(profile);
   if (!lanes) drawnLast.set(profile, (lanes = []));
-  const of = [profile.runs.generation, profile.activity.runsOf(thread)?.length, fromUs, toUs, columns].join();
+  const of = [profile.runs.generation, profile.runs.of(thread)?.length, fromUs, toUs, columns].join();
   if (lanes[thread]?.of !== of) lanes[thread] = { of, times: columnTimes(profile, thread, fromUs, toUs, columns) };
   return lanes[thread]!.times;
 }
@@ -54,12 +54,10 @@ function fromBins(
 function fromRuns(
   profile: Profile, thread: number, fromUs: number, toUs: number, columnUs: number, times: Float32Array,
 ): void {
-  const runs = profile.activity.runsOf(thread);
-  if (!runs) return;
-  const { start, weight, state } = profile.runs;
-  let low = profile.activity.firstAfter(thread, fromUs);
-  for (; low < runs.length; low++) {
-    const run = runs.data[low]!;
+  const lane = profile.runs.of(thread);
+  if (!lane) return;
+  const { start, weight, state } = lane;
+  for (let run = lane.firstAfter(fromUs); run < lane.length; run++) {
     if (start.data[run]! >= toUs) break;
     const kind = classOf(state.data[run]!);
     const end = Math.min(toUs, start.data[run]! + weight.data[run]!);

@@ -146,8 +146,9 @@ export class ThreadTable {
       setText(row.now, "not seen");
       return;
     }
-    const kind = classOf(profile.runs.state.data[time.lastRun]!);
-    const node = profile.nodeOf(granularity)[profile.runs.node.data[time.lastRun]!]!;
+    const runs = profile.runs.of(thread)!;
+    const kind = classOf(runs.state.data[time.lastRun]!);
+    const node = profile.nodeOf(granularity)[runs.node.data[time.lastRun]!]!;
     const name = node ? names.name(selected.tree.key.data[node]!) : "";
     setAttribute(row.square, "data-state", String(kind));
     setText(row.now, name ? `${STATE_WORDS[kind]!} · ${name}` : STATE_WORDS[kind]!);

@@ -220,22 +220,15 @@ export class TimelineStrip {
     const x = this.localX(event);
     const thread = this.laneAt(event);
     const { state } = this;
-    const runs = thread === undefined || x < this.left ? null : state.profile.activity.runsOf(thread);
+    const runs = thread === undefined || x < this.left ? null : state.profile.runs.of(thread);
     if (!runs || thread === undefined) {
       this.tooltip.hide();
       return;
     }
     const at = this.timeAt(x);
-    const { start, weight, state: bits, node } = state.profile.runs;
-    let low = 0;
-    let high = runs.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (start.data[runs.data[middle]!]! <= at) low = middle;
-      else high = middle - 1;
-    }
-    const run = runs.data[low]!;
-    if (at < start.data[run]! || at >= start.data[run]! + weight.data[run]!) {
+    const { start, weight, state: bits, node } = runs;
+    const run = runs.firstAfter(at);
+    if (run >= runs.length || at < start.data[run]!) {
       this.tooltip.hide();
       return;
     }
@@ -276,7 +269,7 @@ export class TimelineStrip {
       times: rememberedTimes(profile, thread, fromUs, toUs, columns), columnUs,
       top: Math.round(top * ratio), height: Math.round(height * ratio),
     }));
-    const key = [columns, rows, fromUs, toUs, profile.runs.generation, ...shown.flatMap(({ thread, top }) => [thread, top, profile.activity.runsOf(thread)?.length])].join();
+    const key = [columns, rows, fromUs, toUs, profile.runs.generation, ...shown.flatMap(({ thread, top }) => [thread, top, profile.runs.of(thread)?.length])].join();
     if (key !== this.lanesShown) {
       this.lanesShown = key;
       if (this.tilesRatio !== ratio) [this.tiles, this.tilesRatio] = [stateTiles(this.theme, tokens.background, ratio), ratio];
