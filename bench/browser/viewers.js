@@ -36,8 +36,10 @@ const viewers = {
   speedscope: {
     async load() {
       for (;;) {
-        const canvas = document.querySelector("canvas");
-        if (canvas && canvas.width > 300 && !/loading/i.test(document.title)) break;
+        // Its tabs are there once the profile is; before that it has canvases, too.
+        const said = document.body.textContent;
+        if (document.querySelector("canvas") && said.includes("Time Order")) break;
+        if (/went wrong/i.test(said)) throw new Error("it says that something went wrong");
         await afterFrame();
       }
       await afterFrame();

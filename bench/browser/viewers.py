@@ -127,18 +127,20 @@ def rows(settings: Settings, nodes: int) -> list[Row]:
     return tally.rows()
 
 
-def largest(viewer: str) -> list[Row]:
-    """Return the largest profile of which a viewer has a picture in time: sizes double until there is none."""
+def largest(settings: Settings) -> list[Row]:
+    """Return the largest profile of which each viewer has a picture in time: sizes double until there is none."""
     tally = Tally()
-    figure = f"largest call tree with a picture in {LONG_PATIENCE_MS // 1000} s"
-    nodes, shown, note = SIZES[0], 0, ""
-    while nodes <= MOST_NODES and not note:
-        measured = measure(viewer, nodes, LONG_PATIENCE_MS, frames=0)
-        if isinstance(measured, str):
-            note = f"{nodes:,} nodes: {measured}"
-        else:
-            tally.add(f"{figure}: the picture of {nodes:,} nodes", viewer, "ms", measured.picture_ms)
-            shown = nodes
-        nodes *= 2
-    tally.add(figure, viewer, "nodes", shown, note=note or "none larger was tried")
+    for viewer in filter(settings.wants, ALL):
+        nodes, shown, picture_ms, why = SIZES[0], 0, 0.0, ""
+        while nodes <= MOST_NODES and not why:
+            measured = measure(viewer, nodes, LONG_PATIENCE_MS, frames=0)
+            if isinstance(measured, str):
+                why = f"{nodes:,} nodes: {measured}"
+            else:
+                shown, picture_ms = nodes, measured.picture_ms
+            nodes *= 2
+        figure = f"largest call tree with a picture in {LONG_PATIENCE_MS // 1000} s"
+        note = why or "none larger was tried"
+        tally.add(figure, viewer, "nodes", shown, against="nbspy", note=note)
+        tally.add(f"{figure}: that picture", viewer, "ms", picture_ms)
     return tally.rows()
