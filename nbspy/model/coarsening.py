@@ -58,12 +58,11 @@ def coarsening(runs: RunColumns, wanted: int, nodes: NodeColumns, window_ns: int
     """
     made = runs
     while len(made) > wanted:
-        lanes = yield from _lanes(made)
-        if (yield from lanes.different()) > wanted:
-            cut = yield from _shallower(lanes, made, wanted, nodes)
-            lanes = yield from _lanes(cut)
-            whole_ns = max(window_ns, 1 << lanes.span_ns.bit_length())
-            return (yield from lanes.merged(whole_ns)), whole_ns
+        lanes = _Lanes(made)
+        yield from lanes.fill()
+        if (yield from lanes.different(None, wanted)) > wanted:
+            ancestors = yield from _shallower(lanes, wanted, nodes)
+            return (yield from lanes.merged_whole(ancestors)), max(window_ns, 1 << lanes.span_ns.bit_length())
         window_ns = yield from lanes.window(wanted, window_ns if made is runs else 2 * window_ns)
         made = yield from lanes.merged(window_ns)
         if window_ns > lanes.span_ns:
@@ -71,27 +70,16 @@ def coarsening(runs: RunColumns, wanted: int, nodes: NodeColumns, window_ns: int
     return made, window_ns
 
 
-def _shallower(lanes: _Lanes, runs: RunColumns, wanted: int, nodes: NodeColumns) -> Steps[RunColumns]:
-    """Return ``runs`` without their deepest frames, so that at most ``wanted`` are different if that can be."""
+def _shallower(lanes: _Lanes, wanted: int, nodes: NodeColumns) -> Steps[array[int]]:
+    """Return what stands for each node so that at most ``wanted`` rows are different, if that can be."""
     depths, limit = yield from _depths(nodes)
     ancestors = nodes.parent
     while limit:
         limit //= 2
         ancestors = yield from _ancestors(nodes, depths, limit)
-        if (yield from lanes.different_above(ancestors, wanted)) <= wanted:
+        if (yield from lanes.different(ancestors, wanted)) <= wanted:
             break
-    cut = runs.head(len(runs))
-    cut.node = array("I")
-    for part in _parts(runs.node):
-        cut.node.extend(map(ancestors.__getitem__, part))
-        yield
-    return cut
-
-
-def _lanes(runs: RunColumns) -> Steps[_Lanes]:
-    lanes = _Lanes(runs)
-    yield from lanes.fill()
-    return lanes
+    return ancestors
 
 
 class _Lanes:
@@ -102,47 +90,71 @@ class _Lanes:
         self._upper = array("I")
         """Of each key, what is above its node."""
         self._keys = array("Q")
-        self._buckets = [array("I") for _ in range(_BUCKETS)]
-        self._sorted = False
+        self._buckets: list[array[int]] = []
+        """Of rows; equal ones follow each other."""
         self._begin_ns = 1 << _BITS
         self.span_ns = 0
 
     def fill(self) -> Steps[None]:
         runs, end_ns = self._runs, 0
-        append = [bucket.append for bucket in self._buckets]
         for first in range(0, len(runs), _STEP):
             part = slice(first, first + _STEP)
             starts = runs.start_ns[part]
             self._begin_ns, end_ns = min(self._begin_ns, min(starts)), max(end_ns, max(starts))
-            upper = array(
-                "I", map(or_, map((1 << _THREAD_SHIFT - _STATE_SHIFT).__mul__, runs.thread[part]), runs.state[part])
-            )
-            keys = _keys(upper, runs.node[part])
+            threads = map((1 << _THREAD_SHIFT - _STATE_SHIFT).__mul__, runs.thread[part])
+            upper = array("I", map(or_, threads, runs.state[part]))
             self._upper.extend(upper)
-            self._keys.extend(keys)
-            for row, key in enumerate(keys, first):
-                append[key % _BUCKETS](row)
+            self._keys.extend(_keys(upper, runs.node[part]))
             yield
         self.span_ns = end_ns - self._begin_ns
 
-    def different(self) -> Steps[int]:
-        """Return how many rows are left where all equal ones are one."""
-        number = 0
-        for rows in self._buckets:
-            number += len(set(map(self._keys.__getitem__, rows)))
-            yield
-        return number
-
-    def different_above(self, ancestors: array[int], enough: int) -> Steps[int]:
-        """Return the same with each node's ancestor in its place; at most a step's rows more than ``enough``."""
-        seen: set[int] = set()
+    def _keys_above(self, ancestors: array[int] | None) -> Iterator[array[int]]:
+        """Yield all keys, with each node's ancestor in its place, in parts of a step's length."""
+        if ancestors is None:
+            yield from _parts(self._keys)
+            return
         for first in range(0, len(self._keys), _STEP):
             part = slice(first, first + _STEP)
-            seen.update(_keys(self._upper[part], array("I", map(ancestors.__getitem__, self._runs.node[part]))))
+            yield _keys(self._upper[part], array("I", map(ancestors.__getitem__, self._runs.node[part])))
+
+    def different(self, ancestors: array[int] | None, enough: int) -> Steps[int]:
+        """Return how many rows are left where all equal ones are one; at most a step's rows more than ``enough``."""
+        seen: set[int] = set()
+        for keys in self._keys_above(ancestors):
+            seen.update(keys)
             if len(seen) > enough:
                 break
             yield
         return len(seen)
+
+    def merged_whole(self, ancestors: array[int]) -> Steps[RunColumns]:
+        """Return the rows with all equal ones merged, however far from each other, below each node's ancestor."""
+        runs, place, number = self._runs, dict[int, int](), 0
+        first_ns, counts, weights = array("Q"), array("Q"), array("Q")
+        for step, keys in enumerate(self._keys_above(ancestors)):
+            part = slice(step * _STEP, (step + 1) * _STEP)
+            columns = (runs.start_ns[part], runs.count[part], runs.weight_us[part])
+            for key, start, count, weight in zip(keys, *columns, strict=True):
+                row = place.get(key)
+                if row is None:
+                    place[key] = number
+                    number += 1
+                    first_ns.append(start)
+                    counts.append(count)
+                    weights.append(weight)
+                    continue
+                if start < first_ns[row]:
+                    first_ns[row] = start
+                counts[row] += count
+                weights[row] += weight
+            yield
+        made = _Merged(1, max(runs.thread) + 1)
+        for row, key in enumerate(place):
+            made.add(0, first_ns[row], key, counts[row], weights[row])
+            if row % _STEP == 0:
+                yield
+        del place
+        return (yield from made.laid_out())
 
     def window(self, wanted: int, least_ns: int) -> Steps[int]:
         """Return the shortest window that leaves about ``wanted`` rows; one longer than all where none does.
@@ -198,13 +210,18 @@ class _Lanes:
         return (yield from made.laid_out())
 
     def _sort(self) -> Steps[None]:
-        """Let equal rows of a bucket follow each other, in the order that they have."""
-        if self._sorted:
+        if self._buckets:
             return
-        for number, rows in enumerate(self._buckets):
-            self._buckets[number] = array("I", sorted(rows, key=self._keys.__getitem__))
+        buckets = [array("I") for _ in range(_BUCKETS)]
+        append = [bucket.append for bucket in buckets]
+        for step, keys in enumerate(_parts(self._keys)):
+            for row, key in enumerate(keys, step * _STEP):
+                append[key % _BUCKETS](row)
             yield
-        self._sorted = True
+        for number, rows in enumerate(buckets):
+            buckets[number] = array("I", sorted(rows, key=self._keys.__getitem__))
+            yield
+        self._buckets = buckets
 
     def _in_order(self) -> Iterator[array[int]]:
         """Yield all rows in parts of a step's length; equal ones may lie in two parts that follow each other."""

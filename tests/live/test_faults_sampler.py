@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -16,12 +17,16 @@ from pathlib import Path
 import psutil
 
 import nbspy
+from nbspy.errors import SamplerFailed, TargetEnded
 from nbspy.model.builder import profile_from_stream
 from nbspy.options import SamplingOptions
-from nbspy.sampler_process import module_environment, sampler_command
+from nbspy.sampler_process import module_environment, running_samplers, sampler_command
+from nbspy.session import Session
 
-from .interpreters import Interpreter, start_target
-from .sessions import check_counts, check_unharmed, function_names, grown, wait_for_samples
+from .interpreters import Interpreter, Target, start_target
+from .sessions import ENOUGH, check_counts, check_unharmed, function_names, grown, wait_for_samples
+
+SUSPENDED_S = 2
 
 STOP_AND_WAIT = """
 import sys, time
@@ -44,6 +49,90 @@ def test_sampler_killed_while_the_target_is_stopped(current_interpreter: Interpr
             tracer.kill()
             tracer.wait()
         check_unharmed(target)
+
+
+def hold_while_stopped(session: Session, target: Target) -> int:
+    """Let the session's sampler stand still, by signal, while the target stands in its stop; return its pid."""
+    [sampler] = running_samplers()
+    main = Path(f"/proc/{target.pid}/task/{target.info['working_task']}/stat")
+
+    def stands() -> bool:
+        return main.read_bytes().rpartition(b")")[2].split()[0] == b"t"
+
+    while True:
+        assert session.running, session.error
+        if stands():
+            os.kill(sampler.pid, signal.SIGSTOP)
+            while psutil.Process(sampler.pid).status() != psutil.STATUS_STOPPED:
+                pass
+            if stands():
+                return sampler.pid
+            os.kill(sampler.pid, signal.SIGCONT)
+
+
+def test_session_whose_sampler_is_killed_while_the_target_is_stopped(current_interpreter: Interpreter) -> None:
+    """Not by us: the kernel lets go what a dead tracer held, whatever this one was about to do."""
+    with start_target(current_interpreter.path, "faults.py", "reuse_of_codes") as target:
+        with nbspy.attach(target.pid, rate=5000) as session:
+            wait_for_samples(session)
+            os.kill(hold_while_stopped(session, target), signal.SIGKILL)
+            profile = session.wait(60)
+        check_unharmed(target)
+
+    assert isinstance(session.error, SamplerFailed)
+    assert "SIGKILL" in str(session.error)
+    assert profile.sample_count >= ENOUGH
+    assert session.recording is not None
+    assert nbspy.load(session.recording).thread_sample_count >= profile.thread_sample_count > 0
+
+
+def test_session_whose_target_is_killed_while_it_is_stopped(current_interpreter: Interpreter) -> None:
+    with start_target(current_interpreter.path, "faults.py", "reuse_of_codes") as target:
+        with nbspy.attach(target.pid, rate=5000) as session:
+            wait_for_samples(session)
+            sampler = hold_while_stopped(session, target)
+            target.process.kill()
+            os.kill(sampler, signal.SIGCONT)
+            profile = session.wait(60)
+        assert target.process.wait(30) == -signal.SIGKILL
+
+    assert isinstance(session.error, TargetEnded)
+    check_counts(profile)
+    assert profile.sample_count >= ENOUGH
+
+
+def test_machine_that_is_suspended_for_seconds(current_interpreter: Interpreter) -> None:
+    """Both stand still, and wake up together: what was missed is neither made up for nor taken for one long sample
+    of too little weight."""
+    with start_target(current_interpreter.path, "faults.py", "forking") as target:
+        with nbspy.attach(target.pid, rate=200, nonblocking=True) as session:
+            wait_for_samples(session)
+            [sampler] = running_samplers()
+            os.kill(sampler.pid, signal.SIGSTOP)
+            os.kill(target.pid, signal.SIGSTOP)
+            seen, began = session.sample_count, time.monotonic()
+            while time.monotonic() < began + SUSPENDED_S:
+                session.stream.wait_beyond(session.stream.size, timeout=0.1)
+            missed = session.sample_count - seen
+            os.kill(target.pid, signal.SIGCONT)
+            os.kill(sampler.pid, signal.SIGCONT)
+            woke = time.monotonic()
+            wait_for_samples(session)
+            profile = session.stop()
+            awake_s = time.monotonic() - woke
+        check_unharmed(target)
+
+    assert session.error is None
+    check_counts(profile)
+    assert missed <= 0.2 * 200 + 1, "what was on its way when it was stopped"
+    assert profile.sample_count - seen <= missed + 1.2 * 200 * awake_s + 5, "nothing is made up for"
+    assert profile.status is not None
+    assert profile.status.late >= 1
+    for thread in profile.threads:
+        runs = profile.runs
+        told_ns = 1000 * sum(w for w, t in zip(runs.weight_us, runs.thread, strict=True) if t == thread.id)
+        assert abs(told_ns - profile.duration_ns) < 10**8, "the time it slept is told"
+        assert told_ns > SUSPENDED_S * 10**9
 
 
 def test_two_samplers_on_one_target(current_interpreter: Interpreter) -> None:

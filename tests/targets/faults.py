@@ -203,7 +203,8 @@ class EndsLate(object):
 
 
 def ready():
-    tell({"ready": True, "working": threading.current_thread().ident})
+    task = getattr(threading, "get_native_id", int)()  # from 3.8
+    tell({"ready": True, "working": threading.current_thread().ident, "working_task": task})
 
 
 def obey():
