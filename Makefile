@@ -55,6 +55,10 @@ js/node_modules/.package-lock.json: js/package-lock.json
 	cd js && npm ci --no-audit --no-fund
 	@touch $@
 
+tests/readers/node_modules/.package-lock.json: tests/readers/package-lock.json
+	cd tests/readers && npm ci --no-audit --no-fund
+	@touch $@
+
 bundle: js/node_modules/.package-lock.json ## rebuild nbspy/static from js/ (needs node)
 	cd js && npm run --silent build
 

@@ -70,18 +70,25 @@ def stamp_text() -> str:
     return f"{hashlib.sha256(content).hexdigest()} {VENV.joinpath('pyvenv.cfg').read_text(encoding='utf-8')}"
 
 
-def install(extra: str) -> None:
-    stamp = VENV / f".nbspy-{extra}"
-    if stamp.exists() and stamp.read_text(encoding="utf-8") == stamp_text():
+def install(extras: list[str]) -> None:
+    stamps = {extra: VENV / f".nbspy-{extra}" for extra in extras}
+    missing = [
+        extra
+        for extra, stamp in stamps.items()
+        if not stamp.exists() or stamp.read_text(encoding="utf-8") != stamp_text()
+    ]
+    if not missing:
         return
+    what = f".[{','.join(missing)}]"  # at once: what belongs together is looked for once
     command = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
     command.append("--no-compile")  # of thousands of modules few are ever imported; those are compiled then
     try:
-        run_with_progress([*command, "-e", f".[{extra}]"], f"installing nbspy[{extra}] into .venv (a minute or two)")
+        run_with_progress([*command, "-e", what], f"installing nbspy{what[1:]} into .venv (a minute or two)")
     except SetupFailed as err:
         advice = "pip needs to reach PyPI (or the index that pip is configured for)"
         raise SetupFailed(f"{err}\nnbspy: pip install failed; {advice}. Run the same command again to go on.") from err
-    stamp.write_text(stamp_text(), encoding="utf-8")
+    for extra in missing:
+        stamps[extra].write_text(stamp_text(), encoding="utf-8")
 
 
 def main() -> int:
@@ -90,8 +97,7 @@ def main() -> int:
         return 1
     try:
         make_venv()
-        for extra in sys.argv[1:]:
-            install(extra)
+        install(sys.argv[1:])
     except SetupFailed as err:
         print(err, file=sys.stderr)
         return 1
