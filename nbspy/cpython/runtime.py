@@ -205,9 +205,12 @@ def _version(memory: RemoteMemory, candidate: _Candidate) -> tuple[int, int, int
     name = _LIBRARY.search(candidate.path) or re.search(_EXECUTABLE, candidate.path)
     numbers = [int(number) for number in name.groups() if number is not None] if name is not None else []
     named = (numbers[0], numbers[1], 0) if numbers else None
-    texts = list(_version_texts(memory, candidate))
-    alike = [version for version in texts if named is None or version[:2] == named[:2]]
-    return next(iter(alike or texts), named)
+    other: tuple[int, int, int] | None = None
+    for version in _version_texts(memory, candidate):  # the first is found in some KiB, the last in some MiB
+        if named is None or version[:2] == named[:2]:
+            return version
+        other = other or version
+    return other or named
 
 
 def _version_texts(memory: RemoteMemory, candidate: _Candidate) -> Iterator[tuple[int, int, int]]:

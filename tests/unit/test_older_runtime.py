@@ -116,6 +116,25 @@ def test_version_with_a_distributors_name_in_it_is_read() -> None:
     assert locate(target).version == (3, 6, 13)
 
 
+def test_version_is_looked_for_where_python_itself_has_made_its_text_and_no_further() -> None:
+    """All that a library has in memory is some MiB, which would be read and searched at each attach."""
+    target = target_of("3.8.18", {"_PyRuntime": HEAD_AT - 64})
+    read: list[int] = []
+    plain = target.memory.read
+
+    def reading(address: int, size: int) -> bytes:
+        read.append(address)
+        return plain(address, size)
+
+    target.memory.read = reading  # type: ignore[method-assign]
+    assert locate(target).version == (3, 8, 18)
+    readable = [mapping for mapping in target.mappings() if mapping.readable]
+    assert len(readable) > 1
+    assert {mapping.start for mapping in readable} & set(read) == {
+        mapping.start for mapping in readable if not mapping.is_of_file
+    }
+
+
 def test_version_that_the_librarys_name_agrees_with_is_preferred_to_other_texts() -> None:
     target = FileTarget()
     image = {0x400: VERSION_TEXT % b"3.40.1", 0x500: VERSION_TEXT % b"2.7.3", HEAD_AT: b"\1" * 8}
