@@ -130,6 +130,8 @@ def _record_command(words: list[str], sampling: SamplingOptions, outcome: _Outco
                 _pass_on(by, command)
             ended = "the command" if command.wait(1.0 if isinstance(session.error, TargetEnded) else 0) is None else ""
             said = "runs on" if ended else launched.exit_status(command.returncode or 0)[1] or "the command ended"
+            if command.returncode is not None:
+                session.add_exit_status(command.returncode)
             problem = outcome.write(session, session.profile, f"{ended} {said}".strip())
         else:
             assert started.refusal is not None
@@ -159,7 +161,7 @@ def _pass_on(number: int, command: launched.Command) -> None:
 
 @contextmanager
 def _collecting_source(session: Session) -> Iterator[None]:
-    from nbspy.views.source_texts import SessionSources  # other formats need none of it
+    from nbspy.source_texts import SessionSources  # other formats need none of it
 
     sources = SessionSources(session)
     sources.start()

@@ -42,6 +42,8 @@ def write(profile: Profile, path: Path, exporter: Exporter, options: ContentOpti
 
     Raises :class:`NbspyError` where the file cannot be written.
     """
+    if exporter.holds_source:
+        profile = profile.with_sources()
     try:
         if path.exists() and not path.is_file():  # a pipe or a terminal: nothing to take the place of
             with path.open("wb") as stream:

@@ -23,14 +23,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from nbspy import wire
+import msgspec
+
+from nbspy import recordings, wire
 from nbspy.bounds import Bounds
 from nbspy.byte_log import ByteLog
 from nbspy.errors import NbspyError, PermissionRefused, SamplerFailed, StreamError, TargetEnded, error_from_kind
 from nbspy.host import host
 from nbspy.model.builder import Builder
 from nbspy.options import SamplingOptions
-from nbspy.recordings import MAX_FILE_BYTES
 from nbspy.target import allow_tracer, permissions
 
 READ_BYTES: Final = 1 << 18
@@ -71,7 +72,7 @@ def sampler_command(
     if options.subprocesses:
         arguments.append("--subprocesses")
     if recording is not None:
-        arguments += ["--recording", str(recording), "--recording-bytes", str(MAX_FILE_BYTES)]
+        arguments += ["--recording", str(recording), "--recording-bytes", str(recordings.MAX_FILE_BYTES)]
     arguments += ["--requested-ns", str(requested_ns)]
     return module_command("nbspy.sampling.worker", *arguments)
 
@@ -125,12 +126,17 @@ class SamplerProcess:
     """
 
     def __init__(
-        self, command: Sequence[str], *, reads_this_process: bool = False, inherited: Sequence[int] = ()
+        self,
+        command: Sequence[str],
+        *,
+        reads_this_process: bool = False,
+        inherited: Sequence[int] = (),
+        recording: Path | None = None,
     ) -> None:
         """Start ``command``; raises :class:`SamplerFailed` where that is not possible.
 
         ``inherited`` descriptors are open in it too. It then starts another program, and stays in our terminal, which
-        that one is to have.
+        that one is to have. ``recording``: the file that it writes its stream to as well.
         """
         self.log = ByteLog()
         self.builder = Builder()
@@ -138,6 +144,7 @@ class SamplerProcess:
         self.finished = False
         self.error: NbspyError | None = None
         self.reads_this_process = reads_this_process
+        self.recording = recording
         self._owner_pid = os.getpid()
         # Reentrant: the finalizer of a dropped session may run anywhere, also inside _tell.
         self._input_lock = threading.RLock()
@@ -242,8 +249,11 @@ class SamplerProcess:
         if error is not None:
             self._process.kill()
         stderr = self._reap()
+        exit_status = self._exit_status()
         with self.changed:
             self.error = error or self._how_it_ended(stderr)
+            if exit_status is not None:
+                self._tell_exit(exit_status)
             self.log.close()
             self.finished = True
             self.changed.notify_all()
@@ -286,6 +296,27 @@ class SamplerProcess:
         if self._process.stdout is not None:
             self._process.stdout.close()
         return tail.decode("utf-8", "replace").strip()
+
+    def tell_exit(self, status: int) -> None:
+        """Keep how the target ended (see :class:`nbspy.wire.End`), where the stream has its end."""
+        with self.changed:
+            self._tell_exit(status)
+
+    def _exit_status(self) -> int | None:
+        """How the target ended, where it was a child of this process."""
+        end, hello = self.builder.end, self.builder.hello
+        if end is None or hello is None or end.reason != "target-ended" or os.getpid() != self._owner_pid:
+            return None
+        return host.exit_status_of_child(hello.pid)
+
+    def _tell_exit(self, status: int) -> None:
+        if self.builder.end is None:
+            return
+        end = msgspec.structs.replace(self.builder.end, sequence=0, exit_status=status)
+        self.builder.add(end)
+        self.log.append_record(end)
+        if self.recording is not None:
+            recordings.append(self.recording, wire.encode(end))
 
     def _how_it_ended(self, stderr: str) -> NbspyError | None:
         end = self.builder.end

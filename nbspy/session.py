@@ -24,6 +24,7 @@ from nbspy.errors import NbspyError, SamplerFailed
 from nbspy.model.profile import Profile
 from nbspy.options import SamplingOptions, check_pid
 from nbspy.sampler_process import SamplerProcess, let_trace, sampler_command
+from nbspy.source_texts import LateSources, shares_our_files
 from nbspy.wire import End, Hello, Labels, Notice, Sources, Status
 
 HELLO_TIMEOUT_S: Final = 30.0
@@ -139,6 +140,12 @@ class Session:
         """
         return self._add(Sources(0, list(rows)))
 
+    def add_exit_status(self, status: int) -> None:
+        """Keep how the target ended, from who was told: as of ``subprocess``, negative for a signal."""
+        with self._sampler.changed:
+            self._sampler.tell_exit(status)
+            self._final = None
+
     def _add(self, record: Labels | Notice | Sources) -> bool:
         with self._sampler.changed:
             self._sampler.builder.add(record)
@@ -203,11 +210,16 @@ def begin(
     path, problem = _recording_path(pid or os.getpid()) if options.recording and command is None else (None, "")
     plan, descriptors = launched or (None, ())
     words = command or sampler_command(pid, options, requested_ns, path, plan)
-    sampler = SamplerProcess(words, reads_this_process=own, inherited=() if plan is None else (plan, *descriptors))
+    sampler = SamplerProcess(
+        words, reads_this_process=own, inherited=() if plan is None else (plan, *descriptors), recording=path
+    )
     try:
         if own:
             let_trace(sampler.pid)
         sampler.go()
+        if options.source_lines and plan is None:
+            # While the sampler begins, and before anything is seen.
+            sampler.builder.read_sources = LateSources(pid, shares_our_files(pid))
         patience_s = HELLO_TIMEOUT_S if plan is None else LAUNCH_TIMEOUT_S
         if not sampler.wait(patience_s, for_hello=True):
             sampler.kill(f"the sampler did not begin within {patience_s:g} s")

@@ -21,7 +21,7 @@ String 0 is "". Node 0 is the root of the call tree: it has no frame and is not 
 | 6    | samples  | base_time_ns, columns: start_us (u32, from base_time_ns), thread (u32),       |
 |      |          | node (u32, the leaf), state (u8, :class:`State`), count (u32), weight_us (u32)|
 | 7    | status   | see :class:`Status`: cumulative counters                                      |
-| 8    | end      | time_ns, reason, kind, message, help (see :class:`End`)                        |
+| 8    | end      | time_ns, reason, kind, message, help, exit_status (see :class:`End`)           |
 | 9    | labels   | [[file name, label], ...]: what to show instead of a file name                |
 | 10   | notice   | time_ns, text: something the person should know, e.g. a fallback               |
 | 11   | sources  | [[file name, first line, text], ...]: stretches of source files               |
@@ -32,8 +32,8 @@ Times are nanoseconds (columns: microseconds) of the sampler's monotonic clock s
 Thread and process rows may be sent again under the same id: the newest row counts (a thread was named late).
 
 ``sequence`` counts a sampler's records from 1 and shows what was lost; records the kernel adds to the stream
-(labels, sources) carry 0. A reader ignores kinds and trailing fields it does not know, and a stream that is cut is a
-valid profile up to the last whole record.
+(labels, sources, an end that knows more) carry 0. A reader ignores kinds and trailing fields it does not know, and a
+stream that is cut is a valid profile up to the last whole record.
 
 Bounds: a record is at most :data:`MAX_RECORD_BYTES`; longer input is refused, not buffered.
 """
@@ -213,6 +213,9 @@ class End(Record, frozen=True, tag=8):
     """For ``error``: the ``kind`` of the error class in ``nbspy.errors``; else ""."""
     message: str
     help: str
+    exit_status: int | None = None
+    """How the target ended, as of ``subprocess``: negative for the signal that killed it. Only a process's parent is
+    told: None where that is somebody else, and where the target runs on. A later end record replaces an earlier."""
 
 
 class Labels(Record, frozen=True, tag=9):

@@ -32,6 +32,10 @@ export class Fields {
     if (typeof value === "number" && Number.isFinite(value)) return value;
     throw new StreamError("a number is missing in a record");
   }
+  /** A field that older writers do not send. */
+  laterNumber(): number | null {
+    return this.index < this.values.length ? this.optionalNumber() : null;
+  }
   optionalNumber(): number | null {
     const value = this.next();
     if (value === null || typeof value === "number") return value;

@@ -15,6 +15,8 @@ export class Source {
   readonly profile = new Profile();
   /** Why decoding stopped, or null. What came before it stays shown. */
   failure: string | null = null;
+  /** When the page was saved that this is in; "" where it is in none. */
+  saved = "";
   /** The sender has said that there is no more. */
   finished = false;
   /** The stream as it came, in order: what a recording is. Null from where it is more than `MAX_KEPT_BYTES`. */

@@ -106,6 +106,8 @@ export interface End {
   timeNs: number;
   reason: string;
   errorKind: string;
+  /** How the target ended, where its parent said so: negative for the signal that killed it. */
+  exitStatus: number | null;
   message: string;
   help: string;
 }
@@ -186,6 +188,7 @@ const READERS: ((f: Fields) => StreamRecord)[] = [
   }),
   (f) => ({
     kind: "end", timeNs: f.number(), reason: f.text(), errorKind: f.text(), message: f.text(), help: f.text(),
+    exitStatus: f.laterNumber(),
   }),
   (f) => ({ kind: "labels", rows: f.rows((row): [string, string] => [row.text(), row.text()]) }),
   (f) => ({ kind: "notice", timeNs: f.number(), text: f.text() }),

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { duration, elapsed, percent, programName, roughPercent } from "../src/model/format";
+import { duration, elapsed, exitWords, moment, percent, programName, roughPercent } from "../src/model/format";
+import { everywhere, functionRows } from "../src/model/functions";
 import { hottestPath } from "../src/model/hottest";
 import { Names, tame } from "../src/model/names";
 import type { Granularity } from "../src/model/profile";
@@ -288,6 +289,27 @@ describe("words", () => {
     expect(programName("python3 -c pass")).toBe("python -c");
     expect(programName("/opt/app/serve --port 1")).toBe("serve");
     expect(programName("")).toBe("");
+  });
+
+  test("GIVEN a function in several places, within itself too THEN a stack counts once", () => {
+    const maker = new ProfileMaker();
+    maker.add({ stack: ["main", "f", "g", "f"], start: 0, weight: 300 });
+    maker.add({ stack: ["main", "g", "f"], start: 300, weight: 200 });
+    maker.add({ stack: ["main", "g"], start: 500, weight: 100 });
+    const { tree, weights } = new SelectedTree(maker.profile, EVERYTHING, "function");
+    const rows = functionRows(tree, weights);
+    const names = new Names(maker.profile, "function");
+    const of = (name: string): number => rows.find((row) => names.name(row.key) === name)!.key;
+    expect(everywhere(tree, weights, of("f"))).toEqual({ places: 3, total: 500 });
+    expect(everywhere(tree, weights, of("g"))).toEqual({ places: 2, total: 600 });
+    for (const row of rows) expect(everywhere(tree, weights, row.key).total).toBe(row.total);
+  });
+
+  test("GIVEN how a process ended and when THEN it is in words", () => {
+    expect([0, 3, -9, -15, -64].map(exitWords)).toEqual(["exit status 0", "exit status 3", "SIGKILL", "SIGTERM", "signal 64"]);
+    expect(moment(1_790_000_000_000)).toContain("2026");
+    expect(moment("2026-11-26T18:00:00+00:00")).toContain("2026");
+    expect(moment("yesterday")).toBe("");
   });
 
   test("GIVEN shares that change a little THEN the order of the threads stays", () => {

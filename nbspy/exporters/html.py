@@ -11,6 +11,7 @@ import json
 import re
 import zlib
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from html import escape
 from importlib.resources import files
 from typing import BinaryIO, Final
@@ -65,7 +66,7 @@ def page_html(
 <body>
 <main>
 <h1>{escape(printable(title))}</h1>
-<div id="nbspy-root"></div>
+<div id="nbspy-root" data-saved="{datetime.now(UTC).isoformat(timespec="seconds")}"></div>
 {tables}
 </main>
 <script type="application/octet-stream" id="nbspy-data" data-encoding="deflate">{data}</script>

@@ -100,6 +100,13 @@ class Host(Protocol):
         """True for the exit code of a child that a filter of the kernel killed."""
         ...
 
+    def exit_status_of_child(self, pid: int) -> int | None:
+        """Return how a child of this process ended, as of ``subprocess``, and leave it to be waited for.
+
+        None where it is no child, was waited for already, or does not end within a moment.
+        """
+        ...
+
     def sleep_exactly(self) -> None:
         """Have this process woken when it asked for it, not some time later."""
         ...

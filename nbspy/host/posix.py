@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import stat
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 _PR_SET_TIMERSLACK: Final = 29
 _SLACK_NS: Final = 1000
+_ENDING_S: Final = 0.5
+"""A process whose memory is gone may take so long to be one that has ended."""
+_ENDING_STEP_S: Final = 0.01
 """Linux wakes a sleeper up to 50 us late unless it is told otherwise."""
 
 
@@ -122,6 +126,21 @@ class PosixHost:
     def read_rest(self, pipe: Any, size: int) -> bytes:
         os.set_blocking(pipe.fileno(), False)
         return pipe.read(size) or b""
+
+    def exit_status_of_child(self, pid: int) -> int | None:
+        if not hasattr(os, "waitid"):  # macOS has it from Python 3.13 on
+            return None
+        deadline = time.monotonic() + _ENDING_S
+        while True:
+            try:
+                end = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except OSError:
+                return None
+            if end is not None:
+                return end.si_status if end.si_code == os.CLD_EXITED else -end.si_status
+            if time.monotonic() > deadline:
+                return None
+            time.sleep(_ENDING_STEP_S)
 
     def was_filtered(self, code: int) -> bool:
         return self._linux and code == -signal.SIGSYS

@@ -186,6 +186,9 @@ class WindowsHost:
     def was_filtered(self, code: int) -> bool:
         return False
 
+    def exit_status_of_child(self, pid: int) -> int | None:
+        return None  # it is told to who holds the child's handle, which we do not
+
     def sleep_exactly(self) -> None:
         """The clock that wakes sleepers ticks every 15.6 ms unless a process asks for more."""
         import ctypes

@@ -16,7 +16,7 @@ import msgspec
 
 from nbspy import wire
 from nbspy.errors import StreamError
-from nbspy.model.profile import Profile
+from nbspy.model.profile import Profile, ReadSources
 from nbspy.model.tables import Extent, ProcessInfo, RunColumns, Tables, ThreadInfo
 
 MAX_TIME_NS: Final = 1 << 62
@@ -32,6 +32,8 @@ class Builder:
         self.hello: wire.Hello | None = None
         self.status: wire.Status | None = None
         self.end: wire.End | None = None
+        self.read_sources: ReadSources | None = None
+        """Handed on to the profiles."""
         self._tables = Tables()
         self._runs = RunColumns()
         self._threads: list[ThreadInfo] = []
@@ -91,6 +93,7 @@ class Builder:
             end=self.end,
             notices=tuple(self._notices),
             sources=self._sources,
+            read_sources=self.read_sources,
             labels=dict(self._labels),
             threads=tuple(self._threads),
             processes=tuple(self._processes),

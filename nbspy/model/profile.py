@@ -6,7 +6,7 @@ many runs there were when it was made. Selecting gives another profile over the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     import rich.console
 
     from nbspy.model.compare import Comparison
+
+
+ReadSources = Callable[["Profile"], tuple[Mapping[str, Mapping[int, str]], list[str]]]
+"""Reads lines of source files, by number; and says what is to be known of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +83,12 @@ class Profile(WaysOut):
         end: End | None = None,
         notices: tuple[Notice, ...] = (),
         sources: Mapping[str, Mapping[int, str]] | None = None,
+        read_sources: ReadSources | None = None,
         span_ns: tuple[int, int] | None = None,
     ) -> None:
         """Take columns as :class:`nbspy.model.builder.Builder` has checked them; ``run_count`` rows count.
 
+        ``read_sources``: reads the lines that ``sources`` is without, when they are to be written.
         ``span_ns`` is the time that a selection covers; None: the whole.
         """
         self.hello = hello
@@ -91,6 +97,7 @@ class Profile(WaysOut):
         self.notices = notices
         self.sources: Mapping[str, Mapping[int, str]] = sources or {}
         """Lines of source files by number, as far as the session could read them."""
+        self._read_sources = read_sources
         self.labels: Mapping[str, str] = labels or {}
         self.threads = threads
         self.processes = processes
@@ -201,8 +208,26 @@ class Profile(WaysOut):
             end=self.end,
             notices=self.notices,
             sources=self.sources,
+            read_sources=self._read_sources,
             span_ns=span_ns,
         )
+
+    def with_sources(self) -> Profile:
+        """Return the profile with the lines of source that its session may read; itself where there are none to read.
+
+        They are read now: for formats that hold them. A profile from a file has those that are in it.
+        """
+        if self._read_sources is None:
+            return self
+        read, said = self._read_sources(self)
+        whole = self._with(self.tables, self.runs, self._span_ns)
+        whole._read_sources = None
+        known = self.sources
+        whole.sources = {file: {**read.get(file, {}), **known.get(file, {})} for file in {**read, **known}}
+        time_ns = self.end.time_ns if self.end is not None else self.duration_ns
+        texts = {notice.text for notice in self.notices}
+        whole.notices += tuple(Notice(0, time_ns, text) for text in said if text not in texts)
+        return whole
 
     # Beside others
 

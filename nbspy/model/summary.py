@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from html import escape
 
 from nbspy.model.profile import Profile
@@ -38,10 +39,25 @@ def notices(profile: Profile) -> list[str]:
     lines = [printable(notice.text) for notice in profile.notices]
     end = profile.end
     if end is not None and end.reason == "target-ended":
-        lines.append(f"The target ended after {end.time_ns / 1e9:.1f} s; this is what was seen until then.")
+        lines.append(
+            f"The target ended after {end.time_ns / 1e9:.1f} s{exit_words(end.exit_status)}; "
+            "this is what was seen until then."
+        )
     elif end is not None and end.reason == "error":
         lines.append("Sampling ended early: " + printable(": ".join(filter(None, (end.message, end.help)))))
     return lines
+
+
+def exit_words(status: int | None) -> str:
+    """Return ", exit status 3", or the signal's name; "" where nobody knows."""
+    if status is None:
+        return ""
+    if status >= 0:
+        return f", exit status {status}"
+    try:
+        return f", by {signal.Signals(-status).name}"
+    except ValueError:
+        return f", by signal {-status}"
 
 
 def thread_totals_table(profile: Profile) -> Table:

@@ -14,8 +14,8 @@ from IPython.display import DisplayHandle, display
 
 from nbspy.plain_text import printable
 from nbspy.session import Session
+from nbspy.source_texts import SessionSources
 from nbspy.views.page import frozen_html, page_title
-from nbspy.views.source_texts import SessionSources
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell

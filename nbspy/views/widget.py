@@ -182,6 +182,6 @@ class Explorer(anywidget.AnyWidget):
 def explore(profile: Profile, *, height: int = 420, theme: str = "auto") -> Explorer:
     """Return an explorer of a profile that is whole; see :meth:`nbspy.Profile.explore`."""
     stream = ByteLog()
-    stream.append(stream_of(profile))
+    stream.append(stream_of(profile.with_sources()))
     stream.close()
     return Explorer(stream, profile=lambda: profile, summary=headline(profile), height=height, theme=theme)

@@ -89,6 +89,16 @@ def test_given_a_command_when_recorded_then_it_is_sampled_and_its_status_is_pass
     assert workers_of(int(pid)) == []
 
 
+def test_given_a_command_that_ends_then_the_page_says_with_what_status(tmp_path: Path) -> None:
+    answer = run(command(tmp_path, "0.8", "7", options=("-o", "x.html")), tmp_path)
+    assert answer.returncode == 7, answer.stderr
+    pid = answer.stdout.split(" ")[1]
+    end = nbspy.load(tmp_path / "x.html").end
+    assert end is not None
+    assert end.exit_status == 7
+    assert workers_of(int(pid)) == []
+
+
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from playwright.sync_api import TimeoutError
+
 from tests.notebook.replay import Replay
 from tests.notebook.synthetic import GIL, IDLE, RUNNING, Function, StreamBuilder
 
@@ -32,13 +34,23 @@ def simple_stream(*, end: bool = True) -> list[bytes]:
 
 
 def wait_for(root: Locator, attribute: str, value: str) -> None:
-    condition = "([element, name, value]) => element.getAttribute(name) === value"
-    root.page.wait_for_function(condition, arg=[root.element_handle(), attribute, value])
+    _wait(root, "([element, name, value]) => element.getAttribute(name) === value", attribute, value)
 
 
 def wait_for_text(locator: Locator, pattern: str) -> None:
-    condition = "([element, pattern]) => new RegExp(pattern).test(element.textContent)"
-    locator.page.wait_for_function(condition, arg=[locator.element_handle(), pattern])
+    _wait(locator, "([element, pattern]) => new RegExp(pattern).test(element.textContent)", pattern)
+
+
+def _wait(locator: Locator, condition: str, *values: str) -> None:
+    """Wait for what an element is like; it may be in a frame of the page."""
+    handle = locator.element_handle()
+    frame = handle.owner_frame()
+    assert frame is not None
+    try:
+        frame.wait_for_function(condition, arg=[handle, *values])
+    except TimeoutError as err:
+        text = (locator.text_content() or "")[:600]
+        raise AssertionError(f"not {' = '.join(values)}: {locator} says {text!r}") from err
 
 
 def chart_point(replay: Replay, share: float, row: int) -> tuple[float, float]:

@@ -134,8 +134,17 @@ class StreamBuilder:
         )
         return wire.encode(record)
 
-    def end(self, time_ms: float, reason: str = "stopped", kind: str = "", message: str = "", help: str = "") -> bytes:
-        return wire.encode(wire.End(self.next_sequence(), round(time_ms * 1e6), reason, kind, message, help))
+    def end(
+        self,
+        time_ms: float,
+        reason: str = "stopped",
+        kind: str = "",
+        message: str = "",
+        help: str = "",
+        exit_status: int | None = None,
+    ) -> bytes:
+        time_ns = round(time_ms * 1e6)
+        return wire.encode(wire.End(self.next_sequence(), time_ns, reason, kind, message, help, exit_status))
 
     def _frames_record(self) -> wire.Frames:
         new = self._new_frames

@@ -199,6 +199,28 @@ def test_given_silence_then_it_is_said(page: Page) -> None:
     wait_for_text(replay.root.locator(".nbspy-header"), r"no data for [78] s")
 
 
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (None, r"Target ended 1\.0.sapp\.py"),
+        (3, r"Target ended 1\.0.s · exit status 3"),
+        (-9, r"ended 1\.0.s · SIGKILL"),
+    ],
+)
+def test_given_a_target_that_ended_then_it_is_said_when_and_with_what_status(
+    page: Page, status: int | None, said: str
+) -> None:
+    replay = Replay(page)
+    *pieces, _ = simple_stream()
+    for piece in pieces:
+        replay.send(piece)
+    # Its parent may be told how it ended a moment later.
+    replay.send(StreamBuilder().end(1000, "target-ended"))
+    if status is not None:
+        replay.send(StreamBuilder().end(1000, "target-ended", exit_status=status))
+    wait_for_text(replay.root.locator(".nbspy-header"), f"{said}.*pid 99 · Python 3.13.0 · .*2026")
+
+
 def test_given_hostile_names_then_they_are_text(page: Page) -> None:
     title = page.title()
     replay = Replay(page)

@@ -1,4 +1,4 @@
-"""The whole slice in JupyterLab: live while the cell is busy, interactive meanwhile, and saved for offline."""
+"""JupyterLab: every view and action; the whole slice, live while the cell is busy, and saved for offline."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Frame, Locator, Page, Route
 
 from tests.notebook.axe import violations
 from tests.notebook.lab import jupyterlab, open_notebook, run_all, save, write_notebook
+from tests.notebook.notebook_host import look_at_everything
 from tools.demo_process import demo_target
 
 pytestmark = [pytest.mark.browser, pytest.mark.live, pytest.mark.timeout(240)]
@@ -39,8 +40,9 @@ def address(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield address
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def page(browser: Browser) -> Iterator[Page]:
+    """One page for all: what it has fetched of JupyterLab is not fetched again."""
     page = browser.new_page(viewport={"width": 1300, "height": 900})
     yield page
     page.close()
@@ -69,6 +71,10 @@ def zoom_by_click(page: Page, explorer: Locator) -> str:
     click_into_second_row(explorer)
     page.wait_for_function("element => element.dataset.zoom !== ''", arg=explorer.element_handle(), timeout=10_000)
     return explorer.get_attribute("data-zoom") or ""
+
+
+def test_every_view_and_action_works_there(page: Page, address: str, folder: Path) -> None:
+    look_at_everything(page, address, folder, below="lab/tree")
 
 
 def test_chart_grows_and_answers_while_the_cell_is_busy_and_stays_afterwards(
@@ -123,9 +129,9 @@ def test_background_session_is_live_and_freezes_when_it_ends(page: Page, address
     explorer = page.locator(".nbspy-explorer[data-theme=dark]")
     explorer.wait_for(timeout=60_000)
     wait_for_more(page, explorer)
-    assert violations(page, ".nbspy-explorer") == []
     page.get_by_text("42", exact=True).wait_for(timeout=10_000)
     explorer.get_by_role("tab", name="Functions").click()
+    assert violations(page, ".nbspy-explorer") == []
     # The saved picture cannot see the notebook around it: the live view hands on what it was set to, and its theme.
     frozen = page.frame_locator(".jp-OutputArea iframe").locator(".nbspy-explorer[data-theme=dark]")
     frozen.wait_for(timeout=30_000)

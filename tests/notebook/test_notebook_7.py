@@ -1,4 +1,4 @@
-"""The slice in Notebook 7: live while the cell is busy, frozen and interactive afterwards."""
+"""Notebook 7: every view and action; live while the cell is busy, frozen and interactive afterwards."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.notebook.lab import notebook_7, open_notebook, run_all, save, write_notebook
+from tests.notebook.notebook_host import look_at_everything
 from tools.demo_process import demo_target
 
 pytestmark = [pytest.mark.browser, pytest.mark.live, pytest.mark.timeout(400)]
@@ -19,18 +20,33 @@ ANY_CELL_IS_BUSY = """() => [...document.querySelectorAll('.jp-CodeCell .jp-Inpu
 HAS_MORE = "([element, least]) => Number(element.dataset.samples) > least"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def page(browser: Browser) -> Iterator[Page]:
+    """One page for all: what it has fetched of Notebook 7 is not fetched again."""
     page = browser.new_page(viewport={"width": 1300, "height": 900})
     yield page
     page.close()
 
 
-def test_chart_grows_while_the_cell_is_busy_and_stays_afterwards(page: Page, tmp_path: Path) -> None:
-    folder, flag = tmp_path / "notebooks", tmp_path / "enough"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("notebooks")
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with notebook_7(folder, tmp_path_factory.mktemp("jupyter")) as address:
+        yield address
+
+
+def test_every_view_and_action_works_there(page: Page, address: str, folder: Path) -> None:
+    look_at_everything(page, address, folder, below="notebooks")
+
+
+def test_chart_grows_while_the_cell_is_busy_and_stays_afterwards(page: Page, address: str, folder: Path) -> None:
+    flag = folder / "enough"
     body = f"import os\nwhile not os.path.exists({str(flag)!r}): pass"
-    with demo_target() as pid, notebook_7(folder, tmp_path / "jupyter") as address:
+    with demo_target() as pid:
         write_notebook(folder / "live.ipynb", ["%load_ext nbspy", f"%%profile_remote {pid} --rate 100\n{body}"])
         open_notebook(page, address, "live.ipynb", below="notebooks")
         run_all(page)

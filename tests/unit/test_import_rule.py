@@ -28,7 +28,7 @@ ORDER = (
     ("model",),
     ("exporters", "importers"),
     ("files", "recordings"),
-    ("bounds", "byte_log", "sampler_process", "session", "launched", "observe", "doctor"),
+    ("bounds", "byte_log", "sampler_process", "session", "launched", "observe", "source_texts", "doctor"),
     ("views",),
     ("cli_formats", "cli_completion", "usage_parser"),
     ("cli_record",),

@@ -12,7 +12,7 @@ import nbspy
 from nbspy.model.builder import profile_from_stream
 from nbspy.model.encoding import stream_of
 from nbspy.model.profile import Profile
-from nbspy.views.source_texts import MAX_LETTERS, SessionSources, SourceTexts, function_lines
+from nbspy.source_texts import MAX_LETTERS, SessionSources, SourceTexts, function_lines
 from tests.notebook.synthetic import GIL, Function, StreamBuilder
 
 LINES = textwrap.dedent(

@@ -38,6 +38,19 @@ export function elapsed(us: number): string {
   return us < 100e6 ? `${(us / 1e6).toFixed(1)}${THIN}s` : duration(us);
 }
 
+/** A moment, in the reader's own words and time zone; "" where it is none. */
+export function moment(when: number | string): string {
+  const date = new Date(when);
+  return Number.isNaN(date.getTime()) ? "" : date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+}
+
+const SIGNALS = ["", "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "", "SIGFPE", "SIGKILL", "", "SIGSEGV", "", "SIGPIPE", "SIGALRM", "SIGTERM"];
+
+/** How a process ended: its exit status, or the signal that killed it. */
+export function exitWords(status: number): string {
+  return status < 0 ? SIGNALS[-status] || `signal ${-status}` : `exit status ${status}`;
+}
+
 export function count(value: number): string {
   return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ",");
 }

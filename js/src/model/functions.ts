@@ -43,6 +43,19 @@ function walk(tree: CallTree, total: Float64Array, visit: (node: number, nested:
   }
 }
 
+/** A function in all of its places: how many, and the time in it; a stack counts once, however often it recurs. */
+export function everywhere({ key: { data: keys }, parent: { data: parents }, size }: CallTree, { total }: Weights, key: number): { places: number; total: number } {
+  const sum = { places: 0, total: 0 };
+  for (let node = 1; node < size; node++) {
+    if (keys[node] !== key || !(total[node]! > 0)) continue;
+    let above = parents[node]!;
+    while (above > 0 && keys[above] !== key) above = parents[above]!;
+    sum.places++;
+    if (above === 0) sum.total += total[node]!;
+  }
+  return sum;
+}
+
 /** One row for each function, most self time first. A stack counts once for a function, however often it recurs. */
 export function functionRows(tree: CallTree, weights: Weights): FunctionRow[] {
   const rows = new Map<number, FunctionRow>();

@@ -12,7 +12,6 @@ export class SvgContext {
   textBaseline = "";
   textAlign = "";
   private readonly parts: string[] = [];
-  private path = "";
 
   /** `plain` stands for what a file cannot draw: patterns. */
   constructor(private readonly widthPx: number, private readonly heightPx: number, private readonly plain: string) {}
@@ -20,18 +19,6 @@ export class SvgContext {
   /** Itself, as what the painter draws on. */
   get context(): CanvasRenderingContext2D {
     return this as unknown as CanvasRenderingContext2D;
-  }
-
-  beginPath(): void {
-    this.path = "";
-  }
-
-  rect(x: number, y: number, width: number, height: number): void {
-    this.path += `M${short(x)} ${short(y)}h${short(width)}v${short(height)}h${short(-width)}z`;
-  }
-
-  fill(): void {
-    if (this.path) this.parts.push(`<path d="${this.path}" fill="${this.color}"/>`);
   }
 
   fillRect(x: number, y: number, width: number, height: number): void {

@@ -92,6 +92,12 @@ export class Chart {
     return Math.max(0, this.boxes.rows - this.topRow);
   }
 
+  /** The same when it stands still. */
+  get settledRows(): number {
+    this.ensureLayout();
+    return this.rows;
+  }
+
   /** Layout row (depth) of the first row shown: the root itself is not drawn. */
   get topRow(): number {
     return this.scene.home().topRow;

@@ -1,5 +1,6 @@
 /** What a frame is, in words and numbers: for the card beside the pointer, and for those who listen. */
-import { duration, percent, plural, points } from "../model/format";
+import { count, duration, percent, plural, points } from "../model/format";
+import { everywhere } from "../model/functions";
 import type { Scene } from "../model/scene";
 import type { ViewState } from "../model/view-state";
 import type { TooltipContent } from "./tooltip";
@@ -21,6 +22,8 @@ export function explainNode(state: ViewState, scene: Scene, node: number): Toolt
   const rows = [["Total", duration(total[node]!), shares(0, total[node]!), plural(samples[node]!, "sample")]];
   const inverted = scene === state.callers || scene === state.above;
   if (!inverted) rows.push(["Self", duration(self[node]!), shares(0, self[node]!), plural(selfSamples[node]!, "sample")]);
+  const all = inverted ? null : everywhere(tree, weights, key);
+  if (all && all.places > 1) rows.push(["Everywhere", duration(all.total), shares(0, all.total), `in ${count(all.places)} places`]);
   if (zoom !== 0 && zoom !== node) rows.push(["Of the zoomed", "", shares(zoom, total[node]!), ""]);
   return { title: names.qualname(key), subtitle: names.fullPlace(key), rows };
 }

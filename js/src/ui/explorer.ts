@@ -92,7 +92,7 @@ export class Explorer {
       options: (anchor) => showOptions(state, this.popup, anchor),
     }, cleanup);
     this.threads = new ThreadTable(state, cleanup);
-    this.timeline = new TimelineStrip(state, tooltip, cleanup);
+    this.timeline = new TimelineStrip(state, tooltip, (node) => this.revealStack(node), cleanup);
     this.message = new Message(source, state);
     this.mirror = new Mirror(state, this.panes);
     this.assemble();
@@ -134,6 +134,8 @@ export class Explorer {
     root.setAttribute("aria-label", "nbspy explorer");
     // Keys typed here are not shortcuts of JupyterLab.
     root.setAttribute("data-lm-suppress-shortcuts", "true");
+    // What is clicked with the right button here has a menu of its own, not JupyterLab's.
+    root.setAttribute("data-jp-suppress-context-menu", "true");
     this.panes.element.append(this.message.element);
     const column = el("div", "nbspy-column", this.toolbar.element, this.toolbar.bar, this.panes.element);
     const main = el("div", "nbspy-main", column, this.threads.element);
@@ -147,6 +149,12 @@ export class Explorer {
     const { cleanup, root } = this;
     cleanup.add(this.source.onChange(() => this.received()));
     cleanup.listen<KeyboardEvent>(root, "keydown", (event) => this.keyPressed(event));
+    // Notebook 7 hears keys before us, and has some for whatever is focused: that itself must say that it has its own.
+    cleanup.listen<FocusEvent>(root, "focusin", ({ target }) => (target as Element).setAttribute("data-lm-suppress-shortcuts", "true"));
+    // A click with shift adds a thread here; to the notebook it would select cells.
+    cleanup.listen<MouseEvent>(root, "mousedown", (event) => {
+      if (event.shiftKey) event.stopPropagation();
+    });
     watchTheme(cleanup, () => this.applyTheme());
     const observer = new ResizeObserver(() => this.resize());
     for (const element of [root, this.panes.element, this.timeline.element]) observer.observe(element);
@@ -316,6 +324,12 @@ export class Explorer {
       if (tree.key.data[node] === key && (heaviest === 0 || total[node]! > total[heaviest]!)) heaviest = node;
     }
     if (heaviest) this.openMenu(scene, heaviest, x, y);
+  }
+
+  /** Shows a stack of the timeline in the merged tree. */
+  private revealStack(node: number): void {
+    this.state.show("merged");
+    this.chart.reveal(node);
   }
 
   private step(direction: 1 | -1): void {

@@ -1,5 +1,5 @@
 /** The header: is it working, what is it, how much was seen, what is wrong, where is it hot. */
-import { count, duration, elapsed, percent, plural, programName } from "../model/format";
+import { count, duration, elapsed, exitWords, moment, percent, plural, programName } from "../model/format";
 import { hottestPath } from "../model/hottest";
 import { tame, tameLines } from "../model/names";
 import type { ViewState } from "../model/view-state";
@@ -41,6 +41,8 @@ export class Header {
   private readonly program = el("strong");
   private readonly targetRest = el("span", "nbspy-muted nbspy-optional");
   private readonly counts = el("button", "nbspy-fact nbspy-counts");
+  private readonly samples = el("span");
+  private readonly rate = el("span", "nbspy-optional");
   private readonly gil = el("span", "nbspy-fact nbspy-gil");
   private readonly gilText = el("span");
   private readonly gilBar = el("i");
@@ -58,6 +60,7 @@ export class Header {
 
   constructor(private readonly source: Source, private readonly state: ViewState, tooltip: Tooltip, cleanup: Cleanup, events: HeaderEvents) {
     this.target.append(this.program, this.targetRest);
+    this.counts.append(this.samples, this.rate);
     const meter = el("span", "nbspy-meter", this.gilBar);
     this.gil.append(this.gilText, meter);
     this.gil.title = "Share of the time in which some thread held the GIL";
@@ -92,12 +95,13 @@ export class Header {
     setText(this.word, this.stateWord(facts.state));
     setAttribute(this.word, "title", tameLines(profile.end ? `${profile.end.message}\n${profile.end.help}`.trim() : ""));
     setText(this.program, hello ? tame(programName(hello.commandLine)) : "");
-    setText(this.targetRest, hello ? ` pid ${hello.pid} · Python ${tame(hello.pythonVersion)}` : "");
+    setText(this.targetRest, hello ? ` pid ${hello.pid} · Python ${tame(hello.pythonVersion)}${this.recorded(facts.state)}` : "");
     setAttribute(this.target, "title", hello ? tame(hello.commandLine) : "");
     const samples = status?.samples ?? 0;
     const rate = profile.achievedRateHz;
     const words = samples ? plural(samples, "sample") : plural(profile.threadSamples, "thread sample");
-    setText(this.counts, words + (rate === null ? "" : ` · ${rate < 10 ? rate.toFixed(1) : count(rate)}/s`));
+    setText(this.samples, words);
+    setText(this.rate, rate === null ? "" : ` · ${rate < 10 ? rate.toFixed(1) : count(rate)}/s`);
     show(this.counts, profile.threadSamples > 0);
     this.updateGil();
     this.updateWarning();
@@ -114,6 +118,12 @@ export class Header {
     this.updateHotLine();
   }
 
+  /** When what is not live any more was recorded. */
+  private recorded(state: SourceState): string {
+    const { hello } = this.source.profile;
+    return state === "ended" && hello?.startedUnixNs ? ` · ${moment(hello.startedUnixNs / 1e6)}` : "";
+  }
+
   private dotLook(facts: HeaderFacts): string {
     if (facts.state === "error") return "error";
     if (facts.state !== "live") return facts.state;
@@ -125,6 +135,8 @@ export class Header {
     const time = profile.endUs > 0 ? ` ${elapsed(profile.endUs)}` : "";
     if (state === "starting") return profile.hello ? "Starting" : "Attaching";
     if (state === "live") return `Live${time}`;
+    const exit = profile.end?.exitStatus ?? null;
+    if (exit !== null) return `${REASONS.get("target-ended")!}${time} · ${exitWords(exit)}`;
     const reason = profile.end ? (REASONS.get(profile.end.reason) ?? "Ended") : state === "error" ? "Failed" : "Ended";
     return reason + time;
   }
@@ -165,7 +177,8 @@ export class Header {
   private samplingRows(): string[][] {
     const { hello, status, threadSamples } = this.source.profile;
     const rows = [["Thread samples", count(threadSamples)]];
-    if (hello?.startedUnixNs) rows.push(["Begun", new Date(hello.startedUnixNs / 1e6).toLocaleString()]);
+    if (hello?.startedUnixNs) rows.push(["Begun", moment(hello.startedUnixNs / 1e6)]);
+    if (this.source.saved) rows.push(["Saved", moment(this.source.saved)]);
     if (hello) rows.push(["Asked-for rate", `${count(1e9 / hello.intervalNs)}/s`]);
     if (hello) rows.push(["Mode", hello.blocking ? "blocking: the GIL's holder stops for each copy" : "non-blocking"]);
     if (!status) return rows;

@@ -13,6 +13,7 @@ const KEYS: [string, string][] = [
   ["/", "search: text, file:line or /regex/"],
   ["n, N", "next and previous match"],
   ["drag in the timeline", "select a range of time; double click clears, arrows move it"],
+  ["click in the timeline", "show the stack of that moment"],
   ["click a thread", "show it alone; shift-click adds"],
   ["1 to 7", "the views"],
   ["i, l", "icicle or flame; functions or lines"],

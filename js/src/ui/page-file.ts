@@ -28,7 +28,7 @@ export function pageOf(source: Source, state: ViewState): (() => Promise<string>
     return `<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="${POLICY}">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>${title}</title><style>${STYLE}</style></head>
-<body><main><h1>${title}</h1><div id="nbspy-root"></div></main>
+<body><main><h1>${title}</h1><div id="nbspy-root" data-saved="${new Date().toISOString()}"></div></main>
 <script type="application/octet-stream" id="nbspy-data" data-encoding="deflate">${data}</script>
 <script type="application/json" id="nbspy-view">${view}</script>
 <script id="nbspy-script">${script}</script></body></html>

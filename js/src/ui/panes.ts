@@ -87,11 +87,12 @@ export class Panes {
     if (tab === "functions") this.functions.update();
     else if (tab === "source") this.source.update();
     else {
-      for (const chart of tab === "sandwich" ? [this.sandwich.above, this.sandwich.below] : [this.main]) {
+      for (const chart of tab === "sandwich" ? this.sandwich.charts : [this.main]) {
         if (change === "zoom") chart.moveToZoom();
         else if (change === "look") chart.flip();
         else chart.change();
       }
+      if (tab === "sandwich") this.sandwich.share();
     }
   }
 

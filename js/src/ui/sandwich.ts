@@ -11,4 +11,22 @@ export class Sandwich {
     );
     this.element.append(half("Callers", above), half("Callees", below));
   }
+
+  /** Gives each half the height that its rows want; where there is less, neither gets below a quarter of it. */
+  share(): void {
+    const rows = this.charts.map((chart) => chart.settledRows + 1);
+    const whole = rows[0]! + rows[1]!;
+    let changed = false;
+    this.charts.forEach((chart, i) => {
+      const { style } = chart.element.parentElement!.parentElement!;
+      const grow = String(Math.round(100 * Math.max(1 / 4, rows[i]! / whole)));
+      changed ||= style.flexGrow !== grow;
+      style.flexGrow = grow;
+    });
+    if (changed) for (const chart of this.charts) chart.resize();
+  }
+
+  get charts(): readonly Chart[] {
+    return [this.above, this.below];
+  }
 }

@@ -5,6 +5,7 @@ import { tame } from "../model/names";
 import { classOf, STATE_WORDS } from "../model/state";
 import { steadyOrder } from "../model/thread-order";
 import type { ViewState } from "../model/view-state";
+import { SPARK_HEIGHT, SPARK_WIDTH, sparkPath } from "../render/spark";
 import type { Cleanup } from "./dom";
 import { el, setAttribute, setText } from "./dom";
 
@@ -12,14 +13,15 @@ const SVG = "http://www.w3.org/2000/svg";
 const ROW_PX = 40;
 /** A row passes another when its share is this much greater. */
 const MARGIN = 0.03;
-const SPARK_WIDTH = 56;
-const SPARK_HEIGHT = 16;
+const TAIL_LETTERS = 5;
 
 interface Row {
   readonly element: HTMLTableRowElement;
   readonly square: HTMLElement;
   readonly name: HTMLButtonElement;
-  readonly osId: HTMLElement;
+  /** The name in two: where there is no room its middle is left out, for the end tells a pool's threads apart. */
+  readonly head: HTMLElement;
+  readonly tail: HTMLElement;
   readonly now: HTMLElement;
   readonly active: HTMLElement;
   readonly gil: HTMLElement;
@@ -139,9 +141,10 @@ export class ThreadTable {
     const info = profile.threads[thread]!;
     const time = selected.threads[thread];
     const id = info.osThreadId === null ? `0x${info.threadId.toString(16).toUpperCase()}` : String(info.osThreadId);
-    setText(row.name, tame(info.name) || `thread ${id}`);
-    setText(row.osId, id);
-    setAttribute(row.name, "title", `thread id ${id}`);
+    const shown = tame(info.name) || `thread ${id}`;
+    setText(row.head, shown.slice(0, -TAIL_LETTERS));
+    setText(row.tail, shown.slice(-TAIL_LETTERS));
+    setAttribute(row.name, "title", `${shown}, thread id ${id}`);
     if (!time) {
       setText(row.now, "not seen");
       return;
@@ -149,10 +152,12 @@ export class ThreadTable {
     const runs = profile.runs.of(thread)!;
     const kind = classOf(runs.state.data[time.lastRun]!);
     const node = profile.nodeOf(granularity)[runs.node.data[time.lastRun]!]!;
-    const name = node ? names.name(selected.tree.key.data[node]!) : "";
+    // Of the stack as it was, whatever of it the view hides or collapses.
+    const key = profile.tree(granularity).key.data[node]!;
+    const name = node ? names.name(key) : "";
     setAttribute(row.square, "data-state", String(kind));
     setText(row.now, name ? `${STATE_WORDS[kind]!} · ${name}` : STATE_WORDS[kind]!);
-    setAttribute(row.now, "title", node ? `${STATE_WORDS[kind]!} in ${name}, ${names.place(selected.tree.key.data[node]!)}` : "");
+    setAttribute(row.now, "title", node ? `${STATE_WORDS[kind]!} in ${name}, ${names.place(key)}` : "");
     setText(row.active, percent(time.active / time.seen));
     setText(row.gil, percent(time.gil / time.seen));
     setAttribute(row.spark, "d", sparkPath(profile.activity.recentShares(thread, profile.endUs, this.shares)));
@@ -164,12 +169,13 @@ function makeRow(thread: number): Row {
   name.type = "button";
   name.setAttribute("aria-pressed", "false");
   const row = {
-    element: el("tr"), square: el("span", "nbspy-state"), name, osId: el("span", "nbspy-muted nbspy-os-id"),
+    element: el("tr"), square: el("span", "nbspy-state"), name, head: el("span", "nbspy-head"), tail: el("span"),
     now: el("div", "nbspy-now"), active: el("td", "nbspy-number"), gil: el("td", "nbspy-number"),
     spark: document.createElementNS(SVG, "path"),
   };
+  name.append(row.head, row.tail);
   row.element.dataset["thread"] = String(thread);
-  const first = el("td", "nbspy-thread-cell", el("div", "nbspy-thread-line", row.square, row.name, row.osId), row.now);
+  const first = el("td", "nbspy-thread-cell", el("div", "nbspy-thread-line", row.square, row.name), row.now);
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", `0 0 ${SPARK_WIDTH} ${SPARK_HEIGHT}`);
   svg.setAttribute("class", "nbspy-spark");
@@ -177,15 +183,4 @@ function makeRow(thread: number): Row {
   svg.append(row.spark);
   row.element.append(first, row.active, row.gil, el("td", "nbspy-spark-cell", svg));
   return row;
-}
-
-/** An area of 30 bars, without gaps between. */
-function sparkPath(shares: Float32Array): string {
-  const step = SPARK_WIDTH / shares.length;
-  let path = `M0 ${SPARK_HEIGHT}`;
-  shares.forEach((share, i) => {
-    const y = (SPARK_HEIGHT - 1 - share * (SPARK_HEIGHT - 1)).toFixed(1);
-    path += `V${y}H${((i + 1) * step).toFixed(1)}`;
-  });
-  return `${path}V${SPARK_HEIGHT}Z`;
 }

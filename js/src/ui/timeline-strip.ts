@@ -1,4 +1,5 @@
 /** The timeline: a lane per thread; dragging selects a range of time that filters everything. */
+import type { Lane } from "../model/lane";
 import { classOf, STATE_WORDS, StateClass } from "../model/state";
 import { tame } from "../model/names";
 import type { ViewState } from "../model/view-state";
@@ -26,7 +27,7 @@ const NAME_PX = 118;
 const CLICK_PX = 3;
 const MIN_SPAN_US = 1000;
 
-interface Lane {
+interface Stripe {
   readonly thread: number;
   readonly top: number;
   readonly height: number;
@@ -49,7 +50,10 @@ export class TimelineStrip {
   private readonly lanes = document.createElement("canvas");
   private lanesShown = "";
 
-  constructor(private readonly state: ViewState, private readonly tooltip: Tooltip, cleanup: Cleanup) {
+  /** `clicked`: on the stack of a node of the merged tree. */
+  constructor(
+    private readonly state: ViewState, private readonly tooltip: Tooltip, private readonly clicked: (node: number) => void, cleanup: Cleanup,
+  ) {
     const { element } = this;
     element.tabIndex = 0;
     element.setAttribute("role", "group");
@@ -166,6 +170,9 @@ export class TimelineStrip {
     const from = Math.min(drag.fromUs, drag.toUs);
     const to = Math.max(drag.fromUs, drag.toUs);
     if (moved && to - from >= MIN_SPAN_US) this.state.select({ time: [from, to] });
+    const found = moved ? null : this.runAt(event);
+    const node = found ? this.state.selected.nodeOfRun(found.lane, found.run) : 0;
+    if (node > 0) this.clicked(node);
   }
 
   private endDrag(): void {
@@ -216,28 +223,33 @@ export class TimelineStrip {
     return true;
   }
 
-  private explain(event: PointerEvent): void {
+  /** The run under the pointer; null where there is none. */
+  private runAt(event: MouseEvent): { thread: number; at: number; lane: Lane; run: number } | null {
     const x = this.localX(event);
     const thread = this.laneAt(event);
-    const { state } = this;
-    const runs = thread === undefined || x < this.left ? null : state.profile.runs.of(thread);
-    if (!runs || thread === undefined) {
-      this.tooltip.hide();
-      return;
-    }
+    const lane = thread === undefined || x < this.left ? null : this.state.profile.runs.of(thread);
+    if (!lane || thread === undefined) return null;
     const at = this.timeAt(x);
-    const { start, weight, state: bits, node } = runs;
-    const run = runs.firstAfter(at);
-    if (run >= runs.length || at < start.data[run]!) {
+    const run = lane.firstAfter(at);
+    return run < lane.length && at >= lane.start.data[run]! ? { thread, at, lane, run } : null;
+  }
+
+  private explain(event: PointerEvent): void {
+    const found = this.runAt(event);
+    if (!found) {
       this.tooltip.hide();
       return;
     }
-    const shown = state.profile.nodeOf(state.granularity)[node.data[run]!]!;
-    const kind = classOf(bits.data[run]!);
-    const name = tame(state.profile.threads[thread]?.name ?? "") || `thread ${thread}`;
+    const { at, lane, run, thread } = found;
+    const { granularity, names, profile } = this.state;
+    const node = profile.nodeOf(granularity)[lane.node.data[run]!]!;
+    // Of the stack as it was, whatever of it the view hides or collapses.
+    const key = profile.tree(granularity).key.data[node]!;
+    const kind = classOf(lane.state.data[run]!);
+    const name = tame(profile.threads[thread]?.name ?? "") || `thread ${thread}`;
     this.tooltip.show({
       title: name, subtitle: `${(at / 1e6).toFixed(3)} s`,
-      rows: [["State", `${STATE_WORDS[kind]!} for ${duration(weight.data[run]!)}`], ["In", shown ? `${state.nameOf(shown)}  ${state.placeOf(shown)}` : "-"]],
+      rows: [["State", `${STATE_WORDS[kind]!} for ${duration(lane.weight.data[run]!)}`], ["In", node ? `${names.name(key)}  ${names.place(key)}` : "-"]],
     }, event.clientX, event.clientY);
   }
 
@@ -259,7 +271,7 @@ export class TimelineStrip {
     this.paintBrush(ctx, tokens, bottom);
   }
 
-  private paintLanes(ctx: CanvasRenderingContext2D, tokens: Tokens, shown: readonly Lane[], bottom: number): void {
+  private paintLanes(ctx: CanvasRenderingContext2D, tokens: Tokens, shown: readonly Stripe[], bottom: number): void {
     const { left, lanes, state: { profile }, view: { ratio }, width } = this;
     const [fromUs, toUs] = this.range;
     const columns = Math.max(1, Math.floor(width * ratio));
@@ -286,7 +298,7 @@ export class TimelineStrip {
     ctx.globalAlpha = 1;
   }
 
-  private visibleLanes(bottom: number): Lane[] {
+  private visibleLanes(bottom: number): Stripe[] {
     const { threads } = this.state.selection;
     const { scrollTop } = this.element;
     const first = Math.max(0, Math.floor((scrollTop - PAD_PX) / LANE_PX));
@@ -297,7 +309,7 @@ export class TimelineStrip {
     }));
   }
 
-  private paintNames(ctx: CanvasRenderingContext2D, tokens: Tokens, lanes: readonly Lane[]): void {
+  private paintNames(ctx: CanvasRenderingContext2D, tokens: Tokens, lanes: readonly Stripe[]): void {
     ctx.font = `11px ${tokens.fontFamily}`;
     ctx.textBaseline = "middle";
     ctx.textAlign = "right";

@@ -186,7 +186,9 @@ export class Toolbar {
   private updateChips(): void {
     const { state } = this;
     const { mode, rules, recursion, threads, time } = state.settings;
-    const key = `${JSON.stringify([mode, rules, recursion, threads, time])} ${String(state.hidesMachinery)}`;
+    // Names of threads may come after the view was set to them.
+    const names = threads.slice(0, 4).map((thread) => tame(state.profile.threads[thread]?.name ?? "") || `thread ${thread}`);
+    const key = `${JSON.stringify([mode, rules, recursion, threads, names, time])} ${String(state.hidesMachinery)}`;
     if (key === this.chipsShown) return;
     this.chipsShown = key;
     const chips: HTMLElement[] = [];
@@ -204,10 +206,7 @@ export class Toolbar {
     if (mode !== "all" && mode !== "active" && mode !== "gil") {
       add(MODES.find(({ value }) => value === mode)!.text, "Count all time again", () => state.setMode("all"));
     }
-    for (const thread of threads.slice(0, 4)) {
-      const name = tame(state.profile.threads[thread]?.name ?? "") || `thread ${thread}`;
-      add(name, `Show all threads but ${name} too`, () => state.toggleThread(thread, true));
-    }
+    names.forEach((name, i) => add(name, `Show all threads but ${name} too`, () => state.toggleThread(threads[i]!, true)));
     if (threads.length > 4) add(`${threads.length - 4} more threads`, "Show all threads", () => state.select({ threads: new Set() }));
     if (time) add(`${(time[0] / 1e6).toFixed(2)} – ${(time[1] / 1e6).toFixed(2)} s`, "Show all of the time", () => state.select({ time: null }));
     this.chips.replaceChildren(...chips);

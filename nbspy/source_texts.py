@@ -1,7 +1,9 @@
-"""The source of the functions that a session sees, sent along with it: the explorer shows it line by line.
+"""The source of the functions that a session sees: the explorer shows it line by line.
 
-Files are read here, in the kernel, while the target and its files are there; what is sent stays in the recording and
-in the saved notebook. So it is bounded: of each function its own lines, and of all no more than a few hundred kB.
+Files are read here, in the kernel. Where an explorer is live, they are sent along while the session runs
+(:class:`SessionSources`); else they are read when a profile is written in a format that holds them
+(:class:`LateSources`). What is read stays in the recording, in the page and in the saved notebook. So it is bounded: of
+each function its own lines, and of all no more than a few hundred kB.
 Names of files come from the target: only regular files called ``.py`` are read (:mod:`nbspy.target.source_lines`).
 """
 
@@ -12,16 +14,19 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from nbspy import wire
 from nbspy.errors import NbspyError
 from nbspy.model.encoding import stretches
 from nbspy.model.profile import Profile
 from nbspy.plain_text import printable
-from nbspy.session import Session
 from nbspy.target import open_target
 from nbspy.target.source_lines import SourceLines
+
+if TYPE_CHECKING:
+    from nbspy.session import Session
 
 MAX_LETTERS: Final = 400_000
 """Of all files of a session."""
@@ -113,10 +118,9 @@ class SessionSources:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._began = _start_time(session.pid)
-        self._notices = 0
-        self._lines = SourceLines(_resolver(session.pid))
-        self._texts = SourceTexts(self._lines_of)
+        resolve = resolver(session.pid, shares_our_files(session.pid))
+        files = _Files(session.pid, _start_time(session.pid), resolve, session.add_notice)
+        self._texts = SourceTexts(files.lines_of)
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="nbspy-sources", daemon=True)
@@ -143,8 +147,38 @@ class SessionSources:
         while not self._stopped.wait(_INTERVAL_S) and self._session.running:
             self.step()
 
-    def _lines_of(self, file: str) -> Sequence[str]:
-        if self._session.pid == os.getpid() and file in linecache.cache and not os.path.exists(file):
+
+@dataclass(frozen=True, slots=True)
+class LateSources:
+    """Reads the source of what a session saw when somebody writes it: for sessions that no explorer shows."""
+
+    pid: int
+    shared: bool
+    """Whether the target saw our files: asked while it ran, for it may have ended since."""
+
+    def __call__(self, profile: Profile) -> tuple[dict[str, dict[int, str]], list[str]]:
+        """Return the lines by file and number, and what is to be said of them."""
+        notices: list[str] = []
+        files = _Files(self.pid, profile.hello.started_unix_ns / 1e9, resolver(self.pid, self.shared), notices.append)
+        sources: dict[str, dict[int, str]] = {}
+        for file, first_line, text in SourceTexts(files.lines_of).collect(profile):
+            sources.setdefault(file, {}).update(enumerate(text.split("\n"), first_line))
+        return sources, notices
+
+
+class _Files:
+    """The files of one target; says so where one is newer than what runs."""
+
+    def __init__(self, pid: int, began: float, resolve: Callable[[str], str], tell: Callable[[str], None]) -> None:
+        """``began``: when the target, or its sampling, did, in seconds of the system's clock."""
+        self._pid = pid
+        self._began = began
+        self._tell = tell
+        self._notices = 0
+        self._lines = SourceLines(resolve)
+
+    def lines_of(self, file: str) -> Sequence[str]:
+        if self._pid == os.getpid() and file in linecache.cache and not os.path.exists(file):
             return linecache.getlines(file)  # a cell of this notebook
         if not file.endswith(".py"):
             return ()
@@ -152,23 +186,34 @@ class SessionSources:
         changed = self._lines.changed(file)
         if lines and changed > self._began and self._notices < _NOTICES:
             self._notices += 1
-            shown = printable(file, 200)
-            self._session.add_notice(f"{shown} has changed since the process began: its source may not be what runs.")
+            self._tell(f"{printable(file, 200)} has changed since the process began: its source may not be what runs.")
         return lines
 
 
-def _resolver(pid: int) -> Callable[[str], str]:
+def shares_our_files(pid: int) -> bool:
+    """Whether a process that runs sees the files that we see: not in a container, nor after a change of its root."""
+    if pid == os.getpid():
+        return True
+    try:
+        target = open_target(pid)
+    except NbspyError:
+        return True
+    try:
+        return os.path.samestat(os.stat("/"), os.stat(target.resolve_path("/")))
+    except OSError:
+        return False
+    finally:
+        target.close()
+
+
+def resolver(pid: int, shared: bool) -> Callable[[str], str]:
     """Return what says where a file of the target lies for us: where it sees our files, also after it has ended."""
     try:
         target = open_target(pid)
     except NbspyError:
-        return lambda path: path
+        return lambda path: path if shared and path.startswith("/") else ""
     resolve = target.resolve_path
     target.close()
-    try:
-        shared = os.path.samestat(os.stat("/"), os.stat(resolve("/")))
-    except OSError:
-        shared = False
     return lambda path: path if shared and path.startswith("/") else resolve(path)
 
 
