@@ -212,7 +212,8 @@ def sampler(hours: float, say: Say, stacks: int = STACKS) -> Held:
             tracker.flush()
             writer.put_tables(interner.take_new())
             writer.put_samples(tracker.columns)
-            writer.flush()
+            while not writer.flush():
+                time.sleep(0.001)  # a reader has a fifth of a second for what comes in one
         if (tick + 1) % (RATE_HZ * MINUTE_S) == 0:
             now = time.thread_time()
             busiest, since = max(busiest, now - since), now

@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tools.fuzz_stacks import stacks
+
 if TYPE_CHECKING:
     from nbspy.cpython.layout import Layout
 
@@ -34,6 +36,7 @@ _MODULES_TOO: Final = (
     "nbspy.cpython.line_table",
     "nbspy.cpython.dicts",
     "nbspy.target.binaries",
+    "nbspy.cpython.unwinder",
 )
 
 
@@ -150,7 +153,7 @@ def binaries(data: bytes) -> None:
 
 TARGETS: Final[dict[str, Target]] = {
     target.__name__: target
-    for target in (wire, importer, recording, page, json_profile, objects, reprs, line_tables, binaries)
+    for target in (wire, importer, recording, page, json_profile, objects, reprs, line_tables, binaries, stacks)
 }
 
 

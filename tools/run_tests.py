@@ -75,7 +75,9 @@ def install_packages(folder: Path, outcome: Outcome) -> None:
 def python_tests(outcome: Outcome) -> None:
     # Live targets and a real browser share a noisy machine: what fails is run once more, and listed as a rerun. Two
     # files at a time: most tests wait for another process, and more would take the processors from busy targets.
-    command = [sys.executable, "-m", "pytest", "--reruns", "1", "-n", "2", "--dist", "loadfile", *sys.argv[1:]]
+    command = [sys.executable, "-m", "pytest", "--reruns", "1", "-n", "2", "--dist", "loadfile"]
+    # In the order in which they lie: short files of unit tests come last, so that no worker waits for another.
+    command += ["--no-loadscope-reorder", *sys.argv[1:]]
     if find_browser() is None:
         command += ["-m", "not browser"]
         how = "Chromium: apt install chromium, brew install chromium"
