@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MAX_MOVES: Final = 200
 PATIENCE: Final = 24
-"""Looks after which one at a target that stands still is believed: one whose stacks begin elsewhere, only after some."""
+"""Looks after which one at a target that stands still is believed; stacks that begin elsewhere take longest."""
 
 
 class Moves:
