@@ -1,7 +1,7 @@
 /** The icicle or flame chart: a scrolled canvas, its pointer and its keys. */
 import { points, roughPercent } from "../model/format";
 import { Boxes } from "../model/layout";
-import { boxAbove, neighbour, rowOf, widestBelow, widestOf } from "../model/navigate";
+import { rowOf } from "../model/navigate";
 import type { Camera, Scene } from "../model/scene";
 import { TreeScene } from "../model/scene";
 import type { ViewState } from "../model/view-state";
@@ -13,6 +13,7 @@ import { paintFlame, ROW_PX } from "../render/flame";
 import { LabelFitter } from "../render/labels";
 import { listenToGestures } from "./gestures";
 import { ChartCamera } from "./camera";
+import { chartKey } from "./chart-keys";
 import { FramePalette } from "./frame-palette";
 import type { Cleanup } from "./dom";
 import { el } from "./dom";
@@ -159,26 +160,15 @@ export class Chart {
 
   /** Handles a key; true where it was one of the chart's. */
   key(event: KeyboardEvent): boolean {
-    const { flipped } = this.scene;
-    const deeper = flipped ? "ArrowUp" : "ArrowDown";
-    const shallower = flipped ? "ArrowDown" : "ArrowUp";
     this.ensureLayout();
-    const box = this.boxOf(this.focusNode);
-    const { height } = this.element.getBoundingClientRect();
-    if (event.key === "Enter" && box >= 0) this.enter(box);
-    else if (event.key === "Home") this.setFocus(widestOf(this.boxes, this.topRow));
-    else if (event.key === "+" || event.key === "=") this.zoomBy(0.7, 0.5);
-    else if (event.key === "-") this.zoomBy(1 / 0.7, 0.5);
-    else if (event.key === "[") this.moveBy(-1 / 8);
-    else if (event.key === "]") this.moveBy(1 / 8);
-    else if (event.key === "PageDown" || event.key === "PageUp") this.element.scrollTop += (event.key === "PageDown" ? 0.8 : -0.8) * height;
-    else if (event.key === "m" || event.key === "ContextMenu") this.openMenu(box);
-    else if (![deeper, shallower, "ArrowLeft", "ArrowRight"].includes(event.key)) return false;
-    else if (box < 0) this.setFocus(widestOf(this.boxes, this.topRow));
-    else if (event.key === deeper) this.setFocus(widestBelow(this.boxes, box));
-    else if (event.key === shallower) this.setFocus(boxAbove(this.boxes, box, this.topRow));
-    else this.setFocus(neighbour(this.boxes, box, event.key === "ArrowLeft" ? -1 : 1));
-    return true;
+    return chartKey(event, this.scene.flipped, this.boxes, this.boxOf(this.focusNode), this.topRow, {
+      enter: (box) => this.enter(box),
+      focus: (box) => this.setFocus(box),
+      zoom: (factor) => this.zoomBy(factor, 0.5),
+      pan: (part) => this.moveBy(part),
+      scroll: (part) => void (this.element.scrollTop += part * this.element.clientHeight),
+      menu: (box) => this.openMenu(box),
+    });
   }
 
   /** Index of the focused node's box in `boxes`, or of any node's; -1 where it is not shown. */
