@@ -265,7 +265,7 @@ def test_given_a_pause_then_the_picture_stands_still_and_catches_up(page: Page) 
     for piece in pieces[3:]:
         replay.send(piece)
     wait_for(root, "data-samples", "200")
-    wait_for_text(root.locator(".nbspy-header"), "view paused")
+    wait_for_text(root.locator(".nbspy-header"), "view paused.*GIL 60")
     root.get_by_role("button", name="GIL", exact=True).click()
     wait_for_text(root.locator(".nbspy-crumbs"), "240.ms")  # of what had been seen when it was paused
     root.get_by_role("button", name="Pause the view").click()

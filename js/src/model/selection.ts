@@ -116,7 +116,8 @@ export class SelectedTree {
   /** Length of the selected time in us. */
   get spanUs(): number {
     const { time } = this.selection;
-    return time ? Math.max(0, Math.min(time[1], this.profile.endUs) - time[0]) : this.profile.endUs;
+    const endUs = Math.min(this.profile.endUs, this.pausedUs);
+    return time ? Math.max(0, Math.min(time[1], endUs) - time[0]) : endUs;
   }
 
   /** Folds in the runs that arrived since, or as many as can be by the time `untilMs`; true where all are. */

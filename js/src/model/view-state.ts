@@ -166,8 +166,10 @@ export class ViewState {
 
   pause(paused: boolean, ended: boolean): void {
     this.paused = paused;
-    if (paused) this.selected.limits = this.profile.runs.lengths;
-    else this.refresh(ended);
+    if (paused) {
+      this.selected.limits = this.profile.runs.lengths;
+      this.selected.update();
+    } else this.refresh(ended);
   }
 
   // Changes that a person makes
