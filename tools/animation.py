@@ -8,7 +8,9 @@ browser without a screen does not draw, and an even pace, which a loaded machine
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
+import os
 import sys
 import tempfile
 from dataclasses import dataclass, field
@@ -202,6 +204,9 @@ def main() -> None:
         jupyterlab(prepare(Path(scratch), pid, SAMPLED_S, EXPLORER_PX), Path(scratch, "state")) as address,
         sync_playwright() as playwright,
     ):
+        # A browser that is photographed draws more than one that is looked at: it goes behind what it looks at.
+        with contextlib.suppress(OSError, AttributeError):
+            os.nice(10)
         browser = playwright.chromium.launch(executable_path=browser_path, args=list(FLAGS))
         film = make(browser, address, arguments.theme)
         browser.close()

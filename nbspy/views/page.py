@@ -36,6 +36,6 @@ def frozen_html(
         f"<details><summary>{escape(headline(profile))}</summary>\n"
         f"{summary_html(profile, FROZEN_FUNCTIONS)}\n</details>\n"
         f'<iframe title="{shown}" sandbox="allow-scripts allow-downloads"'
-        f' style="width:100%;height:{int(height_px)}px;border:0"'
+        f' style="width:100%;height:{int(height_px)}px;box-sizing:border-box;border:1px solid #8884;border-radius:6px"'
         f' srcdoc="{escape(page)}"></iframe>'
     )

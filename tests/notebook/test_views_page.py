@@ -180,6 +180,11 @@ def test_given_settings_then_they_are_kept_in_the_model_and_python_can_set_them(
     page.evaluate("(view) => host.model.set('view', view)", {"rules": [focus], "tab": "merged", "query": "dec"})
     wait_for_text(again.locator(".nbspy-mirror"), "^(?!.*main).*load.*decode")
     wait_for_text(page.locator(".nbspy-found").nth(0), "1 · 100.%")
+    nowhere = {"do": "focus", "what": {"name": "nowhere", "file": "", "line": 0}}
+    page.evaluate("(view) => host.model.set('view', view)", {"rules": [nowhere], "threads": [1]})
+    wait_for_text(again.locator(".nbspy-message"), "Nothing here.*functions in focus")
+    again.get_by_role("button", name="Show everything").click()
+    wait_for_text(again.locator(".nbspy-mirror"), "main.*poll")
     page.evaluate("(view) => host.model.set('view', view)", {"tab": 7, "rules": "x", "time": [5, 1], "zoom": [3]})
     wait_for_text(again.locator(".nbspy-mirror"), "main.*poll")
 

@@ -29,7 +29,7 @@ export class Message {
     const parts: HTMLElement[] = [el("strong", "", content.title), el("p", "", content.text)];
     if (content.clear) {
       parts.push(button("nbspy-chip", "Show everything", "Show everything", () => {
-        this.state.select({ threads: new Set(), time: null, mode: "all" });
+        this.state.change({ rules: [], threads: [], time: null, mode: "all" });
       }));
     }
     this.element.dataset["look"] = this.source.state;
@@ -49,7 +49,8 @@ export class Message {
       return hello ? { title: `Reading process ${hello.pid}`, text: "Waiting for the first samples." } : attaching(waitedSeconds);
     }
     if (this.state.total[0]! > 0) return null;
-    return { title: "Nothing here", text: "No samples of the selected threads, states and time.", clear: true };
+    return { title: "Nothing here", text: this.state.settings.rules.length ? "No samples of the functions in focus, in the selected threads, states and time."
+      : "No samples of the selected threads, states and time.", clear: true };
   }
 }
 
