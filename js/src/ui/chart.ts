@@ -93,10 +93,10 @@ export class Chart {
     return Math.max(0, this.boxes.rows - this.topRow);
   }
 
-  /** The same when it stands still. */
-  get settledRows(): number {
+  /** Sees to it that `boxes` and `rows` are those of what is shown when it stands still. */
+  settle(): this {
     this.ensureLayout();
-    return this.rows;
+    return this;
   }
 
   /** Layout row (depth) of the first row shown: the root itself is not drawn. */

@@ -30,7 +30,7 @@ export class Mirror {
   /** Lists the first frames of the chart: row by row, the heaviest of a row first. */
   update(): void {
     const { chart } = this.panes;
-    const { boxes, scene, topRow } = chart;
+    const { boxes, scene, topRow } = chart.settle();
     const { weights } = scene;
     const { tab } = this.state.settings;
     if (tab === "functions" || tab === "source") {

@@ -14,7 +14,7 @@ export class Sandwich {
 
   /** Gives each half the height that its rows want; where there is less, neither gets below a quarter of it. */
   share(): void {
-    const rows = this.charts.map((chart) => chart.settledRows + 1);
+    const rows = this.charts.map((chart) => chart.settle().rows + 1);
     const whole = rows[0]! + rows[1]!;
     let changed = false;
     this.charts.forEach((chart, i) => {
