@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import psutil
+
 from nbspy.model.profile import Profile
 from nbspy.session import Session
 
@@ -57,6 +59,16 @@ def check_unharmed(target: Target) -> None:
     before = target.ask("counter")
     while target.ask("counter") == before:
         pass
+
+
+def check_left_running(pid: int) -> None:
+    """As :func:`check_unharmed`, of a process that nobody can ask: it is untraced, and uses its processor."""
+    check_untraced(pid)
+    process = psutil.Process(pid)
+    before = process.cpu_times().user
+    while process.cpu_times().user == before:
+        assert process.is_running()
+    check_untraced(pid)
 
 
 def grown(before: Sequence[int], now: Sequence[int]) -> bool:

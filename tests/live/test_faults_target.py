@@ -21,7 +21,15 @@ from nbspy.target.own_thread import in_own_thread
 from nbspy.target.process import StopOutcome
 
 from .interpreters import Interpreter, start_target
-from .sessions import ENOUGH, check_counts, check_unharmed, check_untraced, function_names, wait_for_samples
+from .sessions import (
+    ENOUGH,
+    check_counts,
+    check_left_running,
+    check_unharmed,
+    check_untraced,
+    function_names,
+    wait_for_samples,
+)
 
 both_modes = pytest.mark.parametrize("nonblocking", [False, True], ids=["blocking", "nonblocking"])
 
@@ -36,7 +44,7 @@ def test_forks_are_told_apart(current_interpreter: Interpreter) -> None:
                 with nbspy.attach(child, rate=300) as of_child:
                     wait_for_samples(of_child)
                     childs = of_child.stop()
-                    check_untraced(child)
+                    check_left_running(child)
                 parent = session.stop()
             finally:
                 os.kill(child, signal.SIGKILL)
@@ -89,6 +97,7 @@ def test_pid_that_another_gets_at_once_lends_it_no_sample(current_interpreter: I
                 while session.running:
                     session.stream.wait_beyond(session.stream.size, timeout=1)
                 profile = session.stop()
+                check_left_running(pid)
             finally:
                 os.kill(pid, signal.SIGKILL)
 
