@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Error
+from playwright.sync_api import Error, expect
 
 from tests.notebook.replay import STATIC, Replay
 from tests.notebook.simple_page import ROW_PX, chart_point, mirror, simple_stream, wait_for, wait_for_text
@@ -330,10 +330,21 @@ def test_given_two_hundred_threads_then_the_table_scrolls_inside(page: Page) -> 
     replay = Replay(page)
     replay.send_all(TrainingLoop(seconds=1, loaders=8, extra_threads=190).pieces())
     wait_for_text(replay.root.locator(".nbspy-threads th >> nth=0"), "Threads 200")
-    assert replay.root.locator("tr[data-thread]").count() == 200
-    last = replay.root.locator("tr[data-thread] >> nth=199")
-    last.scroll_into_view_if_needed()
+    table, rows = replay.root.locator("table.nbspy-threads"), replay.root.locator("tr[data-thread]")
+    assert table.get_attribute("aria-rowcount") == "201"
+    assert rows.count() < 20
+    replay.root.locator(".nbspy-threads-scroll").evaluate("(box) => box.scrollTo(0, box.scrollHeight)")
+    last = replay.root.locator("tr[aria-rowindex='201']")
     wait_for_text(last, "idle · wait")
+    assert rows.count() < 20
+    # By keys one comes to every row, and the one that has the focus stays while one looks elsewhere.
+    last.locator("button").focus()
+    for row in range(200, 180, -1):
+        page.keyboard.press("Shift+Tab")
+        page.wait_for_function("(row) => document.activeElement.closest('tr')?.ariaRowIndex === row", arg=str(row))
+    replay.root.locator(".nbspy-threads-scroll").evaluate("(box) => box.scrollTo(0, 0)")
+    expect(replay.root.locator("tr[aria-rowindex='2']")).to_be_visible()
+    assert page.evaluate("document.activeElement.closest('tr')?.ariaRowIndex") == "181"
     box = replay.root.bounding_box()
     assert box is not None
     assert box["height"] == 420

@@ -7,10 +7,12 @@ import { steadyOrder } from "../model/thread-order";
 import type { ViewState } from "../model/view-state";
 import { SPARK_HEIGHT, SPARK_WIDTH, sparkPath } from "../render/spark";
 import type { Cleanup } from "./dom";
-import { el, setAttribute, setText } from "./dom";
+import { el, setAttribute, setText, show } from "./dom";
 
 const SVG = "http://www.w3.org/2000/svg";
 const ROW_PX = 40;
+/** Rows beyond those in sight: where one goes on by keys. */
+const MARGIN_ROWS = 2;
 /** A row passes another when its share is this much greater. */
 const MARGIN = 0.03;
 const TAIL_LETTERS = 5;
@@ -34,7 +36,12 @@ export class ThreadTable {
   order: number[] = [];
   private readonly scroller = el("div", "nbspy-threads-scroll");
   private readonly total = el("span", "nbspy-muted");
+  private readonly table = el("table", "nbspy-threads");
   private readonly body = el("tbody");
+  /** As high as the rows that are not there. */
+  private readonly top = el("tr", "nbspy-gap");
+  private readonly bottom = el("tr", "nbspy-gap");
+  private shown = new Set<HTMLTableRowElement>();
   private readonly rows = new Map<number, Row>();
   /** What the scroller says of itself, asked when it changes: asked after rows were moved it would lay out the page. */
   private scrollTop = 0;
@@ -42,7 +49,7 @@ export class ThreadTable {
   private readonly shares = new Float32Array(RECENT_SECONDS);
 
   constructor(private readonly state: ViewState, cleanup: Cleanup) {
-    const table = el("table", "nbspy-threads");
+    const { table } = this;
     const head = el("tr");
     for (const [text, hint] of [
       ["Threads", ""], ["Active", "Share of the time in which it was running"], ["GIL", "Share of the time in which it held the GIL"],
@@ -55,6 +62,7 @@ export class ThreadTable {
     }
     head.firstElementChild!.append(" ", this.total);
     table.append(el("thead", "", head), this.body);
+    this.body.append(this.top, this.bottom);
     this.scroller.append(table);
     this.element.append(this.scroller);
     this.element.setAttribute("aria-label", "Threads");
@@ -81,16 +89,27 @@ export class ThreadTable {
     if (!held || all.length !== this.order.length) {
       const share = (thread: number): number => this.activeShare(thread);
       this.order = steadyOrder(this.order, all, share, held ? Infinity : MARGIN);
-      this.arrange();
     }
     this.updateVisible();
   }
 
-  /** Updates the rows in sight: two hundred threads cost no more than ten. */
-  updateVisible(): void {
-    const first = Math.max(0, Math.floor(this.scrollTop / ROW_PX) - 2);
-    const last = Math.min(this.order.length, first + Math.ceil((this.heightPx || 400) / ROW_PX) + 4);
-    for (let i = first; i < last; i++) this.updateRow(this.order[i]!);
+  /** Writes the rows in sight only: two hundred threads cost no more than ten. The one that has the focus stays, too. */
+  private updateVisible(): void {
+    const { order } = this;
+    const focused = order.findIndex((thread) => this.rows.get(thread)?.element.contains(document.activeElement));
+    let first = Math.max(0, Math.floor(this.scrollTop / ROW_PX) - MARGIN_ROWS);
+    let last = Math.min(order.length, first + Math.ceil((this.heightPx || 400) / ROW_PX) + 2 * MARGIN_ROWS);
+    if (focused >= 0) [first, last] = [Math.min(first, focused), Math.max(last, focused + 1)];
+    this.arrange(order.slice(first, last));
+    this.top.style.height = `${first * ROW_PX}px`;
+    this.bottom.style.height = `${(order.length - last) * ROW_PX}px`;
+    show(this.top, first > 0);
+    show(this.bottom, last < order.length);
+    setAttribute(this.table, "aria-rowcount", String(order.length + 1));
+    for (let i = first; i < last; i++) {
+      this.updateRow(order[i]!);
+      setAttribute(this.rowOf(order[i]!).element, "aria-rowindex", String(i + 2));
+    }
   }
 
   /** The place for the rows has another size. */
@@ -116,12 +135,15 @@ export class ThreadTable {
     return time && time.seen > 0 ? time.active / time.seen : 0;
   }
 
-  private arrange(): void {
-    let before: ChildNode | null = this.body.firstChild;
-    for (const thread of this.order) {
-      const { element } = this.rowOf(thread);
-      if (element === before) before = before.nextSibling;
-      else this.body.insertBefore(element, before);
+  /** Puts the rows of these threads between the two spacers. What stays is not moved more than it must: it may have the focus. */
+  private arrange(threads: readonly number[]): void {
+    const wanted = new Set(threads.map((thread) => this.rowOf(thread).element));
+    for (const row of this.shown) if (!wanted.has(row)) row.remove();
+    this.shown = wanted;
+    let before: ChildNode | null = this.top.nextSibling;
+    for (const row of wanted) {
+      if (row === before) before = before.nextSibling;
+      else this.body.insertBefore(row, before);
     }
   }
 
