@@ -39,7 +39,7 @@ describe("runs beyond the budget", () => {
         sums.set(key, (sums.get(key) ?? 0) + 10_000 + 1e9);
         return [thread, node, state, 1, 10_000];
       });
-      runs.append(sampled(second * 1e6, rows), () => undefined);
+      runs.append(sampled(second * 1e6, rows), 3, () => undefined);
       runs.coarsen(parent);
       ends.fill((second + 1) * 1e6);
       expect(runs.length).toBeLessThanOrEqual(1000);
@@ -76,7 +76,7 @@ describe("runs beyond the budget", () => {
     for (let node = 1; node <= 3000; node++) deep.push(node % 30 === 1 ? 0 : node - 1);
     const many = new Runs(1000);
     for (let from = 1; from <= 3000; from += 100) {
-      many.append(sampled(from * 100e6, Array.from({ length: 100 }, (_, i) => [0, from + i, GIL, 1, 90e6])), () => undefined);
+      many.append(sampled(from * 100e6, Array.from({ length: 100 }, (_, i) => [0, from + i, GIL, 1, 90e6])), 1, () => undefined);
       many.coarsen(deep);
       expect(many.length).toBeLessThanOrEqual(1000);
     }
@@ -94,7 +94,7 @@ describe("activity", () => {
     const activity = new Activity();
     let run = 0;
     for (let start = 0; start < 400e6; start += 25_000) {
-      runs.append(sampled(start, [[0, 0, start % 50_000 ? GIL : IDLE, 1, 25_000]]), (lane, from, to) => activity.add(lane, from, to));
+      runs.append(sampled(start, [[0, 0, start % 50_000 ? GIL : IDLE, 1, 25_000]]), 1, (lane, from, to) => activity.add(lane, from, to));
       run++;
     }
     const { times: bins } = activity.bins(0)!;
@@ -119,7 +119,7 @@ describe("activity", () => {
     const runs = new Runs();
     const activity = new Activity();
     for (let second = 0; second < 100; second++) {
-      runs.append(sampled(second * 1e6, [[0, 0, second >= 98 ? RUNNING : IDLE, 1, 1e6]]), (lane, from, to) => activity.add(lane, from, to));
+      runs.append(sampled(second * 1e6, [[0, 0, second >= 98 ? RUNNING : IDLE, 1, 1e6]]), 1, (lane, from, to) => activity.add(lane, from, to));
     }
     const shares = activity.recentShares(0, 100e6, new Float32Array(30));
     expect(Array.from(shares.slice(-3))).toEqual([0, 1, 1]);

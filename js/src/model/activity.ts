@@ -59,10 +59,11 @@ export class Activity {
   add(lane: Lane, from: number, to: number): number {
     const past = (this.pasts[lane.thread] ??= this.another());
     const { start: { data: start }, state: { data: state }, weight: { data: weight } } = lane;
-    const last = sumUp(past, from, to, start, state, weight);
-    while (last >= this.binUs * this.maxBins) this.halveResolution();
+    const last = sumUp(past, from, to, start, state, weight, (begun, end, kind) => {
+      while (end >= this.binUs * this.maxBins) this.halveResolution();
+      addBins(past, this.binUs, begun, end, kind);
+    });
     const recently = last - RECENT_SECONDS * 1e6;
-    bin(past, this.binUs, from, to, start, state, weight);
     // Runs come in the order of time.
     for (let run = to - 1; run >= from && start[run]! + weight[run]! > recently; run--) {
       if (ACTIVE[state[run]!]) addRecent(past, Math.max(start[run]!, recently), start[run]! + weight[run]!);
@@ -119,36 +120,37 @@ export class Activity {
   }
 }
 
-/** Apart from what calls it, and over bare arrays: every run of a recording goes through here. */
-function sumUp(past: Past, from: number, to: number, start: Float64Array, state: Uint8Array, weight: Uint32Array): number {
+/**
+ * Adds runs to the times of a thread; gives when the last of them ends. What is not in the bin of the run before goes to
+ * `across`. Apart from what calls it, and over bare arrays: every run of a recording goes through here.
+ */
+function sumUp(
+  past: Past, from: number, to: number, start: Float64Array, state: Uint8Array, weight: Uint32Array,
+  across: (begun: number, end: number, kind: number) => void,
+): number {
   let [last, seen, active, gil] = [0, 0, 0, 0];
+  let { binAt, binFromUs, binToUs, bins } = past;
   for (let run = from; run < to; run++) {
     const us = weight[run]!;
-    const end = start[run]! + us;
+    const bits = state[run]!;
+    const begun = start[run]!;
+    const end = begun + us;
     if (end > last) last = end;
     seen += us;
-    active += us * ACTIVE[state[run]!]!;
-    gil += us * GIL[state[run]!]!;
+    if (ACTIVE[bits]) active += us;
+    if (GIL[bits]) gil += us;
+    const kind = CLASS_OF[bits]!;
+    if (begun >= binFromUs && end < binToUs) {
+      bins[binAt + kind]! += us;
+      continue;
+    }
+    across(begun, end, kind);
+    ({ binAt, binFromUs, binToUs, bins } = past);
   }
   past.seen += seen;
   past.active += active;
   past.gil += gil;
   return last;
-}
-
-function bin(past: Past, binUs: number, from: number, to: number, start: Float64Array, state: Uint8Array, weight: Uint32Array): void {
-  let { binAt, binFromUs, binToUs, bins } = past;
-  for (let run = from; run < to; run++) {
-    const begun = start[run]!;
-    const end = begun + weight[run]!;
-    const kind = CLASS_OF[state[run]!]!;
-    if (begun >= binFromUs && end < binToUs) {
-      bins[binAt + kind]! += end - begun;
-      continue;
-    }
-    addBins(past, binUs, begun, end, kind);
-    ({ binAt, binFromUs, binToUs, bins } = past);
-  }
 }
 
 /** Adds a run's time to the bins it lies in. */

@@ -9,7 +9,7 @@ export class Identities {
   /** Frame -> its identity; and identity -> the first of its frames that was seen, through which it is shown. */
   readonly of = u32();
   readonly frameOf = u32();
-  /** Table of identities plus one; 0 is free. */
+  /** Table of identities plus one; 0 is free. One is looked for in the slot of its first column first, then from its hash on. */
   private table = new Uint32Array(1024);
 
   /** `columns`: what frames have in common that are one. */
@@ -27,11 +27,13 @@ export class Identities {
   private find(frame: number): number {
     const { table } = this;
     const mask = table.length - 1;
-    let slot = this.hash(frame) & mask;
-    for (let entry = table[slot]!; entry !== 0; entry = table[slot]!) {
-      if (this.same(frame, this.frameOf.data[entry - 1]!)) return entry - 1;
-      slot = (slot + 1) & mask;
+    let slot = this.near(frame) & mask;
+    let entry = table[slot]!;
+    if (entry !== 0 && !this.same(frame, this.frameOf.data[entry - 1]!)) {
+      slot = this.hash(frame) & mask;
+      for (entry = table[slot]!; entry !== 0 && !this.same(frame, this.frameOf.data[entry - 1]!); entry = table[slot]!) slot = (slot + 1) & mask;
     }
+    if (entry !== 0) return entry - 1;
     this.frameOf.push(frame);
     table[slot] = this.frameOf.length;
     return this.frameOf.length - 1;
@@ -41,6 +43,11 @@ export class Identities {
     const { columns } = this;
     for (let i = 0; i < columns.length; i++) if (columns[i]!.data[a] !== columns[i]!.data[b]) return false;
     return true;
+  }
+
+  /** Texts that come together have numbers that lie together. */
+  private near(frame: number): number {
+    return 2 * this.columns[0]!.data[frame]!;
   }
 
   private hash(frame: number): number {
@@ -55,7 +62,8 @@ export class Identities {
     const table = new Uint32Array(slots);
     const mask = table.length - 1;
     for (let id = 0; id < this.frameOf.length; id++) {
-      let slot = this.hash(this.frameOf.data[id]!) & mask;
+      let slot = this.near(this.frameOf.data[id]!) & mask;
+      if (table[slot] !== 0) slot = this.hash(this.frameOf.data[id]!) & mask;
       while (table[slot] !== 0) slot = (slot + 1) & mask;
       table[slot] = id + 1;
     }

@@ -37,9 +37,14 @@ export class NodeTimes {
   /** `sums.data[node * STRIDE + place]`. */
   readonly sums = f64();
 
+  /** Whether there is in the sums what another has left. */
+  private used = false;
+
   /** `memory`: what another has used. */
   constructor(memory: Float64Array<ArrayBuffer> | null = null) {
-    if (memory) this.sums.data = memory.fill(0);
+    if (!memory) return;
+    this.sums.data = memory;
+    this.used = true;
   }
 
   /** Makes room for `nodes` nodes. */
@@ -52,6 +57,7 @@ export class NodeTimes {
    * runs are sorted by blocks of nodes first: each node's times are then at hand, and need not be waited for.
    */
   *add(spans: readonly Span[], places: Uint8Array = PLACES, time = ALWAYS): Generator<void> {
+    if (this.used) yield* this.clear();
     const blocks = (this.sums.length / STRIDE >> BLOCK_BITS) + 1;
     const runs = spans.reduce((sum, { from, to }) => sum + to - from, 0);
     if (blocks === 1 || runs < FEW) {
@@ -79,6 +85,15 @@ export class NodeTimes {
       addSorted(this.sums.data, sorted, from, Math.min(runs, from + CHUNK));
       yield;
     }
+  }
+
+  private *clear(): Generator<void> {
+    const { sums: { data } } = this;
+    for (let at = 0; at < data.length; at += 16 * CHUNK) {
+      data.fill(0, at, at + 16 * CHUNK);
+      yield;
+    }
+    this.used = false;
   }
 
   /** The same, at once. */

@@ -19,7 +19,7 @@ export type Granularity = "function" | "line";
 const RUN_BYTES = 21;
 const MUCH_BYTES = 1 << 22;
 /** Runs whose times are taken when there are so many, whether or not somebody looks. */
-const MANY_RUNS = 1 << 20;
+const MANY_RUNS = 1 << 22;
 
 export class Profile {
   hello: Hello | null = null;
@@ -209,7 +209,7 @@ export class Profile {
   private addSamples(record: Samples): void {
     below("thread", record.thread, this.threads.length);
     below("node", record.node, this.nodeParent.length);
-    this.runs.append(record, (lane, from, to) => {
+    this.runs.append(record, this.threads.length, (lane, from, to) => {
       this.endUs = Math.max(this.endUs, this.activity.add(lane, from, to));
     });
     this.threadSamples += sum(record.count);

@@ -47,12 +47,10 @@ export class Runs {
     return Array.from(this.lanes, (lane) => lane?.length ?? 0);
   }
 
-  /** Puts the rows of a record to those of their threads, which are told to `taken` one by one. */
-  append(record: Samples, taken: Taker): void {
+  /** Puts the rows of a record to those of their threads, of which there are so many; these are told to `taken` one by one. */
+  append(record: Samples, threads: number, taken: Taker): void {
     const { thread } = record;
     const rows = thread.length;
-    let threads = this.lanes.length;
-    for (let i = 0; i < rows; i++) if (thread[i]! >= threads) threads = thread[i]! + 1;
     if (this.counts.length <= threads) this.counts = new Uint32Array(2 * threads);
     if (this.order.length < rows) this.order = new Uint32Array(2 * rows);
     const { counts, lanes, order } = this;

@@ -18,7 +18,10 @@ export class CallTree {
   readonly firstChild = i32();
   readonly nextSibling = i32();
   private readonly lastChild = i32();
-  /** Open-addressing table of node ids by (parent, key); 0 is free. */
+  /**
+   * Open-addressing table of node ids by (parent, key); 0 is free. A node is looked for in the slot of its parent first, then
+   * from its hash on: nodes come after their parents mostly, and the slots of those that come together lie together.
+   */
   private table = new Int32Array(4096);
 
   constructor() {
@@ -68,12 +71,13 @@ export class CallTree {
     const { data: parents } = this.parent;
     const { data: keys } = this.key;
     const mask = table.length - 1;
-    let slot = hash(parent, key) & mask;
-    for (let node = table[slot]!; node !== 0; node = table[slot]!) {
-      if (parents[node] === parent && keys[node] === key) return node;
-      slot = (slot + 1) & mask;
+    let slot = (2 * parent) & mask;
+    let node = table[slot]!;
+    if (node !== 0 && (parents[node] !== parent || keys[node] !== key)) {
+      slot = hash(parent, key) & mask;
+      for (node = table[slot]!; node !== 0 && (parents[node] !== parent || keys[node] !== key); node = table[slot]!) slot = (slot + 1) & mask;
     }
-    return (table[slot] = this.append(parent, key));
+    return node || (table[slot] = this.append(parent, key));
   }
 
   /** Nodes from below the root down to `node`. */
@@ -88,7 +92,8 @@ export class CallTree {
     const mask = slots - 1;
     const { size, parent: { data: parents }, key: { data: keys } } = this;
     for (let node = 1; node < size; node++) {
-      let slot = hash(parents[node]!, keys[node]!) & mask;
+      let slot = (2 * parents[node]!) & mask;
+      if (table[slot] !== 0) slot = hash(parents[node]!, keys[node]!) & mask;
       while (table[slot] !== 0) slot = (slot + 1) & mask;
       table[slot] = node;
     }

@@ -30,9 +30,10 @@ import { Tooltip } from "./tooltip";
 const MIRROR_MS = 400;
 /** A gap open for less than this is the normal course of messages. */
 const GAP_HINT_MS = 1000;
-/** After the picture has followed the data it rests for so many times as long. */
+/** After the picture has followed the data it rests for so many times as long; longer where much is known to be on its way. */
 const RESTS = 4;
 const MAX_REST_MS = 500;
+const MAX_REST_BEHIND_MS = 1500;
 const NARROW_PX = 600;
 const TINY_PX = 360;
 const SLIM_PX = 260;
@@ -191,7 +192,8 @@ export class Explorer {
   private received(): void {
     this.lastData = performance.now();
     // What is costly is drawn seldom while more is on its way: else a large recording would be drawn instead of read.
-    const rest = this.ended ? 0 : this.drawnAt + Math.min(RESTS * this.drawnMs, MAX_REST_MS) - this.lastData;
+    const most = this.source.waiting ? MAX_REST_BEHIND_MS : MAX_REST_MS;
+    const rest = this.ended ? 0 : this.drawnAt + Math.min(RESTS * this.drawnMs, most) - this.lastData;
     if (rest > 0) this.restTimer ||= window.setTimeout(() => this.refreshSoon(), rest);
     else this.refreshSoon();
     this.writeFacts();
