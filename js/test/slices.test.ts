@@ -1,5 +1,6 @@
 /** A selection of very many runs is folded in slices: what was shown stays until the new one is whole. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { turns } from "../src/model/slices";
 import type { Change } from "../src/model/view-state";
 import { ViewState } from "../src/model/view-state";
 import { ProfileMaker } from "./golden";
@@ -30,6 +31,10 @@ describe("a selection folded in slices", () => {
 
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    vi.spyOn(turns, "after").mockImplementation((task) => {
+      const timer = setTimeout(task);
+      return () => clearTimeout(timer);
+    });
     // Each look at the clock costs more than a slice may last.
     vi.spyOn(performance, "now").mockImplementation(() => (now += 20));
   });

@@ -126,6 +126,11 @@ export class Chart {
     this.view.invalidate();
   }
 
+  /** What is laid out looks otherwise. */
+  repaint(): void {
+    this.view.invalidate();
+  }
+
   /** Goes to the scene's zoomed node. */
   moveToZoom(): void {
     this.camera.goHome(this.stillness.matches);

@@ -84,12 +84,15 @@ export class Panes {
   changed(change: Change): void {
     const { tab } = this.state.settings;
     if (change === "tab") this.showTab();
+    // What is shown stays until the new is whole; that is another change.
+    if (this.state.working && (change === "selection" || change === "search")) return;
     if (tab === "functions") this.functions.update();
     else if (tab === "source") this.source.update();
     else {
       for (const chart of tab === "sandwich" ? this.sandwich.charts : [this.main]) {
         if (change === "zoom") chart.moveToZoom();
         else if (change === "look") chart.flip();
+        else if (change === "search") chart.repaint();
         else chart.change();
       }
       if (tab === "sandwich") this.sandwich.share();
