@@ -56,7 +56,9 @@ def test_given_a_bundle_then_it_asks_no_network_and_makes_no_markup(name: str) -
         outside = r"\bfetch\(|XMLHttpRequest|WebSocket|EventSource|sendBeacon|localStorage|document\.cookie"
         assert not re.findall(f"{markup}|{outside}", code)
         # A saved page asks the view whose place it takes, and that one answers (js/src/ui/handover.ts): nobody else.
-        assert code.count("postMessage") <= 2
+        # Work in slices wakes itself through a channel of its own, and says nothing.
+        assert code.count("postMessage") - code.count("postMessage(null)") <= 2
+        assert code.count("postMessage(null)") <= 1
 
 
 @pytest.mark.parametrize("name", BUNDLES)
