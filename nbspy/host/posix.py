@@ -137,7 +137,8 @@ class PosixHost:
             except OSError:
                 return None
             if end is not None:
-                return end.si_status if end.si_code == os.CLD_EXITED else -end.si_status
+                status = int(end.si_status)
+                return status if end.si_code == os.CLD_EXITED else -status
             if time.monotonic() > deadline:
                 return None
             time.sleep(_ENDING_STEP_S)
