@@ -79,6 +79,8 @@ class CodeCache:
         """Prepared reads of the identities of so many code objects."""
         self.fresh: set[int] = set()
         """Addresses of code objects that were not known, or not like that, and were read since it was last emptied."""
+        self.read = 0
+        """How often code objects were read in full."""
         fields = layout.code
         self._identity_fields = (
             fields.filename,
@@ -175,6 +177,7 @@ class CodeCache:
     def _load(self, fresh: list[tuple[int, bytes]]) -> None:
         """Copy what the new code objects point to: two vectored reads for all of them."""
         self.fresh.update(address for address, _ in fresh)
+        self.read += 1
         start = self._identity_start
         pointers = [word(data, offset - start) if data else 0 for _, data in fresh for offset in self._identity_fields]
         # No more than the header: a short string may be the last thing that is mapped.

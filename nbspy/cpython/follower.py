@@ -51,8 +51,12 @@ class Follower:
         """True where nothing tells that code objects were freed, and it is time to look at all of them again."""
         return not generations and self.samples % REVALIDATE_EVERY == 0
 
-    def refresh_codes(self, generations: bytes) -> None:
-        """Read the code objects of frames that are new, before the threads that run them go on."""
+    def refresh_codes(self, generations: bytes) -> bool:
+        """Look at the code objects of frames that are new; False where one had to be read in full.
+
+        That one is true of the copy only if the threads that run it stand.
+        """
+        read = self._codes.read
         codes = self._codes.codes
         wanted: set[int] = set()
         suspect_all = self.due_for_revalidation(generations)
@@ -78,6 +82,7 @@ class Follower:
             for thread in self._list.threads:
                 thread.nodes.clear()
                 self.changed[thread] = None
+        return self._codes.read == read
 
     def read_ahead(self) -> None:
         """Read the code objects of new frames while threads run on, so that they need not stand for it.

@@ -88,16 +88,18 @@ class KnownStacks:
         self.steps.clear()
         self.leaves.clear()
 
-    def proved(self, thread: TrackedThread, times: int = 1) -> None:
-        """Take note that looks have agreed on the stack of ``thread``, whose nodes are made.
+    def proved(self, thread: TrackedThread, times: int = 1) -> bool:
+        """Take note that looks have agreed on the stack of ``thread``, whose nodes are made; True where it is new.
 
         ``times``: :data:`PROOFS` where it was seen while the thread could not move, which leaves nothing to prove.
         """
         known = self._codes.codes.get(thread.chain.codes[-1]) if thread.chain.codes else None
         if known is None:
-            return
+            return False
         key = (thread.nodes[-2] if len(thread.nodes) > 1 else int(ROOT), known.function)
         if key not in self._proofs and len(self._proofs) >= MAX_STACKS:
             self._proofs.clear()
             self.leaves.clear()
-        self._proofs[key] = self._proofs.get(key, 0) + times
+        had = self._proofs.get(key, 0)
+        self._proofs[key] = had + times
+        return had == 0

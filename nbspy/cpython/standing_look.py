@@ -1,20 +1,24 @@
 """One look at a target whose holders of a GIL stand: nobody but they could change a frame, so what it shows was there.
 
-They stand for one vectored copy, for following what in it is new, and for reading code objects that were never seen.
-What needs nobody to stand is done by the caller, when they run on again.
+Nearly always they stand for one vectored copy alone: it is followed when they run on again. Only where that meets what
+must not change meanwhile, a frame outside of the copy or a code object that was never seen, are they stopped a second
+time, for as long as it takes to read that.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from nbspy.cpython.follower import Follower
 from nbspy.cpython.plan_book import Plan, PlanBook
 from nbspy.cpython.quick_look import LOOKS
 from nbspy.cpython.thread_list import ThreadList
 from nbspy.target.process import StopOutcome, ThreadStopper
+
+_THOROUGH_NEXT: Final = 16
+"""So many looks are thorough at once, without a brief one before, where brief ones have met what they cannot have."""
 
 
 class Seen(NamedTuple):
@@ -49,23 +53,37 @@ class StandingLook:
         self._free_threaded = free_threaded
         self._refresh_threads = refresh_threads
         self._stop_times_ns = stop_times_ns
+        self._thorough_left = 0
+        self.incomplete = False
+        """True where the last brief look found what it may only read while threads stand."""
         self.while_standing: Callable[[tuple[int, ...]], None] | None = None
         """Called with the holders while they stand, where what was seen is believed."""
 
+    @property
+    def is_brief(self) -> bool:
+        """True where threads stand for a copy alone, and the look may have to be followed by one that is not."""
+        return not (self._free_threaded or self._thorough_left or self.while_standing is not None)
+
     def take(
-        self, plan: Plan, holders: tuple[int, ...], threads: Sequence[int], *, patient: bool
+        self, plan: Plan, holders: tuple[int, ...], threads: Sequence[int], *, patient: bool, brief: bool
     ) -> tuple[list[StopOutcome], Seen | None]:
         """Stop ``threads``, whose states are the ``holders``, for one look, and let them run on, whatever happens.
 
         Returns what became of each and, where all stood and were still the holders, what was seen. ``patient``: threads
-        that are new are not listed while others stand.
+        that are new are not listed while others stand. ``brief``: they stand for the copy only.
         """
         stopper = self.stopper
+        self.incomplete = False
         outcomes: list[StopOutcome] = []
+        seen: Seen | None = None
         try:
             outcomes = [stopper.stop(threads[0])] if len(threads) == 1 else stopper.stop_all(threads)
             stood = all(outcome is StopOutcome.STOPPED for outcome in outcomes)
-            return outcomes, self._look(plan, holders, patient=patient) if stood else None
+            if stood and brief:
+                plan.read()
+            elif stood:
+                self._thorough_left = max(self._thorough_left - 1, 0)
+                seen = self._look(plan, holders, patient=patient)
         finally:
             standing = False
             for thread, outcome in zip(threads, outcomes, strict=False):
@@ -74,6 +92,28 @@ class StandingLook:
                     standing = True
             if standing:
                 self._stop_times_ns.append(time.perf_counter_ns() - stopper.asked_ns)
+        return outcomes, self._read(plan, holders) if stood and brief else seen
+
+    def _read(self, plan: Plan, holders: tuple[int, ...]) -> Seen | None:
+        """Follow the copy that ``plan`` has, when the holders run again; None where that is not all that is wanted."""
+        follower = self._follower
+        data = bytes(plan.buffer)
+        if not plan.stood(data, holders) or not self._plans.covers(plan, data):
+            return None
+        if not (plan.words.same_lists(data) and follower.follow(plan, data)):
+            self._list.listed = False
+            return None
+        if any(thread.chain.unpredicted for thread in follower.changed):
+            self._thorough_left = _THOROUGH_NEXT
+            self.incomplete = True
+            return None
+        if not follower.begin_credibly(holders) or not self._list.are_the_same(follower.changed):
+            return None
+        if not follower.refresh_codes(plan.words.generations(data)):
+            # Others may lie there by now; the thorough look that follows finds them read already.
+            self.incomplete = True
+            return None
+        return Seen(plan, data)
 
     def _look(self, plan: Plan, holders: tuple[int, ...], *, patient: bool) -> Seen | None:
         """Copy and follow while the holders stand; None where they are no longer the holders."""

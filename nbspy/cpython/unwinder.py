@@ -45,6 +45,8 @@ _BUDGET_NS: Final = 5_000_000
 """No more attempts are begun after this time, but for the first few."""
 _ATTEMPTS_IN_VAIN: Final = 2
 """Attempts after many quick looks have agreed on nothing."""
+_NEW_IN_A_ROW: Final = 8
+"""After so many stacks in a row that were new, a thread is stopped at once, but for every so many-th sample."""
 
 
 class Unwinder:
@@ -97,6 +99,10 @@ class Unwinder:
         """The copy that was believed last."""
         self._ahead: Plan | None = None
         """The plan by whose copy the last sample was told at a glance: the chain of its thread has not followed."""
+        self._new_in_a_row = 0
+        """How many samples in a row stopped a thread for a stack that was new."""
+        self._at_once = False
+        """True where this sample does not look whether the stack is known before it stops a thread."""
         self._quick = QuickLook(self._plans, self._list, self._codes, stops=blocking)
         self.news: list[TrackedThread] = []
         """The threads whose node or state bits are not what they were at the sample before."""
@@ -151,6 +157,10 @@ class Unwinder:
             # Another may have taken its place (see ThreadList.are_the_same).
             self.discarded += 1
             return False
+        streak = self._new_in_a_row
+        self._at_once = streak >= _NEW_IN_A_ROW and streak % _NEW_IN_A_ROW != 0
+        if self._at_once:
+            return self._observe_well()
         quick = self._quick
         node = quick.node(now)
         if node < 0:
@@ -206,7 +216,7 @@ class Unwinder:
             if agreed is not None and agreed[0] is plan:
                 return self._observe_running(plan, agreed[1], held=True, agreed=True)
             return self._observe_running(plan, plan.copy(), held=True)
-        if self.while_standing is not None:
+        if self._at_once or self.while_standing is not None:
             holders, turn = plan.look()
         else:
             data = plan.copy()
@@ -227,6 +237,7 @@ class Unwinder:
         """Take a sample in which nothing is new but, perhaps, the leaf node of one thread; ``plan`` has its copy."""
         follower = self._follower
         follower.samples += 1
+        self._new_in_a_row = 0
         if not plan.words.counts_codes and follower.due_for_revalidation(b""):
             self._quick.plan = None
         self._ahead = plan
@@ -252,7 +263,10 @@ class Unwinder:
             # The system's id of a holder is not known.
             return self._observe_running(plan, plan.copy(), held=True)
         standing.while_standing = self.while_standing
-        outcomes, seen = standing.take(plan, holders, threads, patient=patient)
+        outcomes, seen = standing.take(plan, holders, threads, patient=patient, brief=standing.is_brief)
+        if standing.incomplete:
+            plan = self._plans.likely(self._now_ns, self._moving())
+            outcomes, seen = standing.take(plan, holders, threads, patient=patient, brief=False)
         stood = all(outcome is StopOutcome.STOPPED for outcome in outcomes)
         if seen is not None:
             # What needs no thread to stand is done when none does.
@@ -374,8 +388,8 @@ class Unwinder:
                 news.append(thread)
         for thread in self._proved:
             self._known.proved(thread)
-        for thread in self._seen_standing:
-            self._known.proved(thread, PROOFS)
+        new = [thread for thread in self._seen_standing if self._known.proved(thread, PROOFS)]
+        self._new_in_a_row = self._new_in_a_row + 1 if new else 0
         self.news += self._states.note(self._noted, self.threads)
         self._changed.clear()
         plan, data = self._believed
@@ -391,6 +405,7 @@ class Unwinder:
         self.notice = f"threads of the target cannot be stopped ({reason}): sampling goes on without stopping them"
         self.close()
         self._standing = None
+        self._new_in_a_row = 0
         self._quick.stops = False
         self._make_plan.tails = True
         self._plans.clear()

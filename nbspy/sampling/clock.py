@@ -24,19 +24,19 @@ class Clock:
         self.interval_ns = interval_ns
         self._now = now
         self._random = Random(seed).random
+        self._jitter = 2 * JITTER * interval_ns
         self._grid = now()
         self.late = 0
         """Deadlines that were missed by more than half an interval."""
 
     def next_deadline(self) -> int:
         """Return the next moment to sample at; moments that have passed already are counted and left out."""
-        now = self._now()
         interval = self.interval_ns
         self._grid += interval
-        behind = now - self._grid
+        behind = self._now() - self._grid
         if behind > interval // 2:
             self.late += 1
             if behind > interval:
                 # Too late for these: go on with the next on the grid instead of hurrying after them.
                 self._grid += behind // interval * interval
-        return self._grid + int((self._random() * 2 - 1) * JITTER * interval)
+        return self._grid + int((self._random() - 0.5) * self._jitter)

@@ -23,6 +23,9 @@ MAX_COMMAND_LINE: Final = 10_000
 """Characters of a command line that are told."""
 _FAILURES_BEFORE_CHECK: Final = 3
 """Samples in a row without a result, before the target itself is looked at again."""
+_END_LOOK_NS: Final = 2_000_000
+"""How often to ask whether what was read was still the target. Pids are given out in turn: where there are the fewest
+(300), so many processes cannot begin in this time that one comes again."""
 
 
 class ProcessSampler:
@@ -56,6 +59,7 @@ class ProcessSampler:
         self._told_shared: set[int] = set()
         self._threads_version = -1
         self._failures = 0
+        self._end_look_ns = 0
         self._program = target.program()
 
     @property
@@ -73,8 +77,10 @@ class ProcessSampler:
             if self._failures >= _FAILURES_BEFORE_CHECK:
                 self._check_target()
             return False
-        if self.target.has_ended():
-            raise self._ended()
+        if time_ns >= self._end_look_ns:
+            if self.target.has_ended():
+                raise self._ended()
+            self._end_look_ns = time_ns + _END_LOOK_NS
         self._failures = 0
         news = unwinder.news
         if unwinder.threads_version != self._threads_version:

@@ -31,6 +31,10 @@ class Run:
         self.start_tick = start_tick
 
 
+_Row = tuple[int, int, int, int, int, int]
+"""(start in ns, thread, node, state bits, samples, weight in ns)."""
+
+
 class RunColumns:
     """Closed runs that wait to be written; times are nanoseconds since the clock's origin."""
 
@@ -38,22 +42,18 @@ class RunColumns:
         self.clear()
 
     def clear(self) -> None:
-        self.start_ns: list[int] = []
-        self.thread: list[int] = []
-        self.node: list[int] = []
-        self.bits: list[int] = []
-        self.count: list[int] = []
-        self.weight_ns: list[int] = []
+        self.rows: list[_Row] = []
         self._window_ns = 0
         self._limit = MAX_ROWS
 
     def __len__(self) -> int:
-        return len(self.count)
+        return len(self.rows)
 
     def append(self, run: Run, end_ns: int, count: int) -> None:
         """Add ``run``, of ``count`` samples, that ended at ``end_ns``."""
-        self._add(run.start_ns, run.thread, run.node, run.bits, count, end_ns - run.start_ns)
-        if len(self.count) > self._limit:
+        start = run.start_ns
+        self.rows.append((start, run.thread, run.node, run.bits, count, end_ns - start))
+        if len(self.rows) > self._limit:
             self.coarsen()
 
     def coarsen(self) -> None:
@@ -61,11 +61,12 @@ class RunColumns:
 
         Where so many are different, more are kept: merging again at every row would cost more than they do.
         """
-        span = max(self.start_ns) - min(self.start_ns) + 1
-        self._window_ns = min(max(self._window_ns, span * 4 // len(self.count), 1), MAX_WINDOW_NS)
+        starts = [row[0] for row in self.rows]
+        span = max(starts) - min(starts) + 1
+        self._window_ns = min(max(self._window_ns, span * 4 // len(starts), 1), MAX_WINDOW_NS)
         while True:
             merged: dict[tuple[int, int, int, int], list[int]] = {}
-            for start, thread, node, bits, count, weight in self._rows():
+            for start, thread, node, bits, count, weight in self.rows:
                 key = (start // self._window_ns, thread, node, bits)
                 row = merged.get(key)
                 if row is None:
@@ -77,37 +78,26 @@ class RunColumns:
             if len(merged) <= MAX_ROWS // 2 or self._window_ns > span or self._window_ns >= MAX_WINDOW_NS:
                 break
             self._window_ns = min(2 * self._window_ns, MAX_WINDOW_NS)
-        window = self._window_ns
-        self.clear()
-        self._window_ns = window
+        self.rows = [
+            (start, thread, node, bits, count, weight)
+            for (_, thread, node, bits), (start, count, weight) in merged.items()
+        ]
         self._limit = max(MAX_ROWS, 2 * len(merged))
-        for (_, thread, node, bits), (start, count, weight) in merged.items():
-            self._add(start, thread, node, bits, count, weight)
-
-    def _add(self, start_ns: int, thread: int, node: int, bits: int, count: int, weight_ns: int) -> None:
-        self.start_ns.append(start_ns)
-        self.thread.append(thread)
-        self.node.append(node)
-        self.bits.append(bits)
-        self.count.append(count)
-        self.weight_ns.append(weight_ns)
-
-    def _rows(self) -> Iterable[tuple[int, ...]]:
-        return zip(self.start_ns, self.thread, self.node, self.bits, self.count, self.weight_ns, strict=True)
 
     def take(self) -> tuple[int, list[array[int]]]:
         """Return (base time in ns, columns as in the stream's samples record), and keep what is left.
 
         One record spans 71 minutes: after a longer wait for the reader, later rows are left for the next.
         """
-        base = min(self.start_ns, default=0)
+        rows = self.rows
+        starts = [row[0] for row in rows]
+        base = min(starts, default=0)
         last = base + _MAX_U32 * 1000
-        later = [row for row in self._rows() if row[0] > last] if max(self.start_ns, default=0) > last else []
-        taken = [row for row in self._rows() if row[0] <= last]
         self.clear()
-        for row in later:
-            self._add(*row)
-        start, thread, node, bits, count, weight = zip(*taken, strict=True) if taken else ((),) * 6
+        if max(starts, default=0) > last:
+            self.rows = [row for row in rows if row[0] > last]
+            rows = [row for row in rows if row[0] <= last]
+        start, thread, node, bits, count, weight = zip(*rows, strict=True) if rows else ((),) * 6
         # Both ends are rounded the same way, so that the weights of adjoining runs add up.
         ends = [first + length for first, length in zip(start, weight, strict=True)]
         columns: list[array[int]] = [

@@ -114,6 +114,7 @@ class Sampler:
     def _loop(self, wait: Wait) -> str:
         limit = self._options.duration_ns
         until = None if limit is None else self._origin_ns + limit
+        next_deadline = self._clock.next_deadline
         next_flush = self._origin_ns + FIRST_FLUSH_NS
         deadline = self._origin_ns
         while True:
@@ -121,7 +122,7 @@ class Sampler:
                 if wait(until):
                     return "stopped"
                 return "duration"
-            if wait(deadline) or self._writer.broken:
+            if wait(deadline):
                 return "stopped"
             if self._subprocesses is not None:
                 self._follow_subprocesses(self._subprocesses)
@@ -131,13 +132,16 @@ class Sampler:
                 self._check_identities()
                 self._flush()
                 next_flush = now + FLUSH_NS
-            deadline = self._clock.next_deadline()
+                if self._writer.broken:
+                    return "stopped"
+            deadline = next_deadline()
 
     def _sample(self) -> None:
         seen = False
+        origin = self._origin_ns
         for process in self._processes:
             try:
-                seen = process.sample(self._now()) or seen
+                seen = process.sample(time.monotonic_ns() - origin) or seen
             except NbspyError as err:
                 self._drop(process, err)
         if seen:

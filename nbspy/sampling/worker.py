@@ -54,7 +54,7 @@ class ParentInput:
         while True:
             now = time.monotonic_ns()
             left = deadline_ns - now
-            if left + now - self._looked_ns < _LOOK_NS:
+            if deadline_ns - self._looked_ns < _LOOK_NS:
                 if left > 0:
                     time.sleep(left / 1e9)
                 return False

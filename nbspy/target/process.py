@@ -144,7 +144,7 @@ class Target(Protocol):
     def has_ended(self) -> bool:
         """True where what was read last may be another process's, because this one has ended and given away its pid.
 
-        Cheap, for it is asked after every sample. Always False where reading is bound to the process, not to its pid.
+        Cheap, for it is asked after most samples. Always False where reading is bound to the process, not to its pid.
         """
         ...
 

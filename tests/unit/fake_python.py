@@ -398,6 +398,7 @@ class FakeStopper:
     def __init__(self) -> None:
         self.outcomes: list[StopOutcome] = []
         self.before_stop: Callable[[int], None] | None = None
+        self.after_resume: Callable[[int], None] | None = None
         self.stopped: set[int] = set()
         self.stops = 0
         self.releases = 0
@@ -421,6 +422,8 @@ class FakeStopper:
 
     def resume(self, thread: int) -> None:
         self.stopped.remove(thread)
+        if self.after_resume is not None:
+            self.after_resume(thread)
 
     def release_late(self) -> None:
         self.releases += 1

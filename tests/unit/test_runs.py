@@ -14,25 +14,11 @@ Observation = tuple[int, int, int]
 """(thread, node, state bits)"""
 
 
-def rows(columns: RunColumns) -> list[tuple[int, int, int, int, int, int]]:
-    return list(
-        zip(
-            columns.start_ns,
-            columns.thread,
-            columns.node,
-            columns.bits,
-            columns.count,
-            columns.weight_ns,
-            strict=True,
-        )
-    )
-
-
 def totals(columns: RunColumns) -> tuple[Counter[Observation], Counter[Observation]]:
     """Return (samples, weight in ns) of each (thread, node, bits)."""
     counts: Counter[Observation] = Counter()
     weights: Counter[Observation] = Counter()
-    for _, thread, node, bits, count, weight in rows(columns):
+    for _, thread, node, bits, count, weight in columns.rows:
         counts[thread, node, bits] += count
         weights[thread, node, bits] += weight
     return counts, weights
@@ -103,7 +89,7 @@ def test_tracker_after_any_sequence_of_steps_has_every_sample_and_every_nanoseco
     assert counts == plain.counts
     assert weights == plain.weights
     assert tracker.tick == observed
-    assert min(tracker.columns.count, default=1) >= 1
+    assert min((row[4] for row in tracker.columns.rows), default=1) >= 1
 
 
 def test_tracker_when_a_thread_does_not_move_makes_one_run_of_it() -> None:
@@ -114,7 +100,7 @@ def test_tracker_when_a_thread_does_not_move_makes_one_run_of_it() -> None:
 
     tracker.finish(10_000)
 
-    assert rows(tracker.columns) == [(0, 0, 7, 1, 1000, 10_000)]
+    assert tracker.columns.rows == [(0, 0, 7, 1, 1000, 10_000)]
 
 
 def test_tracker_when_flushed_keeps_the_last_sample_until_its_weight_is_known() -> None:
@@ -126,10 +112,10 @@ def test_tracker_when_flushed_keeps_the_last_sample_until_its_weight_is_known() 
     tracker.observe(15, [(0, 7, 1)])
     tracker.flush()
     tracker.flush()
-    assert rows(tracker.columns) == [(5, 0, 7, 1, 1, 10)]
+    assert tracker.columns.rows == [(5, 0, 7, 1, 1, 10)]
 
     tracker.finish(18)
-    assert rows(tracker.columns) == [(5, 0, 7, 1, 1, 10), (15, 0, 7, 1, 1, 3)]
+    assert tracker.columns.rows == [(5, 0, 7, 1, 1, 10), (15, 0, 7, 1, 1, 3)]
 
 
 def test_tracker_when_a_thread_moves_or_its_state_changes_begins_another_run() -> None:
@@ -138,7 +124,7 @@ def test_tracker_when_a_thread_moves_or_its_state_changes_begins_another_run() -
         tracker.observe(time_ns, [(0, node, bits)])
     tracker.finish(30)
 
-    assert rows(tracker.columns) == [(0, 0, 7, 1, 1, 10), (10, 0, 8, 1, 1, 10), (20, 0, 8, 0, 1, 10)]
+    assert tracker.columns.rows == [(0, 0, 7, 1, 1, 10), (10, 0, 8, 1, 1, 10), (20, 0, 8, 0, 1, 10)]
 
 
 def test_tracker_lets_a_thread_that_is_not_mentioned_go_on() -> None:
@@ -148,7 +134,7 @@ def test_tracker_lets_a_thread_that_is_not_mentioned_go_on() -> None:
     tracker.observe(20, [])
     tracker.finish(30)
 
-    assert sorted(rows(tracker.columns)) == [(0, 0, 1, 1, 1, 10), (0, 1, 2, 0, 3, 30), (10, 0, 5, 1, 2, 20)]
+    assert sorted(tracker.columns.rows) == [(0, 0, 1, 1, 1, 10), (0, 1, 2, 0, 3, 30), (10, 0, 5, 1, 2, 20)]
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 50), st.integers(0, 1)), min_size=1, max_size=300))
@@ -189,7 +175,7 @@ def test_columns_of_nothing_but_different_stacks_are_not_merged_at_every_row() -
         for node in range(640):
             columns.append(runs.Run(0, node, 1, 1000 * node, node), 1000 * node + 1000, 1)
 
-    assert columns.count == [1] * 640
+    assert [row[4] for row in columns.rows] == [1] * 640
     assert merges <= 6  # at 20 rows, and then whenever they have doubled
 
 
@@ -238,6 +224,6 @@ def test_coarsen_never_merges_more_time_than_a_weight_can_hold() -> None:
         for second in range(0, 40_000, 10):
             columns.append(runs.Run(0, 1, 1, second * second_ns, second), (second + 10) * second_ns, 10)
 
-    assert max(columns.weight_ns) < 0xFFFF_FFFF * 1000
+    assert max(row[5] for row in columns.rows) < 0xFFFF_FFFF * 1000
     assert MAX_WINDOW_NS < 0xFFFF_FFFF * 1000 // 2
-    assert sum(columns.count) == 40_000
+    assert sum(row[4] for row in columns.rows) == 40_000
