@@ -1,4 +1,4 @@
-"""A thread stands for one copy, longer only for what may not change while it is read; and stops without a look before."""
+"""A thread stands for one copy; longer only for what may not change while it is read; and when it stops at once."""
 
 from __future__ import annotations
 
