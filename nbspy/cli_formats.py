@@ -6,7 +6,6 @@ import argparse
 import sys
 import tempfile
 import warnings
-import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -139,5 +138,7 @@ def _view(arguments: argparse.Namespace, say: Say) -> str:
     files.write(profile, path, exporters.get("html"), options.ContentOptions())
     if arguments.no_browser:
         return f"written to {path}"
+    import webbrowser
+
     opened = webbrowser.open(path.resolve().as_uri())
     return f"{'opened' if opened else 'no browser was found; open'} {path}"

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator
+from html import escape
 from importlib.resources import files
 from typing import BinaryIO, Final, NamedTuple
-from xml.sax.saxutils import escape, quoteattr
 
 from nbspy.exporters.format import Exporter, chosen
 from nbspy.exporters.text_tree import TextTree, text_tree
@@ -101,7 +101,7 @@ def _frame(tree: TextTree, box: _Box, height: int) -> str:
     title = f"{printable(text)}: {seconds}{tree.samples[box.row]:,} samples, {100 * box.width:.2f} %"
     x, width, y = WIDTH * box.left, WIDTH * box.width, height - BOTTOM - ROW * (box.depth + 1)
     shown = _shown(text, width)
-    place = f'data-x="{box.left:.6g}" data-w="{box.width:.6g}" data-d="{box.depth}" data-t={quoteattr(_clean(text))}'
+    place = f'data-x="{box.left:.6g}" data-w="{box.width:.6g}" data-d="{box.depth}" data-t="{_xml(text)}"'
     return (
         f'<g class="frame" {place}><title>{_xml(title)}</title>'
         f'<rect x="{x:.2f}" y="{y}" width="{max(0.1, width - 0.5):.2f}" height="{ROW - 1}" rx="1"'
