@@ -20,6 +20,7 @@ import threading
 import time
 import weakref
 from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +33,7 @@ from nbspy.errors import NbspyError, PermissionRefused, SamplerFailed, StreamErr
 from nbspy.host import host
 from nbspy.model.builder import Builder
 from nbspy.options import SamplingOptions
+from nbspy.sampling import start
 from nbspy.target import allow_tracer, permissions
 
 READ_BYTES: Final = 1 << 18
@@ -50,9 +52,13 @@ def module_command(module: str, *arguments: str) -> list[str]:
 
     Raises :class:`SamplerFailed` where this interpreter is embedded and there is no executable to start.
     """
+    return [_python(), "-P", "-m", module, *arguments]
+
+
+def _python() -> str:
     if not sys.executable:
         raise SamplerFailed("this Python has no executable to start a sampler with", "run it from a python command")
-    return [sys.executable, "-P", "-m", module, *arguments]
+    return sys.executable
 
 
 def sampler_command(
@@ -74,7 +80,18 @@ def sampler_command(
     if recording is not None:
         arguments += ["--recording", str(recording), "--recording-bytes", str(recordings.MAX_FILE_BYTES)]
     arguments += ["--requested-ns", str(requested_ns)]
-    return module_command("nbspy.sampling.worker", *arguments)
+    script = Path(start.__file__)
+    if not script.is_file():  # imported from an archive
+        return module_command("nbspy.sampling.worker", *arguments)
+    return [_python(), "-P", "-S", str(script), *arguments]
+
+
+def sampler_environment() -> dict[str, str]:
+    """Return the environment of :func:`sampler_command`."""
+    environment = module_environment()
+    folders = [str(Path(spec.origin).parent.parent) for spec in _specs() if spec.origin]
+    environment[start.FOLDERS] = os.pathsep.join(dict.fromkeys(folders))
+    return environment
 
 
 def module_environment() -> dict[str, str]:
@@ -89,9 +106,8 @@ def module_environment() -> dict[str, str]:
     found = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), site.getusersitepackages()}
     found.update(site.getsitepackages())
     extra = []
-    for package in ("nbspy", "msgspec", "psutil", "elftools"):
-        spec = importlib.util.find_spec(package)
-        if spec is None or not spec.origin:
+    for spec in _specs():
+        if not spec.origin:
             continue
         folder = str(Path(spec.origin).parent.parent)
         if folder not in found:
@@ -101,6 +117,12 @@ def module_environment() -> dict[str, str]:
         given = environment.get("PYTHONPATH")
         environment["PYTHONPATH"] = os.pathsep.join([*extra, *([given] if given else [])])
     return environment
+
+
+def _specs() -> list[ModuleSpec]:
+    """Return where nbspy is, and what a sampler needs besides."""
+    found = map(importlib.util.find_spec, ("nbspy", "msgspec", "psutil", "elftools"))
+    return [spec for spec in found if spec is not None]
 
 
 def let_trace(child_pid: int) -> None:
@@ -157,7 +179,7 @@ class SamplerProcess:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 bufsize=0,
-                env=module_environment(),
+                env=sampler_environment(),
                 **({"pass_fds": tuple(inherited)} if inherited else host.start_apart()),
             )
         except OSError as err:

@@ -1,8 +1,9 @@
 """One look at a target whose holders of a GIL stand: nobody but they could change a frame, so what it shows was there.
 
-Nearly always they stand for one vectored copy alone: it is followed when they run on again. Only where that meets what
-must not change meanwhile, a frame outside of the copy or a code object that was never seen, are they stopped a second
-time, for as long as it takes to read that.
+Nearly always they stand for one vectored copy alone: it is followed when they run on again. Where that meets what must
+not change meanwhile, a frame outside of the copy or a code object that was never seen, they are stopped a second time,
+for as long as it takes to read that. What they ran the first time may be gone by then, and be something that always is:
+so the next few looks read everything while they stand.
 """
 
 from __future__ import annotations
@@ -111,6 +112,7 @@ class StandingLook:
             return None
         if not follower.refresh_codes(plan.words.generations(data)):
             # Others may lie there by now; the thorough look that follows finds them read already.
+            self._thorough_left = _THOROUGH_NEXT
             self.incomplete = True
             return None
         return Seen(plan, data)

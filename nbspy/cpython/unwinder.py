@@ -9,6 +9,12 @@ afterwards. The copy begins and ends with the words that say who holds the GIL: 
 the thread that was stopped, the copy is thrown away and taken again. Where nobody holds the GIL nothing is stopped.
 A stack that was seen standing is known from then on.
 
+What is seen instead of an unknown stack, when its thread stands 40 us later, is more often a known one than chance would
+have it: functions that always return sooner would never be seen. So at first every sample stops a thread at once, and
+looks come before only when :data:`TO_LEARN` in a row have shown nothing new: what is still unknown then is about one
+sample in so many (Good and Turing's estimate), and no more can be wrong with the shares that a profile shows. Every
+:data:`STOP_EVERY`-th sample goes on to stop at once; one that shows a new stack makes all others do so again.
+
 Where nothing is stopped (that case, and all of the non-blocking mode), copies are looked at :data:`LOOKS` times, and a
 thread is believed only where the links of its chain were the same each time, and known once that happened twice. What
 cannot be had within :data:`ATTEMPTS` is discarded and counted: a stack that never existed is worse than a missing one.
@@ -45,8 +51,10 @@ _BUDGET_NS: Final = 5_000_000
 """No more attempts are begun after this time, but for the first few."""
 _ATTEMPTS_IN_VAIN: Final = 2
 """Attempts after many quick looks have agreed on nothing."""
-_NEW_IN_A_ROW: Final = 8
-"""After so many stacks in a row that were new, a thread is stopped at once, but for every so many-th sample."""
+TO_LEARN: Final = 100
+"""Samples in a row that stop a thread at once and show nothing new, before others look whether they need to."""
+STOP_EVERY: Final = 16
+"""From then on every so many-th sample stops one at once."""
 
 
 class Unwinder:
@@ -99,8 +107,10 @@ class Unwinder:
         """The copy that was believed last."""
         self._ahead: Plan | None = None
         """The plan by whose copy the last sample was told at a glance: the chain of its thread has not followed."""
-        self._new_in_a_row = 0
-        """How many samples in a row stopped a thread for a stack that was new."""
+        self._to_learn = TO_LEARN
+        """How many more samples in a row have to stop a thread at once."""
+        self._codes_read = 0
+        """How often code objects had been read when there was last something new."""
         self._at_once = False
         """True where this sample does not look whether the stack is known before it stops a thread."""
         self._quick = QuickLook(self._plans, self._list, self._codes, stops=blocking)
@@ -157,8 +167,7 @@ class Unwinder:
             # Another may have taken its place (see ThreadList.are_the_same).
             self.discarded += 1
             return False
-        streak = self._new_in_a_row
-        self._at_once = streak >= _NEW_IN_A_ROW and streak % _NEW_IN_A_ROW != 0
+        self._at_once = self._standing is not None and (self._to_learn > 0 or not self._follower.samples % STOP_EVERY)
         if self._at_once:
             return self._observe_well()
         quick = self._quick
@@ -237,7 +246,6 @@ class Unwinder:
         """Take a sample in which nothing is new but, perhaps, the leaf node of one thread; ``plan`` has its copy."""
         follower = self._follower
         follower.samples += 1
-        self._new_in_a_row = 0
         if not plan.words.counts_codes and follower.due_for_revalidation(b""):
             self._quick.plan = None
         self._ahead = plan
@@ -389,7 +397,10 @@ class Unwinder:
         for thread in self._proved:
             self._known.proved(thread)
         new = [thread for thread in self._seen_standing if self._known.proved(thread, PROOFS)]
-        self._new_in_a_row = self._new_in_a_row + 1 if new else 0
+        if new or self._codes.read != self._codes_read:
+            self._to_learn, self._codes_read = TO_LEARN, self._codes.read
+        else:
+            self._to_learn = max(self._to_learn - 1, 0)
         self.news += self._states.note(self._noted, self.threads)
         self._changed.clear()
         plan, data = self._believed
@@ -405,7 +416,6 @@ class Unwinder:
         self.notice = f"threads of the target cannot be stopped ({reason}): sampling goes on without stopping them"
         self.close()
         self._standing = None
-        self._new_in_a_row = 0
         self._quick.stops = False
         self._make_plan.tails = True
         self._plans.clear()

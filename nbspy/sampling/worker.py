@@ -1,4 +1,4 @@
-"""The sampler process: ``python -m nbspy.sampling.worker``.
+"""The sampler process: what :mod:`nbspy.sampling.start` runs, and ``python -m nbspy.sampling.worker`` does too.
 
 Its standard output is the stream, and nothing else. It begins when a line ``go`` comes on its standard input (the
 parent may first have to permit it to read), and stops at any byte or the end of the input after that; so it also ends
