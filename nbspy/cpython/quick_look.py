@@ -36,6 +36,8 @@ class QuickLook:
         """The one whose copy may tell all of the next sample; None where more is to be done."""
         self.agreed: tuple[Plan, bytes] | None = None
         """The copy of a stack that is not known, on which the looks of the last :meth:`node` agreed."""
+        self.retried = 0
+        """How often a later copy than the first told the stack: that one was torn, or showed what is not known."""
         self.in_vain = False
         """True where those looks met nothing but such stacks, agreed on none, and no thread may be stopped."""
 
@@ -65,6 +67,7 @@ class QuickLook:
             plan.read()
             node = glance.node(plan.buffer)
             if node != UNKNOWN:
+                self.retried += 1
                 return node
             same = same + 1 if before is not None and glance.unknown == before else 1
             before = glance.unknown

@@ -9,15 +9,17 @@ afterwards. The copy begins and ends with the words that say who holds the GIL: 
 the thread that was stopped, the copy is thrown away and taken again. Where nobody holds the GIL nothing is stopped.
 A stack that was seen standing is known from then on.
 
-What is seen instead of an unknown stack, when its thread stands 40 us later, is more often a known one than chance would
-have it: functions that always return sooner would never be seen. So at first every sample stops a thread at once, and
-looks come before only when :data:`TO_LEARN` in a row have shown nothing new: what is still unknown then is about one
-sample in so many (Good and Turing's estimate), and no more can be wrong with the shares that a profile shows. Every
+What is seen instead of an unknown stack, when its thread stands 40 us later, is more often a known one than chance
+would have it: functions that always return sooner would never be seen. So at first every sample stops a thread at once,
+and looks come before only when :data:`TO_LEARN` in a row have shown nothing new: what is still unknown then is about
+one sample in so many (Good and Turing's estimate), and no more can be wrong with the shares that a profile shows. Every
 :data:`STOP_EVERY`-th sample goes on to stop at once; one that shows a new stack makes all others do so again.
 
 Where nothing is stopped (that case, and all of the non-blocking mode), copies are looked at :data:`LOOKS` times, and a
 thread is believed only where the links of its chain were the same each time, and known once that happened twice. What
 cannot be had within :data:`ATTEMPTS` is discarded and counted: a stack that never existed is worse than a missing one.
+A function whose every call is over sooner than so many looks take, some 20 us, may stay unknown there: what comes after
+it is seen in its place, and counted as retried.
 """
 
 from __future__ import annotations
@@ -107,8 +109,10 @@ class Unwinder:
         """The copy that was believed last."""
         self._ahead: Plan | None = None
         """The plan by whose copy the last sample was told at a glance: the chain of its thread has not followed."""
-        self._to_learn = TO_LEARN
-        """How many more samples in a row have to stop a thread at once."""
+        self.to_learn = TO_LEARN
+        """Samples in a row that stop a thread at once and have to show nothing new, before others look first."""
+        self._learning = self.to_learn
+        """How many of them are left."""
         self._codes_read = 0
         """How often code objects had been read when there was last something new."""
         self._at_once = False
@@ -116,7 +120,8 @@ class Unwinder:
         self._quick = QuickLook(self._plans, self._list, self._codes, stops=blocking)
         self.news: list[TrackedThread] = []
         """The threads whose node or state bits are not what they were at the sample before."""
-        self.retried = 0
+        self._attempts = 0
+        """Those that were made after a first."""
         self.discarded = 0
         self.notice = ""
         """Why stopping was given up; "" while it was not."""
@@ -143,6 +148,11 @@ class Unwinder:
         """True while the GIL holder is stopped for what is new."""
         return self._standing is not None
 
+    @property
+    def retried(self) -> int:
+        """How often another copy was taken because one was torn, or showed what is not known and could not be had."""
+        return self._attempts + self._quick.retried
+
     def close(self) -> None:
         if self._standing is not None:
             self._standing.stopper.close()
@@ -167,7 +177,7 @@ class Unwinder:
             # Another may have taken its place (see ThreadList.are_the_same).
             self.discarded += 1
             return False
-        self._at_once = self._standing is not None and (self._to_learn > 0 or not self._follower.samples % STOP_EVERY)
+        self._at_once = self._standing is not None and (self._learning > 0 or not self._follower.samples % STOP_EVERY)
         if self._at_once:
             return self._observe_well()
         quick = self._quick
@@ -183,7 +193,7 @@ class Unwinder:
             if attempt:
                 if attempt >= _PATIENT_ATTEMPTS and not self.while_standing and self._is_out_of_time():
                     break
-                self.retried += 1
+                self._attempts += 1
             self._codes.fresh.clear()
             try:
                 if self._observe(patient=attempt < _PATIENT_ATTEMPTS):
@@ -398,9 +408,9 @@ class Unwinder:
             self._known.proved(thread)
         new = [thread for thread in self._seen_standing if self._known.proved(thread, PROOFS)]
         if new or self._codes.read != self._codes_read:
-            self._to_learn, self._codes_read = TO_LEARN, self._codes.read
+            self._learning, self._codes_read = self.to_learn, self._codes.read
         else:
-            self._to_learn = max(self._to_learn - 1, 0)
+            self._learning = max(self._learning - 1, 0)
         self.news += self._states.note(self._noted, self.threads)
         self._changed.clear()
         plan, data = self._believed

@@ -22,6 +22,7 @@ import pytest
 
 import nbspy
 from nbspy.sampler_process import module_environment
+from nbspy.sampling import start
 from nbspy.stack_trace import from_json
 
 from .interpreters import Interpreter, Target, start_target
@@ -48,7 +49,7 @@ def workers_of(pid: int) -> list[str]:
             words = path.read_bytes().decode(errors="replace").split("\0")
         except OSError:
             continue
-        if "nbspy.sampling.worker" in words and str(pid) in words:
+        if start.__file__ in words and str(pid) in words:
             found.append(" ".join(words))
     return found
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 import pytest
 
+import nbspy
 from nbspy.cpython.interner import FrameKey, Interner
 from nbspy.cpython.unwinder import Unwinder
 from nbspy.sampling.attach import attached
 
 from .interpreters import Interpreter, Target, start_target
+from .sessions import wait_for_samples
 
 pytestmark = pytest.mark.oldest(3, 11)
 
@@ -94,3 +96,21 @@ def test_nonblocking_samples_that_are_believed_are_all_possible(interpreter: Int
     assert not flaws
     assert believed > 0
     assert stacks
+
+
+def test_functions_that_return_within_microseconds_have_their_share_from_the_beginning(
+    interpreter: Interpreter,
+) -> None:
+    with (
+        start_target(interpreter.path, "brief_calls.py") as target,
+        nbspy.attach(target.pid, rate=1000) as session,
+    ):
+        wait_for_samples(session, 600)
+        profile = session.stop()
+
+    nodes, runs = profile.tables.nodes, profile.runs
+    inside = [False]
+    for parent, frame in zip(nodes.parent[1:], nodes.frame[1:], strict=True):
+        inside.append(inside[parent] or profile.frame(frame).name == "brief")
+    seen = sum(count for node, count in zip(runs.node, runs.count, strict=True) if inside[node])
+    assert seen > sum(runs.count) / 10  # about a fifth

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from nbspy.cpython.layout import Layout
+from nbspy.cpython.unwinder import STOP_EVERY
 
 from .unwinder_scene import Scene, every_layout
 
 
-def _held(layout: Layout) -> Scene:
+def _held(layout: Layout, to_learn: int = 0) -> Scene:
     """A scene whose first thread holds the GIL, and of which everything has been seen."""
-    scene = Scene(layout)
+    scene = Scene(layout, to_learn=to_learn)
     scene.python.hold(scene.threads[0])
     assert scene.unwinder.sample()
     assert scene.seen() == scene.truth()
@@ -84,30 +85,45 @@ def test_frame_outside_of_the_copy_is_read_while_its_thread_stands(layout: Layou
 
 
 @every_layout
-def test_where_every_stack_is_new_threads_are_stopped_without_a_look_before_until_one_is_known(layout: Layout) -> None:
-    scene = _held(layout)
+def test_threads_are_stopped_without_a_look_before_until_nothing_new_has_shown_for_a_while(layout: Layout) -> None:
+    scene = _held(layout, to_learn=5)
     mover = scene.threads[0]
-    copied_before_a_stop: list[int] = []
     reads: list[int] = []
+    before_stops: list[int] = []
     scene.python.memory.before_read = lambda: reads.append(1)
-    scene.stopper.before_stop = lambda _: copied_before_a_stop.append(len(reads))
+    scene.stopper.before_stop = lambda _: before_stops.append(len(reads))
 
     def sample() -> None:
         reads.clear()
         assert scene.unwinder.sample()
         assert scene.seen() == scene.truth()
 
-    for _ in range(12):
-        scene.call(mover, "h")
+    scene.call(mover, "h")
+    for _ in range(4):
         sample()
-    assert min(copied_before_a_stop[1:7]) > 1
-    assert copied_before_a_stop[-3:] == [1, 1, 1]  # who holds the GIL
-
-    stops = scene.stopper.stops
-    mover.ret()
+    assert before_stops == [1] * 4  # who holds the GIL
     sample()
-    assert scene.stopper.stops == stops + 1
-    for _ in range(3):
-        mover.ret()
+    sample()
+    scene.unwinder.frames(scene.unwinder.threads[0])
+    stops = len(before_stops)
+    for _ in range(5):
         sample()
-    assert scene.stopper.stops == stops + 1
+    assert len(before_stops) == stops
+
+    scene.call(mover, "h")
+    sample()
+    assert before_stops[stops:] != [1]  # it looked, and met what is new
+    stops = len(before_stops)
+    mover.ret()
+    for _ in range(3):
+        sample()
+    assert before_stops[stops:] == [1] * 3
+
+
+@every_layout
+def test_now_and_then_a_thread_is_stopped_without_a_look_before(layout: Layout) -> None:
+    scene = _held(layout)
+    for _ in range(3 * STOP_EVERY):
+        assert scene.unwinder.sample()
+
+    assert scene.stopper.stops == 3

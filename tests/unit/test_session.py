@@ -20,7 +20,7 @@ from nbspy import sampler_process, session, wire
 from nbspy.errors import NotPython, SamplerFailed, TargetEnded, UsageError
 from nbspy.model.builder import profile_from_stream
 from nbspy.sampler_process import module_environment, running_samplers
-from nbspy.sampling import worker
+from nbspy.sampling import start, worker
 from nbspy.session import Session, attach
 from tests.unit.streams import Run, StreamWriter
 
@@ -250,7 +250,7 @@ def test_the_samplers_command_is_what_the_worker_takes() -> None:
     options = session.SamplingOptions(200, 2.5, True)
     command = sampler_process.sampler_command(42, options, 7)
     assert command == [
-        *(sys.executable, "-P", "-m", "nbspy.sampling.worker", "--pid", "42", "--rate", "200.0"),
+        *(sys.executable, "-P", "-S", start.__file__, "--pid", "42", "--rate", "200.0"),
         *("--duration", "2.5", "--nonblocking", "--requested-ns", "7"),
     ]
     assert worker.read_request(command[4:]) == worker.Request(
@@ -273,6 +273,27 @@ def test_given_modules_of_the_same_name_in_the_folder_then_the_child_does_not_im
     command[2:] = ["-c", "import nbspy, msgspec, signal; print(nbspy.__file__)"]
     shown = subprocess.run(command, cwd=tmp_path, env=module_environment(), capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == nbspy.__file__
+
+
+def test_given_modules_of_the_same_name_in_the_folder_or_beside_ours_then_the_sampler_does_not_import_them(
+    tmp_path: Path,
+) -> None:
+    beside = tmp_path / "site-packages"
+    beside.mkdir()
+    for folder, names in ((tmp_path, ("nbspy", "msgspec", "signal")), (beside, ("signal", "typing", "enum"))):
+        for name in names:
+            (folder / f"{name}.py").write_text("raise SystemExit('the wrong module')")
+    environment = sampler_process.sampler_environment()
+    environment[start.FOLDERS] = os.pathsep.join([str(beside), environment[start.FOLDERS]])
+    command = sampler_process.sampler_command(os.getpid(), session.SamplingOptions(100), 7)
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, input=b"", capture_output=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
+
+
+def test_given_that_nbspy_is_in_an_archive_then_the_sampler_is_run_as_a_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start, "__file__", "/there/is/an/archive.zip/nbspy/sampling/start.py")
+    command = sampler_process.sampler_command(42, session.SamplingOptions(200), 7)
+    assert command[1:4] == ["-P", "-m", "nbspy.sampling.worker"]
 
 
 def test_given_a_log_when_read_in_parts_then_nothing_is_lost() -> None:

@@ -22,7 +22,8 @@ HOLDS = int(State.ACTIVE | State.GIL)
 class Scene:
     """A target with three threads of known stacks, and an unwinder on it."""
 
-    def __init__(self, layout: Layout, *, blocking: bool = True) -> None:
+    def __init__(self, layout: Layout, *, blocking: bool = True, to_learn: int = 0) -> None:
+        """``to_learn``: so many samples stop a thread without a look before, after each that shows something new."""
         self.python = FakePython(layout)
         self.codes = {name: self.python.code(name, first_line=100 * n) for n, name in enumerate("abcdefgh", 1)}
         self.threads = [self.python.add_thread() for _ in range(3)]
@@ -34,6 +35,7 @@ class Scene:
         self.unwinder = Unwinder(
             self.target, self.python.runtime, lambda file: (file, ""), self.interner, blocking=blocking
         )
+        self.unwinder.to_learn = self.unwinder._learning = to_learn
         self._frames: list[FrameKey] = []
         self._nodes: list[tuple[int, int]] = [(0, 0)]
 
