@@ -9,11 +9,7 @@ afterwards. The copy begins and ends with the words that say who holds the GIL: 
 the thread that was stopped, the copy is thrown away and taken again. Where nobody holds the GIL nothing is stopped.
 A stack that was seen standing is known from then on.
 
-What is seen instead of an unknown stack, when its thread stands 40 us later, is more often a known one than chance
-would have it: functions that always return sooner would never be seen. So at first every sample stops a thread at once,
-and looks come before only when :data:`TO_LEARN` in a row have shown nothing new: what is still unknown then is about
-one sample in so many (Good and Turing's estimate), and no more can be wrong with the shares that a profile shows. Every
-:data:`STOP_EVERY`-th sample goes on to stop at once; one that shows a new stack makes all others do so again.
+That stacks are looked for first is in order only once most of them are known: :mod:`nbspy.cpython.stop_schedule`.
 
 Where nothing is stopped (that case, and all of the non-blocking mode), copies are looked at :data:`LOOKS` times, and a
 thread is believed only where the links of its chain were the same each time, and known once that happened twice. What
@@ -42,6 +38,7 @@ from nbspy.cpython.quick_look import LOOKS, QuickLook
 from nbspy.cpython.runtime import Runtime
 from nbspy.cpython.standing_look import StandingLook
 from nbspy.cpython.state_notes import StateNotes
+from nbspy.cpython.stop_schedule import StopSchedule
 from nbspy.cpython.thread_list import ThreadList, TrackedThread
 from nbspy.errors import CorruptTarget, MemoryFault
 from nbspy.target.process import StopOutcome, Target
@@ -53,10 +50,6 @@ _BUDGET_NS: Final = 5_000_000
 """No more attempts are begun after this time, but for the first few."""
 _ATTEMPTS_IN_VAIN: Final = 2
 """Attempts after many quick looks have agreed on nothing."""
-TO_LEARN: Final = 100
-"""Samples in a row that stop a thread at once and show nothing new, before others look whether they need to."""
-STOP_EVERY: Final = 16
-"""From then on every so many-th sample stops one at once."""
 
 
 class Unwinder:
@@ -109,12 +102,8 @@ class Unwinder:
         """The copy that was believed last."""
         self._ahead: Plan | None = None
         """The plan by whose copy the last sample was told at a glance: the chain of its thread has not followed."""
-        self.to_learn = TO_LEARN
-        """Samples in a row that stop a thread at once and have to show nothing new, before others look first."""
-        self._learning = self.to_learn
-        """How many of them are left."""
-        self._codes_read = 0
-        """How often code objects had been read when there was last something new."""
+        self.schedule = StopSchedule()
+        """When to stop a thread without looking first."""
         self._at_once = False
         """True where this sample does not look whether the stack is known before it stops a thread."""
         self._quick = QuickLook(self._plans, self._list, self._codes, stops=blocking)
@@ -177,7 +166,7 @@ class Unwinder:
             # Another may have taken its place (see ThreadList.are_the_same).
             self.discarded += 1
             return False
-        self._at_once = self._standing is not None and (self._learning > 0 or not self._follower.samples % STOP_EVERY)
+        self._at_once = self._standing is not None and self.schedule.stops_at_once()
         if self._at_once:
             return self._observe_well()
         quick = self._quick
@@ -407,10 +396,7 @@ class Unwinder:
         for thread in self._proved:
             self._known.proved(thread)
         new = [thread for thread in self._seen_standing if self._known.proved(thread, PROOFS)]
-        if new or self._codes.read != self._codes_read:
-            self._learning, self._codes_read = self.to_learn, self._codes.read
-        else:
-            self._learning = max(self._learning - 1, 0)
+        self.schedule.saw(new=bool(new), codes_read=self._codes.read)
         self.news += self._states.note(self._noted, self.threads)
         self._changed.clear()
         plan, data = self._believed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nbspy.cpython.layout import Layout
-from nbspy.cpython.unwinder import STOP_EVERY
+from nbspy.cpython.stop_schedule import STOP_EVERY
 
 from .unwinder_scene import Scene, every_layout
 

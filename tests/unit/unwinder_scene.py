@@ -35,7 +35,7 @@ class Scene:
         self.unwinder = Unwinder(
             self.target, self.python.runtime, lambda file: (file, ""), self.interner, blocking=blocking
         )
-        self.unwinder.to_learn = self.unwinder._learning = to_learn
+        self.unwinder.schedule.to_learn = self.unwinder.schedule._left = to_learn
         self._frames: list[FrameKey] = []
         self._nodes: list[tuple[int, int]] = [(0, 0)]
 
