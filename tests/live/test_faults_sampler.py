@@ -20,7 +20,7 @@ import nbspy
 from nbspy.errors import SamplerFailed, TargetEnded
 from nbspy.model.builder import profile_from_stream
 from nbspy.options import SamplingOptions
-from nbspy.sampler_process import module_environment, running_samplers, sampler_command
+from nbspy.sampler_process import module_environment, running_samplers, sampler_command, sampler_environment
 from nbspy.session import Session
 
 from .interpreters import Interpreter, Target, start_target
@@ -181,7 +181,7 @@ def test_pipe_that_nobody_reads(current_interpreter: Interpreter) -> None:
     with start_target(current_interpreter.path, "faults.py", "unmapping", "60") as target:
         command = sampler_command(target.pid, SamplingOptions(rate=1000, duration=2.0, recording=False), 0)
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=module_environment(), bufsize=0
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=sampler_environment(), bufsize=0
         )
         assert process.stdin is not None
         assert process.stdout is not None

@@ -25,6 +25,7 @@ def test_given_arguments_and_cells_of_every_kind_then_all_are_as_python_sees_the
     interpreter: Interpreter, nonblocking: bool
 ) -> None:
     with start_target(interpreter.path, "locals.py", "arguments") as target:
+        target.wait_until_blocked()
         frames = frames_of(target, locals=3, nonblocking=nonblocking)
     said = target.info["frames"]
     assert [frame.name.rpartition(".")[2] for frame in frames] == [*(name for name, _, _ in said), "<module>"]
@@ -38,6 +39,7 @@ def test_given_arguments_and_cells_of_every_kind_then_all_are_as_python_sees_the
 
 def test_given_no_wish_for_locals_then_there_are_none(interpreter: Interpreter) -> None:
     with start_target(interpreter.path, "locals.py", "tell") as target:
+        target.wait_until_blocked()
         assert [frame.locals for frame in frames_of(target)] == [None, None]
         tell, _ = frames_of(target, locals=1)
         assert tell.locals is not None
@@ -49,18 +51,25 @@ def test_given_no_wish_for_locals_then_there_are_none(interpreter: Interpreter) 
 
 def test_given_a_busy_thread_then_its_variables_are_of_one_instant(interpreter: Interpreter) -> None:
     with start_target(interpreter.path, "locals.py", "changing") as target:
-        for _ in range(6):
-            found = {one.name: one.repr for one in frames_of(target, locals=1)[0].locals or ()}
+        told = 0
+        for _ in range(200):
+            if told == 6:
+                return
+            found = {one.name: one.repr for one in frames_of(target, locals=1)[-2].locals or ()}
+            if reader.CHANGED in found.values():
+                continue  # on a busy machine it may not have stopped in time
+            told += 1
             count = int(found["count"] or "")
             assert found["text"] in (repr(str(count)), repr(str(count - 1)))
             items = found["items"] or ""
             assert items.startswith((f"[{count}, '{count}'", f"[{count - 1}, '{count - 1}'")) or items == "[]"
+    raise AssertionError(f"told {told} times")
 
 
 def test_given_a_busy_thread_that_is_not_stopped_then_what_changed_is_not_told(interpreter: Interpreter) -> None:
     with start_target(interpreter.path, "locals.py", "changing") as target:
         for _ in range(6):
-            found = [one.repr for one in frames_of(target, locals=1, nonblocking=True)[0].locals or ()]
+            found = [one.repr for one in frames_of(target, locals=1, nonblocking=True)[-2].locals or ()]
             # One: the frame was another before it was known which variables it has.
             assert len(found) == 3 or found == [reader.CHANGED]
             if reader.CHANGED in found:
@@ -71,6 +80,7 @@ def test_given_too_little_time_while_threads_stand_then_the_rest_is_read_afterwa
     current_interpreter: Interpreter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with start_target(current_interpreter.path, "locals.py", "arguments") as target:
+        target.wait_until_blocked()
         expected = frames_of(target, locals=1)
         monkeypatch.setattr(reader, "STANDING_NS", 0)
         assert frames_of(target, locals=1) == expected
