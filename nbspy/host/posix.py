@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 _PR_SET_TIMERSLACK: Final = 29
 _SLACK_NS: Final = 1000
+"""Linux wakes a sleeper up to 50 us late unless it is told otherwise."""
 _ENDING_S: Final = 0.5
 """A process whose memory is gone may take so long to be one that has ended."""
 _ENDING_STEP_S: Final = 0.01
-"""Linux wakes a sleeper up to 50 us late unless it is told otherwise."""
 
 
 class PosixOutput:
