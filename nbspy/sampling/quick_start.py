@@ -6,6 +6,7 @@ Nothing stays changed: what is imported afterwards finds everything as it would 
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ _DONE_WITHOUT: Final = "typing_extensions"
 """msgspec asks it for what :mod:`typing` has from 3.11 on, and asks that where it is not installed. It would bring
 inspect, ast, dis and tokenize along, which take longer than all modules of nbspy."""
 _ASKED_FOR_THE_SYSTEM: Final = "platform"
-"""msgspec imports uuid, which asks it one question that :data:`sys.platform` answers."""
+"""msgspec imports uuid, which asks it one question, and that on POSIX alone; ``os.uname`` answers it."""
 
 
 @contextmanager
@@ -44,8 +45,7 @@ def quick_start() -> Iterator[None]:
 
 
 def _system_alone() -> ModuleType:
-    """Return what stands in for :mod:`platform` where nothing but ``platform.system()`` is asked for."""
-    names = {"win32": "Windows", "darwin": "Darwin"}
+    """Return what stands in for :mod:`platform` where nothing but its ``system()`` is asked for, and that on POSIX."""
     module = ModuleType(_ASKED_FOR_THE_SYSTEM)
-    module.__dict__["system"] = lambda: names.get(sys.platform, sys.platform.capitalize())
+    module.__dict__["system"] = lambda: os.uname().sysname
     return module

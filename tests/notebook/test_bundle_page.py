@@ -41,8 +41,9 @@ def test_given_the_simple_stream_then_the_text_says_its_shares(replay: Replay) -
     wait_for_text(replay.root.locator(".nbspy-mirror"), "^(?!.*poll).*decode")
     assert mirror(replay) == {"main": "100 %", "load": "60 %", "step": "40 %", "decode": "60 %"}
     row = replay.root.locator("tr[data-thread='0']")
-    wait_for_text(row, "worker4242.*running · step.*100.%.*60.%")
-    wait_for_text(replay.root.locator("tr[data-thread='1']"), "poller4243.*idle · poll.*0.%.*0.%")
+    wait_for_text(row, "worker.*running · step.*100.%.*60.%")
+    assert row.locator(".nbspy-thread-name").get_attribute("title") == "worker, thread id 4242"
+    wait_for_text(replay.root.locator("tr[data-thread='1']"), "poller.*idle · poll.*0.%.*0.%")
     wait_for_text(replay.root.locator(".nbspy-hot"), "main→load→decode *60.%")
 
 

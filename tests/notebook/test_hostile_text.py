@@ -69,7 +69,15 @@ def test_widget_shows_names_as_text(watched: Page, profile: Profile) -> None:
         watched.mouse.move(box["x"] + x, box["y"] + 9)
     replay.root.locator(".nbspy-search").fill("script")
     for row in range(0, len(hostile.NAMES), 8):
-        replay.root.locator(f"tr[data-thread='{row}']").click()
+        named = replay.root.locator(f"tr[data-thread='{row}']")
+        # Rows out of sight are not in the page.
+        scroller = replay.root.locator(".nbspy-threads-scroll")
+        for top in range(0, 40 * len(hostile.NAMES), 100):
+            if named.count():
+                break
+            scroller.evaluate("(element, top) => element.scrollTo(0, top)", top)
+            watched.evaluate("() => new Promise(requestAnimationFrame)")
+        named.click()
     assert watched.locator("img, iframe, svg set, script:not([type])").count() == 0
     text = replay.root.inner_text()
     assert not any(letter in text for letter in "\u202e\u2066\x1b\x00")

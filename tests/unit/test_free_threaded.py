@@ -43,6 +43,7 @@ class Scene:
         self.unwinder = Unwinder(
             self.target, self.python.runtime, lambda file: (file, ""), Interner(), blocking=blocking
         )
+        self.unwinder.schedule.to_learn = self.unwinder.schedule._left = 0
 
     def call(self, thread: FakeThread, stack: str) -> None:
         for name in stack:
