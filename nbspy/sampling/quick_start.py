@@ -47,5 +47,5 @@ def quick_start() -> Iterator[None]:
 def _system_alone() -> ModuleType:
     """Return what stands in for :mod:`platform` where nothing but its ``system()`` is asked for, and that on POSIX."""
     module = ModuleType(_ASKED_FOR_THE_SYSTEM)
-    module.__dict__["system"] = lambda: os.uname().sysname
+    module.__dict__["system"] = lambda: os.uname().sysname  # type: ignore[attr-defined,unused-ignore]  # not on Windows
     return module
