@@ -20,7 +20,6 @@ import threading
 import time
 import weakref
 from collections.abc import Sequence
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Final
 
@@ -88,10 +87,8 @@ def sampler_command(
 
 def sampler_environment() -> dict[str, str]:
     """Return the environment of :func:`sampler_command`."""
-    environment = module_environment()
-    folders = [str(Path(spec.origin).parent.parent) for spec in _specs() if spec.origin]
-    environment[start.FOLDERS] = os.pathsep.join(dict.fromkeys(folders))
-    return environment
+    folders = _folders()
+    return _environment(folders) | {start.FOLDERS: os.pathsep.join(folders)}
 
 
 def module_environment() -> dict[str, str]:
@@ -100,29 +97,26 @@ def module_environment() -> dict[str, str]:
     Whatever is not in a site-packages folder (a checkout, ``pip install --target``) goes on PYTHONPATH; a
     site-packages folder does not, because there it would come before the standard library.
     """
+    return _environment(_folders())
+
+
+def _folders() -> list[str]:
+    """Return the folders in which nbspy is, and what a sampler needs besides."""
+    specs = map(importlib.util.find_spec, ("nbspy", "msgspec", "psutil", "elftools"))
+    return list(dict.fromkeys(str(Path(spec.origin).parent.parent) for spec in specs if spec and spec.origin))
+
+
+def _environment(folders: Sequence[str]) -> dict[str, str]:
     environment = dict(os.environ)
     for name in ("PYTHONINSPECT", "PYTHONPROFILEIMPORTTIME", "PYTHONTRACEMALLOC", "PYTHONWARNINGS", "PYTHONDEVMODE"):
         environment.pop(name, None)
     found = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), site.getusersitepackages()}
     found.update(site.getsitepackages())
-    extra = []
-    for spec in _specs():
-        if not spec.origin:
-            continue
-        folder = str(Path(spec.origin).parent.parent)
-        if folder not in found:
-            found.add(folder)
-            extra.append(folder)
+    extra = [folder for folder in folders if folder not in found]
     if extra:
         given = environment.get("PYTHONPATH")
         environment["PYTHONPATH"] = os.pathsep.join([*extra, *([given] if given else [])])
     return environment
-
-
-def _specs() -> list[ModuleSpec]:
-    """Return where nbspy is, and what a sampler needs besides."""
-    found = map(importlib.util.find_spec, ("nbspy", "msgspec", "psutil", "elftools"))
-    return [spec for spec in found if spec is not None]
 
 
 def let_trace(child_pid: int) -> None:

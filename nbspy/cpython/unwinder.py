@@ -80,18 +80,8 @@ class Unwinder:
         self._follower = Follower(runtime, interner, self._codes, self._known, self._list, self._plans, self._changed)
         self.stop_times_ns: list[int] = []
         """How long threads were kept standing, since the caller last emptied it."""
-        self._standing: StandingLook | None = None
+        self._standing = self._standing_look() if blocking else None
         """None where nothing is stopped."""
-        if blocking:
-            self._standing = StandingLook(
-                target.stopper(),
-                self._list,
-                self._plans,
-                self._follower,
-                free_threaded=layout.free_threaded,
-                refresh_threads=self._refresh_threads,
-                stop_times_ns=self.stop_times_ns,
-            )
         self._proved: list[TrackedThread] = []
         """Threads on whose stacks several looks have agreed in this sample."""
         self._seen_standing: list[TrackedThread] = []
@@ -116,6 +106,17 @@ class Unwinder:
         """Why stopping was given up; "" while it was not."""
         self.while_standing: Callable[[tuple[int, ...]], None] | None = None
         """Called with the thread states that hold a GIL when a sample is believed: while they stand, if they do."""
+
+    def _standing_look(self) -> StandingLook:
+        return StandingLook(
+            self._target.stopper(),
+            self._list,
+            self._plans,
+            self._follower,
+            free_threaded=self._free_threaded,
+            refresh_threads=self._refresh_threads,
+            stop_times_ns=self.stop_times_ns,
+        )
 
     @property
     def threads(self) -> list[TrackedThread]:
