@@ -72,7 +72,7 @@ describe("compare", () => {
     state.compareWith(before.profile);
     for (const name of ["gone", "both", "fresh"]) {
       state.setQuery(name);
-      expect(state.found.nodes.map((node) => state.nameOf(node, state.changes))).toEqual([name]);
+      expect(Array.from(state.found.nodes, (node) => state.nameOf(node, state.changes))).toEqual([name]);
     }
   });
 });

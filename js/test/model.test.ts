@@ -199,7 +199,7 @@ describe("search", () => {
     state.setQuery("other.py:5");
     expect(state.found.share).toBeCloseTo(0.7);
     state.zoomTo(2);
-    expect(state.found).toEqual({ nodes: [], share: 0 });
+    expect(state.found).toEqual({ nodes: new Int32Array(0), share: 0 });
   });
 });
 

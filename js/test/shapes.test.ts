@@ -176,7 +176,7 @@ describe("compare", () => {
     const load = difference!.functions().find((row) => difference!.names.name(row.key) === "load");
     expect(load?.change).toEqual({ selfBefore: 0.2, selfAfter: 0.6, totalBefore: 0.2, totalAfter: 0.6 });
     state.setQuery("gone");
-    expect(state.found.nodes.map((node) => state.nameOf(node, changes))).toEqual(["gone"]);
+    expect(Array.from(state.found.nodes, (node) => state.nameOf(node, changes))).toEqual(["gone"]);
     expect(state.found.share).toBeCloseTo(0.4);
     state.compareWith(null);
     expect(state.settings.tab).toBe("merged");

@@ -1,9 +1,13 @@
 /** A selection of very many runs is folded in slices: what was shown stays until the new one is whole. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { everywhere, outermost } from "../src/model/functions";
+import { heaviestFirst } from "../src/model/search";
 import { turns } from "../src/model/slices";
+import { CallTree } from "../src/model/tree";
 import type { Change } from "../src/model/view-state";
 import { ViewState } from "../src/model/view-state";
-import { ProfileMaker } from "./golden";
+import { Weights } from "../src/model/weights";
+import { numbers, ProfileMaker } from "./golden";
 
 /** More runs than are folded between two looks at the clock. */
 const RUNS = 60_000;
@@ -32,7 +36,7 @@ describe("a selection folded in slices", () => {
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     vi.spyOn(turns, "after").mockImplementation((task) => {
-      const timer = setTimeout(task);
+      const timer = setTimeout(() => task(0));
       return () => clearTimeout(timer);
     });
     // Each look at the clock costs more than a slice may last.
@@ -85,7 +89,34 @@ describe("a selection folded in slices", () => {
     state.select({ time: [0, RUNS * 5] });
     vi.runAllTimers();
     expect(state.nameOf(state.zoom)).toBe("main");
-    expect(state.found.nodes.map((node) => state.nameOf(node))).toEqual(["load"]);
+    expect(Array.from(state.found.nodes, (node) => state.nameOf(node))).toEqual(["load"]);
     expect(state.found.share).toBeCloseTo(1 / 3);
   });
+});
+
+test("GIVEN very many matches THEN the heaviest come first, and each comes once", () => {
+  const next = numbers(3);
+  const total = Float64Array.from({ length: 60_000 }, () => Math.floor(next() * 1e6));
+  const nodes = Int32Array.from({ length: 50_000 }, (_, i) => i + 7);
+  const steps = heaviestFirst(nodes, total);
+  let step = steps.next();
+  while (!step.done) step = steps.next();
+  const inOrder = [...nodes].sort((a, b) => total[b]! - total[a]! || a - b);
+  expect([...step.value.subarray(0, 1000)]).toEqual(inOrder.slice(0, 1000));
+  expect([...step.value].sort((a, b) => a - b)).toEqual([...nodes]);
+});
+
+test.each([2, 700])("GIVEN one of %d functions everywhere THEN its places and its time are found, recursion counted once", (functions) => {
+  const next = numbers(functions);
+  const tree = new CallTree();
+  const weights = new Weights(tree);
+  while (tree.size < 2000) tree.child(Math.floor(next() * tree.size), Math.floor(next() * functions));
+  weights.reserve();
+  for (let node = 1; node < tree.size; node += 3) weights.addSelf(node, 1 + Math.floor(next() * 9), 1);
+  weights.sum();
+  for (let key = 0; key < Math.min(functions, 20); key++) {
+    const { nodes } = outermost(tree, weights, (own) => own === key);
+    const places = Array.from({ length: tree.size }, (_, node) => node).filter((node) => node > 0 && tree.key.data[node] === key && weights.total[node]! > 0);
+    expect(everywhere(tree, weights, key)).toEqual({ places: places.length, total: nodes.reduce((sum, node) => sum + weights.total[node]!, 0) });
+  }
 });

@@ -52,7 +52,7 @@ export class Finder {
     yield* matches.steps(keys);
     const { tree, weights: { total }, zoom } = scene;
     const { nodes, weight } = yield* matches.inTree(tree, total, zoom);
-    scene.found = { nodes: heaviestFirst(nodes, total), share: total[zoom]! > 0 ? weight / total[zoom]! : 0 };
+    scene.found = { nodes: yield* heaviestFirst(nodes, total), share: total[zoom]! > 0 ? weight / total[zoom]! : 0 };
     this.matches = this.next;
   }
 }

@@ -38,10 +38,12 @@ export function elapsed(us: number): string {
   return us < 100e6 ? `${(us / 1e6).toFixed(1)}${THIN}s` : duration(us);
 }
 
+let words: Intl.DateTimeFormat | undefined;
+
 /** A moment, in the reader's own words and time zone; "" where it is none. */
 export function moment(when: number | string): string {
   const date = new Date(when);
-  return Number.isNaN(date.getTime()) ? "" : date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+  return Number.isNaN(date.getTime()) ? "" : (words ??= new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" })).format(date);
 }
 
 const SIGNALS = ["", "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "", "SIGFPE", "SIGKILL", "", "SIGSEGV", "", "SIGPIPE", "SIGALRM", "SIGTERM"];

@@ -43,15 +43,21 @@ function walk(tree: CallTree, total: Float64Array, visit: (node: number, nested:
   }
 }
 
+/** Nodes that are looked at one by one from each that has been looked for. */
+const NEAR = 64;
+
 /** A function in all of its places: how many, and the time in it; a stack counts once, however often it recurs. */
 export function everywhere({ key: { data: keys }, parent: { data: parents }, size }: CallTree, { total }: Weights, key: number): { places: number; total: number } {
   const sum = { places: 0, total: 0 };
-  for (let node = 1; node < size; node++) {
-    if (keys[node] !== key || !(total[node]! > 0)) continue;
-    let above = parents[node]!;
-    while (above > 0 && keys[above] !== key) above = parents[above]!;
-    sum.places++;
-    if (above === 0) sum.total += total[node]!;
+  // The engine looks for the next faster than we do where there are few, and slower where there are many.
+  for (let from = keys.indexOf(key, 1); from > 0 && from < size; from = keys.indexOf(key, from)) {
+    for (const end = Math.min(size, from + NEAR); from < end; from++) {
+      if (keys[from] !== key || !(total[from]! > 0)) continue;
+      let above = parents[from]!;
+      while (above > 0 && keys[above] !== key) above = parents[above]!;
+      sum.places++;
+      if (above === 0) sum.total += total[from]!;
+    }
   }
   return sum;
 }

@@ -15,7 +15,7 @@ export interface Camera {
 
 export interface Found {
   /** Matching nodes at or below the zoomed one, the heaviest first. */
-  readonly nodes: number[];
+  readonly nodes: Int32Array;
   /** Their share of it. */
   readonly share: number;
 }
@@ -43,7 +43,7 @@ export interface Scene {
   share(node: number): number;
 }
 
-export const nothing: Found = { nodes: [], share: 0 };
+export const nothing: Found = { nodes: new Int32Array(0), share: 0 };
 
 export class TreeScene implements Scene {
   readonly timed = false;

@@ -1,4 +1,6 @@
 /** Search by function name or `file:line`: plain text, or a regular expression between slashes. */
+import type { Column } from "./column";
+import { i32 } from "./column";
 import type { Names } from "./names";
 import type { CallTree } from "./tree";
 
@@ -99,11 +101,11 @@ export class Matches {
    * The matching nodes with weight at or below `root`, in the order of ids, and the weight below the topmost of
    * them (a match inside a match is not counted twice).
    */
-  *inTree(tree: CallTree, total: Float64Array, root: number): Generator<void, { nodes: number[]; weight: number }> {
+  *inTree(tree: CallTree, total: Float64Array, root: number): Generator<void, { nodes: Int32Array; weight: number }> {
     const { size } = tree;
     // Per node: 1 = at or below root, 2 = at or below a match.
     const flags = new Uint8Array(size);
-    const nodes: number[] = [];
+    const nodes = i32();
     let weight = 0;
     flags[root] = 1;
     if (root !== 0 && total[root]! > 0 && this.has(tree.key.data[root]!)) {
@@ -115,24 +117,28 @@ export class Matches {
       weight += addMatches(nodes, flags, this.matched, from, Math.min(size, from + CHUNK), tree.parent.data, tree.key.data, total);
       if (from + CHUNK < size) yield;
     }
-    return { nodes, weight };
+    return { nodes: nodes.data.subarray(0, nodes.length), weight };
   }
 }
 
 /** Adds the matching nodes of those from `from` to `to`; gives the weight of the topmost of them. */
 function addMatches(
-  nodes: number[], flags: Uint8Array, matched: Uint8Array, from: number, to: number, parent: Uint32Array, key: Uint32Array, total: Float64Array,
+  nodes: Column<Int32Array>, flags: Uint8Array, matched: Uint8Array, from: number, to: number, parent: Uint32Array, key: Uint32Array, total: Float64Array,
 ): number {
+  nodes.reserve(nodes.length + to - from);
+  const { data } = nodes;
+  let { length } = nodes;
   let weight = 0;
   for (let node = from; node < to; node++) {
     const inherited = flags[parent[node]!]!;
     if (!inherited) continue;
     flags[node] = inherited;
     if (matched[key[node]!] !== 1 || !(total[node]! > 0)) continue;
-    nodes.push(node);
+    data[length++] = node;
     if (inherited === 1) weight += total[node]!;
     flags[node] = 3;
   }
+  nodes.length = length;
   return weight;
 }
 
@@ -166,15 +172,24 @@ function placeTest(plain: string): ((file: string, line: number) => boolean) | n
 /** Beyond this many only the heaviest are put in order: nobody steps through them all. */
 const SORTED = 5000;
 
-/** Puts the heaviest nodes first. */
-export function heaviestFirst(nodes: number[], total: Float64Array): number[] {
+/** Puts the heaviest nodes first, a little at each step. */
+export function* heaviestFirst(nodes: Int32Array, total: Float64Array): Generator<void, Int32Array> {
   const byWeight = (a: number, b: number): number => total[b]! - total[a]! || a - b;
   if (nodes.length <= 4 * SORTED) return nodes.sort(byWeight);
   const step = Math.floor(nodes.length / SORTED);
   const sample = Float64Array.from({ length: SORTED }, (_, i) => total[nodes[i * step]!]!).sort();
   const least = sample[Math.floor(SORTED * (1 - SORTED / nodes.length))]!;
-  const heavy: number[] = [];
-  const light: number[] = [];
-  for (const node of nodes) (total[node]! > least ? heavy : light).push(node);
-  return heavy.sort(byWeight).concat(light);
+  const sorted = new Int32Array(nodes.length);
+  const heavy = split(nodes, total, least, true, sorted, 0);
+  yield;
+  split(nodes, total, least, false, sorted, heavy);
+  yield;
+  sorted.subarray(0, heavy).sort(byWeight);
+  return sorted;
+}
+
+/** Writes the nodes that are heavier than `least`, or those that are not, into `out` from `at` on; gives where they end. */
+function split(nodes: Int32Array, total: Float64Array, least: number, heavier: boolean, out: Int32Array, at: number): number {
+  for (const node of nodes) if (total[node]! > least === heavier) out[at++] = node;
+  return at;
 }

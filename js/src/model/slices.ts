@@ -1,21 +1,23 @@
 /** Work that would keep the view from answering is done in slices; what was shown before stays meanwhile. */
 
-/** With what a frame has to do beside it, two fit in one. */
-const SLICE_MS = 4;
+/** Taken at once; what is not done by then has a part of each frame that follows. */
+const FIRST_MS = 2;
+/** When work ends, from the beginning of its frame: with the picture before it and an event after it, all fits into one of 60 a second. */
+const FRAME_MS = 9;
+/** However long the picture took. */
+const LEAST_MS = 2;
 
-/**
- * Calls `task` when the browser has had its turn: timers would wait 4 ms each, after the first few. Gives a function that calls
- * it off. Tests put another in its place.
- */
+/** Calls `task` when the next frame is painted, with the time by which it should be done; gives a function that calls it off. Tests put another in its place. */
 export const turns = {
-  after(task: () => void): () => void {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = (): void => {
-      port1.close();
-      task();
+  after(task: (untilMs: number) => void): () => void {
+    let timer = 0;
+    const frame = requestAnimationFrame((begun) => {
+      timer = window.setTimeout(() => task(Math.max(begun + FRAME_MS, performance.now() + LEAST_MS)));
+    });
+    return () => {
+      cancelAnimationFrame(frame);
+      clearTimeout(timer);
     };
-    port2.postMessage(null);
-    return () => port1.close();
   },
 };
 
@@ -27,14 +29,13 @@ export class Slices {
   }
 
   /** Ends what is being worked at, and works at `steps`; true where they are done at once, else `done` is called later. */
-  run(steps: Iterator<void>, done: () => void): boolean {
+  run(steps: Iterator<void>, done: () => void, untilMs = performance.now() + FIRST_MS): boolean {
     this.stop();
-    const until = performance.now() + SLICE_MS;
     while (!steps.next().done) {
-      if (performance.now() < until) continue;
-      this.callOff = turns.after(() => {
+      if (performance.now() < untilMs) continue;
+      this.callOff = turns.after((until) => {
         this.callOff = null;
-        if (this.run(steps, done)) done();
+        if (this.run(steps, done, until)) done();
       });
       return false;
     }
