@@ -120,3 +120,15 @@ test.each([2, 700])("GIVEN one of %d functions everywhere THEN its places and it
     expect(everywhere(tree, weights, key)).toEqual({ places: places.length, total: nodes.reduce((sum, node) => sum + weights.total[node]!, 0) });
   }
 });
+
+test("GIVEN weights that grow while more is added THEN nothing is lost", () => {
+  const tree = new CallTree();
+  const weights = new Weights(tree);
+  for (let i = 0; i < 5000; i++) {
+    const node = tree.child(0, i);
+    weights.reserve();
+    weights.addSelf(node, 1, 1);
+  }
+  weights.sum();
+  expect(weights.total[0]).toBe(5000);
+});

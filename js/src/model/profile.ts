@@ -146,7 +146,7 @@ export class Profile {
     times.reserve(this.nodeParent.length);
     if (this.timedRuns === runs.length) return times;
     const spans = runs.lanes.flatMap((lane) => (lane ? [{ lane, from: timed[lane.thread] ?? 0, to: lane.length }] : []));
-    times.addNow(spans);
+    times.add(spans);
     this.areTimed();
     return times;
   }

@@ -9,15 +9,15 @@ import { State } from "../stream";
 import type { Granularity, Profile } from "./profile";
 import { Names } from "./names";
 import type { Lane } from "./lane";
-import type { Span } from "./node-times";
-import { ACTIVE_AT, ALWAYS, CHUNK, NodeTimes, NOWHERE, PLACES, REST_AT, STRIDE } from "./node-times";
+import type { NodeTimes, Places, Span } from "./node-times";
+import { ALL_STATES, ALWAYS, CHUNK, REST, RUNNING, takeRuns, UNCOUNTED } from "./node-times";
 import { Shape, UNSHAPED } from "./shape";
 import type { Spares } from "./spares";
 import { classOf, holdsGil, isActive, StateClass } from "./state";
 import type { Limits, Range, ThreadTime } from "./thread-times";
 import { threadTimes, ThreadTimes } from "./thread-times";
 import type { CallTree } from "./tree";
-import { sumDown, Weights } from "./weights";
+import { Weights } from "./weights";
 
 /** Whose time counts: of threads in any state, or in one kind of them. */
 export type Mode = "all" | "active" | "gil" | "gil-wait" | "gc" | "idle";
@@ -43,15 +43,8 @@ export interface Selection {
 
 export const EVERYTHING: Selection = { threads: new Set(), time: null, mode: "all" };
 
-/** Modes whose times are kept with the profile, and the place of the times that are theirs alone. */
-const KEPT: Partial<Record<Mode, number>> = { active: ACTIVE_AT, idle: REST_AT, all: REST_AT };
-
-/** What weights are made of: the times of the stream's nodes, and the nodes that stand for them. */
-interface Origin {
-  readonly sums: Float64Array;
-  readonly nodeOf: Uint32Array;
-  readonly shape: Shape;
-}
+/** Modes whose times are kept with the profile. */
+const KEPT: readonly Mode[] = ["all", "active", "idle"];
 
 export class SelectedTree {
   readonly tree: CallTree;
@@ -62,9 +55,7 @@ export class SelectedTree {
   /** The same, where they are not those of the selected states. */
   private readonly active: Weights | null;
   private readonly counted: Uint8Array;
-  private readonly places: Uint8Array;
-  /** The times of the nodes where they are not those of the profile. */
-  private own: NodeTimes | null = null;
+  private readonly kinds: Uint8Array;
   private times: ThreadTimes;
   private generation: number;
   /** The next run of each thread. */
@@ -78,11 +69,11 @@ export class SelectedTree {
   constructor(
     readonly profile: Profile, readonly selection: Selection, readonly granularity: Granularity,
     readonly shape = new Shape(profile.tree(granularity), new Names(profile, granularity), UNSHAPED), limits: Limits = null, later = false,
-    private readonly spares: Spares | null = null,
+    spares: Spares | null = null,
   ) {
     this.tree = shape.tree;
     this.counted = COUNTED[selection.mode];
-    this.places = selection.mode === "all" ? PLACES : this.counted.map((counted) => (counted ? ACTIVE_AT : NOWHERE));
+    this.kinds = selection.mode === "all" ? ALL_STATES : this.counted.map((counted) => (counted ? REST : UNCOUNTED));
     this.weights = new Weights(this.tree, spares);
     this.active = selection.mode === "all" ? new Weights(this.tree, spares, true) : null;
     this.activeWeights = this.active ?? this.weights;
@@ -142,7 +133,6 @@ export class SelectedTree {
   release(spares: Spares): void {
     this.weights.release(spares);
     this.active?.release(spares);
-    if (this.own) spares.give(this.own.sums.data);
   }
 
   /** The node that a run's samples count for; -1 where they are left out by shape, state or pause. */
@@ -168,10 +158,8 @@ export class SelectedTree {
 
   /** Runs were merged: all of them are folded anew. A paused view ends where its time ended. */
   private startAnew(): void {
-    this.weights.clear();
-    this.active?.clear();
     this.generation = this.profile.runs.generation;
-    [this.next, this.pausedAt, this.own, this.work] = [[], null, null, null];
+    [this.next, this.pausedAt, this.work] = [[], null, null];
     if (this.pausedUs < Infinity) this.times = new ThreadTimes(this.profile, this.range);
   }
 
@@ -183,32 +171,42 @@ export class SelectedTree {
     while (!shape.update(profile.keyCount(granularity), CHUNK)) yield;
     weights.reserve();
     active?.reserve();
-    let spans = this.spans();
+    const spans = this.spans();
     if (this.walkIsCheaper(spans)) {
-      weights.begin();
-      active?.begin();
+      yield* this.forget(0);
       for (const span of spans) this.walk(span);
-      // What is kept has to be true when there is more to be folded than can be walked.
-      if (this.own) yield* this.own.add(spans, this.places, this.range ?? ALWAYS);
       this.folded(spans);
       return;
     }
-    const kept = KEPT[this.selection.mode];
-    if (!this.own && kept !== undefined && !this.byThread && !this.limits) {
+    const { size } = this.tree;
+    if (KEPT.includes(this.selection.mode) && !this.byThread && !this.limits) {
       const times = profile.timesOfNodes();
-      this.folded(spans);
-      yield* this.weigh(times, kept);
-      return;
+      this.next = [];
+      yield* this.forget(size);
+      yield* this.move(times);
+    } else {
+      yield* this.forget(size);
+      const { self, selfSamples } = weights;
+      yield* takeRuns(spans, {
+        ...this.places, sums: { us: self, samples: selfSamples, activeUs: active?.self ?? null, activeSamples: null },
+        nodes: profile.nodeCount, states: this.kinds, time: this.range ?? ALWAYS,
+      });
     }
-    if (this.own === null) {
-      // What was folded before is not in these times.
-      [this.own, this.next] = [new NodeTimes(this.spares?.take(profile.nodeCount * STRIDE)), []];
-      spans = this.spans();
-    }
-    this.own.reserve(profile.nodeCount);
-    yield* this.own.add(spans, this.places, this.range ?? ALWAYS);
     this.folded(spans);
-    yield* this.weigh(this.own, this.selection.mode === "all" ? REST_AT : ACTIVE_AT);
+    yield* weights.summing(active);
+  }
+
+  /** Where the stream's nodes count. */
+  private get places(): Places {
+    const { granularity, profile, shape } = this;
+    return { nodeOf: profile.sameNodes(granularity) ? null : profile.nodeOf(granularity), shown: shape.shown };
+  }
+
+  /** Begins with nothing, unless there is something already that was folded. */
+  private *forget(totals: number): Generator<void> {
+    if (this.next.length) return;
+    yield* this.weights.forget(totals);
+    if (this.active) yield* this.active.forget(totals);
   }
 
   /** The runs that are not folded yet. */
@@ -228,33 +226,13 @@ export class SelectedTree {
     for (const { lane, to } of spans) this.next[lane.thread] = to;
   }
 
-  /** Makes the weights of times of the stream's nodes, whatever was folded before. */
-  private *weigh({ sums: { data: sums, length } }: NodeTimes, kept: number): Generator<void> {
-    const { active, granularity, profile, shape, tree: { parent }, weights } = this;
-    // Nodes that came since room was made have no time yet.
-    const size = Math.min(this.tree.size, weights.self.length);
-    const count = length / STRIDE;
-    const same = shape.same && profile.sameNodes(granularity);
-    const origin: Origin = { sums, nodeOf: profile.nodeOf(granularity), shape };
-    for (const one of [weights, active]) {
-      one?.overwrite(same ? count : 0);
-      if (!same && count > CHUNK) yield;
-    }
+  /** Gives the nodes the times of the stream's nodes that they stand for. */
+  private *move(times: NodeTimes): Generator<void> {
+    const { active, places, selection: { mode }, weights } = this;
+    const count = times.length;
     for (let node = 0; node < count; node += CHUNK) {
-      const to = Math.min(count, node + CHUNK);
-      if (same) copyTimes(sums, node, to, weights, active, kept);
-      else moveTimes(origin, node, to, weights, active, kept);
-      if (to < count) yield;
-    }
-    if (!same) {
-      weights.total.set(weights.self.subarray(0, size));
-      weights.samples.set(weights.selfSamples.subarray(0, size));
-      if (size > CHUNK) yield;
-      active?.total.set(active.self.subarray(0, size));
-    }
-    for (let before = size; before > 0; before -= CHUNK) {
-      sumDown(parent.data, before, Math.max(1, before - CHUNK), weights.total, weights.samples, active?.total ?? null);
-      if (before > CHUNK) yield;
+      moveTimes(times, places, node, Math.min(count, node + CHUNK), weights, active, mode);
+      if (node + CHUNK < count) yield;
     }
   }
 
@@ -272,57 +250,35 @@ export class SelectedTree {
 
   /** Adds a span's runs to the weights of the tree. */
   private walk({ lane, from, to }: Span): void {
-    const { active, places, profile, shape, weights } = this;
+    const { active, kinds, profile, shape, weights } = this;
     const { count: { data: counts }, node: { data: nodes }, start: { data: start }, state: { data: states }, weight: { data: all } } = lane;
     const time = this.range ?? ALWAYS;
     const nodeOf = profile.nodeOf(this.granularity);
     for (let run = from; run < to; run++) {
       const node = shape.nodeOf(nodeOf[nodes[run]!]!);
-      const place = places[states[run]!]!;
+      const kind = kinds[states[run]!]!;
       const inside = Math.min(start[run]! + all[run]!, time[1]) - Math.max(start[run]!, time[0]);
-      if (node < 0 || place === NOWHERE || inside <= 0) continue;
+      if (node < 0 || kind === UNCOUNTED || inside <= 0) continue;
       const samples = (counts[run]! * inside) / all[run]!;
       weights.addSelf(node, inside, samples);
       weights.addToAncestors(node, inside, samples);
-      if (place === ACTIVE_AT) active?.addTime(node, inside);
+      if (kind === RUNNING) active?.addTime(node, inside);
     }
   }
 }
 
-/** Gives the nodes the times of the stream's nodes, where those are the same; `active` counts beside the rest. */
-function copyTimes(sums: Float64Array, from: number, to: number, weights: Weights, active: Weights | null, kept: number): void {
-  const { self, selfSamples, samples, total } = weights;
-  for (let node = from; node < to; node++) {
-    const at = node * STRIDE + kept;
-    self[node] = sums[at]!;
-    selfSamples[node] = sums[at + 1]!;
-  }
-  if (active) {
-    const { self: activeSelf, total: activeTotal } = active;
-    for (let node = from; node < to; node++) {
-      const at = node * STRIDE + ACTIVE_AT;
-      self[node]! += (activeTotal[node] = activeSelf[node] = sums[at]!);
-      selfSamples[node]! += sums[at + 1]!;
-    }
-  }
-  for (let node = from; node < to; node++) {
-    total[node] = self[node]!;
-    samples[node] = selfSamples[node]!;
-  }
-}
-
-/** Adds times of the stream's nodes to the nodes that stand for them. */
-function moveTimes({ nodeOf, shape, sums }: Origin, from: number, to: number, weights: Weights, active: Weights | null, kept: number): void {
+/** Adds the times of the stream's nodes to the nodes that stand for them: all, active ones, or those of the rest. */
+function moveTimes({ sums }: NodeTimes, { nodeOf, shown }: Places, from: number, to: number, weights: Weights, active: Weights | null, mode: Mode): void {
+  const { us: allUs, samples: allSamples, activeUs, activeSamples } = sums;
   const { self, selfSamples } = weights;
-  for (let node = from; node < to; node++) {
-    const shown = shape.nodeOf(nodeOf[node]!);
-    if (shown < 0) continue;
-    const at = node * STRIDE;
-    self[shown]! += sums[at + kept]!;
-    selfSamples[shown]! += sums[at + kept + 1]!;
-    if (!active) continue;
-    self[shown]! += sums[at + ACTIVE_AT]!;
-    selfSamples[shown]! += sums[at + ACTIVE_AT + 1]!;
-    active.self[shown]! += sums[at + ACTIVE_AT]!;
+  const activeSelf = active?.self;
+  // Of all, and of the active ones: how often each counts.
+  const [all, running] = mode === "active" ? [0, 1] : [1, mode === "idle" ? -1 : 0];
+  for (let own = from; own < to; own++) {
+    let node = nodeOf ? nodeOf[own]! : own;
+    if (shown && (node = shown[node]!) < 0) continue;
+    self[node]! += all * allUs[own]! + running * activeUs[own]!;
+    selfSamples[node]! += all * allSamples[own]! + running * activeSamples[own]!;
+    if (activeSelf) activeSelf[node]! += activeUs[own]!;
   }
 }

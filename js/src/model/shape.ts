@@ -70,6 +70,11 @@ export class Shape {
     return this.map === null;
   }
 
+  /** `nodeOf` of each; null where the trees are one. */
+  get shown(): Int32Array | null {
+    return this.map ? this.map.data : null;
+  }
+
   /** The node here that stands for a node of the profile's tree; -1 where its stacks are left out. */
   nodeOf(node: number): number {
     return this.map ? this.map.data[node]! : node;

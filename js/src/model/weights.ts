@@ -4,6 +4,8 @@ import type { Spares } from "./spares";
 import type { CallTree } from "./tree";
 
 const TIMES = ["self", "total"] as const;
+/** Nodes that are taken in one step. */
+const STEP = 1 << 16;
 const COLUMNS = [...TIMES, "selfSamples", "samples"] as const;
 
 export class Weights {
@@ -11,8 +13,8 @@ export class Weights {
   total = new Float64Array(1024);
   selfSamples = new Float64Array(1024);
   samples = new Float64Array(1024);
-  /** Nothing has been added yet. */
-  private fresh = true;
+  /** Nothing has been added yet, as far as is known. */
+  private fresh: boolean;
   /** The memory was another's before. */
   private used = false;
   private readonly columns: readonly (typeof COLUMNS)[number][];
@@ -20,6 +22,7 @@ export class Weights {
   /** `timed`: of times alone; samples are not counted. */
   constructor(private readonly tree: CallTree, private readonly spares: Spares | null = null, timed = false) {
     this.columns = timed ? TIMES : COLUMNS;
+    this.fresh = spares !== null;
   }
 
   reserve(): void {
@@ -41,19 +44,20 @@ export class Weights {
     for (const column of this.columns) spares.give(this[column]);
   }
 
-  /** Forgets everything. New memory has nothing to forget, and to write to all of it at once would take a frame. */
-  clear(): void {
-    this.overwrite(0);
-  }
-
-  /** Makes sure that what is added is added to nothing else. */
-  begin(): void {
-    if (this.used) this.clear();
-  }
-
-  /** Forgets everything but of the nodes below `count`, which are written anew. */
-  overwrite(count: number): void {
-    if (!this.fresh || this.used) for (const column of this.columns) this[column].fill(0, count);
+  /**
+   * Forgets what was added, a little at each step: from now on there is nothing in the selves, nor in the totals of the nodes from
+   * `totals` on. New memory has nothing to forget, and to write to all of it at once would take a frame.
+   */
+  *forget(totals = 0): Generator<void> {
+    if (!this.fresh || this.used) {
+      for (const column of this.columns) {
+        const array = this[column];
+        for (let at = column.startsWith("self") ? 0 : totals; at < array.length; at += STEP) {
+          array.fill(0, at, at + STEP);
+          yield;
+        }
+      }
+    }
     this.fresh = this.used = false;
   }
 
@@ -85,15 +89,28 @@ export class Weights {
 
   /** Computes every total from the selves. */
   sum(): void {
-    const { size } = this.tree;
-    this.total.set(this.self.subarray(0, size));
-    this.samples.set(this.selfSamples.subarray(0, size));
-    sumDown(this.tree.parent.data, size, 1, this.total, this.samples, null);
+    for (const steps = this.summing(); !steps.next().done; );
+  }
+
+  /** The same, a little at each step; of times that go along, too. */
+  *summing(active: Weights | null = null): Generator<void> {
+    const { samples, self, selfSamples, total, tree: { parent, size } } = this;
+    for (let at = 0; at < size; at += STEP) {
+      const to = Math.min(size, at + STEP);
+      total.set(self.subarray(at, to), at);
+      samples.set(selfSamples.subarray(at, to), at);
+      active?.total.set(active.self.subarray(at, to), at);
+      if (to < size) yield;
+    }
+    for (let before = size; before > 0; before -= STEP) {
+      sumDown(parent.data, before, Math.max(1, before - STEP), total, samples, active?.total ?? null);
+      if (before > STEP) yield;
+    }
   }
 }
 
 /** Adds the totals of the nodes below `before`, down to `last`, to their parents'. */
-export function sumDown(
+function sumDown(
   parent: Uint32Array, before: number, last: number, total: Float64Array, samples: Float64Array, active: Float64Array | null,
 ): void {
   for (let node = before - 1; node >= last; node--) {
