@@ -254,9 +254,9 @@ describe("view state", () => {
     const state = new ViewState(profile, () => undefined);
     const decode = Array.from({ length: state.tree.size }, (_, node) => node).find((node) => node && state.nameOf(node) === "decode")!;
     state.zoomTo(decode);
-    state.setGranularity("line");
+    state.change({ by: "line" });
     expect(state.nameOf(state.zoom)).toBe("decode");
-    state.setGranularity("function");
+    state.change({ by: "function" });
     expect(state.zoom).toBe(decode);
   });
 });

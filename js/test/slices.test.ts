@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { everywhere, outermost } from "../src/model/functions";
 import { heaviestFirst } from "../src/model/search";
+import { EVERYTHING, SelectedTree } from "../src/model/selection";
 import { turns } from "../src/model/slices";
 import { CallTree } from "../src/model/tree";
 import type { Change } from "../src/model/view-state";
@@ -20,6 +21,24 @@ function bigProfile(): ProfileMaker {
   maker.profile.apply({
     kind: "samples", baseTimeUs: 0, startUs: column((i) => 10 * i), thread: column((i) => i % 2), node: column((i) => nodes[i % 3]!),
     state: Uint8Array.from({ length: RUNS }, () => 3), count: column(() => 1), weightUs: column(() => 10),
+  });
+  return maker;
+}
+
+/** Three functions below one, with many lines: more than are looked at in one step. */
+function manyLines(count: number): ProfileMaker {
+  const maker = new ProfileMaker();
+  const next = numbers(5);
+  const column = (value: (i: number) => number): Uint32Array => Uint32Array.from({ length: count }, (_, i) => value(i));
+  const names = maker.node(["main"]) && maker.profile.strings.length;
+  maker.profile.apply({ kind: "strings", firstId: names, texts: FUNCTIONS });
+  const name = column((i) => names + i % 3);
+  const [none, first] = [column(() => 0), Int32Array.from(column(() => 1))];
+  const line = Int32Array.from(column(() => 1 + Math.floor(next() * 30_000)));
+  maker.profile.apply({ kind: "frames", firstId: 1, name, qualname: name, file: none, shortFile: none, module: none, line, firstLine: first, flags: new Uint8Array(count) });
+  maker.profile.apply({ kind: "nodes", firstId: 2, parent: column(() => 1), frame: column((i) => i + 1) });
+  maker.profile.apply({
+    kind: "samples", baseTimeUs: 0, startUs: column((i) => i), thread: none, node: column((i) => i + 2), state: new Uint8Array(count).fill(3), count: column(() => 1), weightUs: column(() => 1),
   });
   return maker;
 }
@@ -80,6 +99,47 @@ describe("a selection folded in slices", () => {
     state.undo();
     vi.runAllTimers();
     expect(state.total[0]).toBe(RUNS * 5);
+  });
+
+  test("GIVEN a selection that was looked at before THEN it is shown at once, whole with what came meanwhile", () => {
+    const { state } = shown();
+    state.select({ threads: new Set([1]) });
+    vi.runAllTimers();
+    state.select({ threads: new Set() });
+    expect(state.working).toBe(false);
+    expect(state.total[0]).toBe(RUNS * 10);
+    const column = (value: number): Uint32Array => Uint32Array.of(value);
+    state.profile.apply({
+      kind: "samples", baseTimeUs: 0, startUs: column(10 * RUNS), thread: column(1), node: column(1), state: Uint8Array.of(3), count: column(1), weightUs: column(7),
+    });
+    state.select({ threads: new Set([1]) });
+    vi.runAllTimers();
+    expect(state.total[0]).toBe(RUNS * 5 + 7);
+    state.pause(true, false);
+    state.select({ threads: new Set() });
+    vi.runAllTimers();
+    expect(state.total[0]).toBe(RUNS * 10 + 7);
+  });
+
+  test("GIVEN lines instead of functions THEN functions stay until all lines are known, and they are what they are at once", () => {
+    const maker = manyLines(40_000);
+    const at = (): string[] => Array.from({ length: state.tree.size }, (_, node) => `${node && state.names.label(state.tree.key.data[node]!)} ${state.total[node]}`);
+    const state = new ViewState(maker.profile, () => undefined);
+    state.refresh(true);
+    const before = at();
+    state.change({ by: "line", query: "log" });
+    vi.runOnlyPendingTimers();
+    expect(state.folds).toBe(true);
+    expect(at()).toEqual(before);
+    vi.runAllTimers();
+    expect(state.granularity).toBe("line");
+    const whole = new SelectedTree(maker.profile, EVERYTHING, "line");
+    expect([...state.total.subarray(0, state.tree.size)]).toEqual([...whole.weights.total.subarray(0, whole.tree.size)]);
+    expect(state.tree.size).toBeGreaterThan(20_000);
+    expect(state.found.share).toBeCloseTo(1 / 3);
+    state.undo();
+    vi.runAllTimers();
+    expect(at()).toEqual(before);
   });
 
   test("GIVEN a search and a zoom THEN they are of the new selection when it is whole", () => {

@@ -1,24 +1,39 @@
-/** From one selection to the next: folded in slices, in the memory of those before. */
+/** From one selection to the next: folded in slices; those that were looked at last are kept, for one goes back and forth. */
 import type { SelectedTree } from "./selection";
 import { Slices } from "./slices";
 import { Spares } from "./spares";
 
+/** How many are kept: fewer where they are large, whose memory goes to those that follow; two at least. */
+const MOST = 8;
+const KEPT_BYTES = 200e6;
+const NODE_BYTES = 48;
+
 export class Folding {
   readonly slices = new Slices();
   readonly spares = new Spares();
-  private pending: SelectedTree | null = null;
+  /** By what they select, what was asked for last at the end; some are not whole. */
+  private readonly kept = new Map<string, SelectedTree>();
 
-  /** Gives `next` where it is whole at once; else what was shown before, and calls `adopt` with `next` later. */
-  fold(shown: SelectedTree, next: SelectedTree, adopt: (whole: SelectedTree) => void): SelectedTree {
-    // One that was not whole yet is not waited for any more.
-    this.pending?.release(this.spares);
-    this.pending = next;
-    const atOnce = this.slices.run(next.updating(), () => {
-      this.pending = null;
-      adopt(next);
-    });
-    if (!atOnce) return shown;
-    this.pending = null;
-    return next;
+  /** Keeps what is shown from now on, and nothing else. */
+  begin(key: string, shown: SelectedTree): void {
+    this.slices.stop();
+    this.kept.clear();
+    this.kept.set(key, shown);
+  }
+
+  /** Gives what `key` stands for where it is whole at once; else what was shown before, and calls `adopt` with it later. */
+  fold(shown: SelectedTree, key: string, make: () => SelectedTree, adopt: (whole: SelectedTree) => void): SelectedTree {
+    const { kept, slices, spares } = this;
+    const next = kept.get(key) ?? make();
+    kept.delete(key);
+    kept.set(key, next);
+    const most = Math.min(MOST, KEPT_BYTES / NODE_BYTES / next.tree.size);
+    for (const [old, tree] of kept) {
+      if (kept.size <= Math.max(2, most)) break;
+      if (tree === shown || tree === next) continue;
+      kept.delete(old);
+      tree.release(spares);
+    }
+    return slices.run(next.updating(), () => adopt(next)) ? next : shown;
   }
 }

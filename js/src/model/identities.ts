@@ -15,13 +15,14 @@ export class Identities {
   /** `columns`: what frames have in common that are one. */
   constructor(private readonly columns: readonly Column<Uint32Array | Int32Array | Uint8Array>[]) {}
 
-  /** Finds the identities of the frames up to `count`. */
-  update(count: number): void {
+  /** Finds the identities of the frames up to `count`, `most` of them. */
+  update(count: number, most = Infinity): void {
     this.of.reserve(count);
     let slots = this.table.length;
     while (slots < 2 * (this.frameOf.length + count - this.of.length)) slots *= 2;
     if (slots > this.table.length) this.rehash(slots);
-    for (let frame = this.of.length; frame < count; frame++) this.of.push(this.find(frame));
+    const to = Math.min(count, this.of.length + most);
+    for (let frame = this.of.length; frame < to; frame++) this.of.push(this.find(frame));
   }
 
   private find(frame: number): number {

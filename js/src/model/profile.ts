@@ -20,6 +20,8 @@ const RUN_BYTES = 21;
 const MUCH_BYTES = 1 << 22;
 /** Runs whose times are taken when there are so many, whether or not somebody looks. */
 const MANY_RUNS = 1 << 22;
+/** Frames or nodes whose places are found before others may have their turn. */
+const MUCH = 1 << 14;
 
 export class Profile {
   hello: Hello | null = null;
@@ -102,6 +104,19 @@ export class Profile {
     return this.grown(granularity).tree;
   }
 
+  /** The same, as far as it is known: `grow` makes the rest. */
+  treeSoFar(granularity: Granularity): CallTree {
+    return (granularity === "line" ? this.byLine : this.byFunction).tree;
+  }
+
+  /** Makes what a tree lacks, a little at each step. */
+  *grow(granularity: Granularity): Generator<void> {
+    const identities = granularity === "line" ? this.lines : this.functions;
+    const grown = granularity === "line" ? this.byLine : this.byFunction;
+    for (; identities.of.length < this.frames.name.length; yield) identities.update(this.frames.name.length, MUCH);
+    for (; grown.nodeOf.length < this.nodeParent.length; yield) this.grown(granularity, MUCH);
+  }
+
   get functionTree(): CallTree {
     return this.tree("function");
   }
@@ -162,10 +177,12 @@ export class Profile {
     return identities;
   }
 
-  private grown(granularity: Granularity): Grown {
+  private grown(granularity: Granularity, most = Infinity): Grown {
     const grown = granularity === "line" ? this.byLine : this.byFunction;
-    if (grown.nodeOf.length < this.nodeParent.length) {
-      grown.grow(this.nodeParent.data, this.nodeFrame.data, this.nodeParent.length, this.identities(granularity).of.data);
+    const { length } = this.nodeParent;
+    if (grown.nodeOf.length < length) {
+      grown.tree.reserve(length);
+      grown.grow(this.nodeParent.data, this.nodeFrame.data, Math.min(length, grown.nodeOf.length + most), this.identities(granularity).of.data);
     }
     return grown;
   }
@@ -247,7 +264,6 @@ class Grown {
   grow(parent: Uint32Array, frame: Uint32Array, count: number, keyOf: Uint32Array): void {
     const { nodeOf, tree } = this;
     const from = nodeOf.length;
-    tree.reserve(count - from);
     nodeOf.extendTo(count);
     const { data } = nodeOf;
     for (let node = from; node < count; node++) data[node] = tree.child(data[parent[node]!]!, keyOf[frame[node]!]!);

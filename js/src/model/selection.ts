@@ -167,7 +167,7 @@ export class SelectedTree {
   private *steps(): Generator<void> {
     const { active, granularity, profile, shape, weights } = this;
     yield* this.times.steps(this.limits);
-    profile.tree(granularity);
+    yield* profile.grow(granularity);
     while (!shape.update(profile.keyCount(granularity), CHUNK)) yield;
     weights.reserve();
     active?.reserve();

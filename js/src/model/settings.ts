@@ -81,6 +81,11 @@ export function settingsFrom(value: unknown): Settings {
 /** Whether two settings are the same, by value. */
 export const sameSettings = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
+/** Text that tells one selection and shape of the tree from another; `hides` the notebook's machinery or not. */
+export function selectionKey({ by, mode, recursion, rules, threads, time }: Settings, hides: boolean): string {
+  return JSON.stringify([by, mode, recursion, rules, threads, time, hides]);
+}
+
 /** Settings before and after each change: what undo and redo step along. */
 export class History {
   private readonly past: Settings[] = [];

@@ -5,7 +5,7 @@
 
 /** Shorter arrays are not worth it. */
 const LEAST = 1 << 16;
-const MOST = 20;
+const MOST = 6;
 
 export class Spares {
   private readonly arrays: Float64Array<ArrayBuffer>[] = [];

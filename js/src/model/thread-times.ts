@@ -101,3 +101,12 @@ export function threadTimes(profile: Profile, range: Range, limits: Limits): Thr
   if (!times) ofAllTime.set(profile, (times = new ThreadTimes(profile, null)));
   return times;
 }
+
+/** The thread that was active most. */
+export function busiestThread(threads: readonly ThreadTime[]): number {
+  let busiest = 0;
+  threads.forEach((time, thread) => {
+    if (time.active > (threads[busiest]?.active ?? -1)) busiest = thread;
+  });
+  return busiest;
+}

@@ -39,12 +39,12 @@ export class CallTree {
     return this.parent.length;
   }
 
-  /** Makes room for this many nodes more: a tree that is read in one go grows without being moved. */
-  reserve(more: number): void {
+  /** Makes room for so many nodes: a tree that is read in one go grows without being moved. */
+  reserve(size: number): void {
     const { depth, firstChild, key, lastChild, nextSibling, ordinal, parent } = this;
-    for (const column of [parent, key, depth, ordinal, firstChild, nextSibling, lastChild]) column.reserve(this.size + more);
+    for (const column of [parent, key, depth, ordinal, firstChild, nextSibling, lastChild]) column.reserve(size);
     let slots = this.table.length;
-    while (slots < 2 * (this.size + more)) slots *= 2;
+    while (slots < 2 * size) slots *= 2;
     if (slots > this.table.length) this.rehash(slots);
   }
 

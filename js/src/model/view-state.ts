@@ -16,12 +16,13 @@ import type { Granularity, Profile } from "./profile";
 import type { Found, Scene } from "./scene";
 import { TreeScene } from "./scene";
 import type { Matches } from "./search";
-import type { Mode, Selection } from "./selection";
+import type { Selection } from "./selection";
 import { SelectedTree } from "./selection";
 import type { Settings, Tab } from "./settings";
-import { DEFAULTS, History, sameSettings } from "./settings";
+import { DEFAULTS, History, sameSettings, selectionKey } from "./settings";
 import type { Rule } from "./shape";
 import { isPackageKey, Shape } from "./shape";
+import { busiestThread } from "./thread-times";
 import { TimeScene } from "./time-scene";
 import type { CallTree } from "./tree";
 
@@ -53,6 +54,7 @@ export class ViewState {
   /** The view stands still while samples go on to arrive. */
   paused = false;
 
+  private readonly namesBy: Record<Granularity, Names>;
   private readonly folding = new Folding();
   private readonly cells = new CellWatch();
   private derivedAt = -Infinity;
@@ -60,8 +62,10 @@ export class ViewState {
   private readonly finder = new Finder(() => this.changed("search"));
 
   constructor(readonly profile: Profile, private readonly changed: (change: Change) => void) {
-    this.names = new Names(profile, "function");
+    this.namesBy = { function: new Names(profile, "function"), line: new Names(profile, "line") };
+    this.names = this.namesBy.function;
     this.selected = this.makeSelected();
+    this.folding.begin(this.key, this.selected);
     const scene = (): TreeScene => new TreeScene(this.selected.tree, this.selected.weights, this.names, () => this.zoomed());
     [this.merged, this.callers, this.above, this.below, this.changes] = [scene(), scene(), scene(), scene(), scene()];
     this.above.flipped = true;
@@ -76,8 +80,9 @@ export class ViewState {
     return tab === "time" ? this.timed : this.zoomScene;
   }
 
+  /** That of what is shown. */
   get granularity(): Granularity {
-    return this.settings.by;
+    return this.names.granularity;
   }
 
   get selection(): Selection {
@@ -95,7 +100,12 @@ export class ViewState {
 
   /** Whether what is shown is still that of before. */
   get working(): boolean {
-    return this.folding.slices.working || this.finder.slices.working;
+    return this.folds || this.finder.slices.working;
+  }
+
+  /** Whether the tree and the weights are those of before. */
+  get folds(): boolean {
+    return this.folding.slices.working;
   }
 
   get queryError(): string {
@@ -154,8 +164,8 @@ export class ViewState {
     const reordered = order !== this.merged.order;
     for (const scene of [this.merged, this.callers, this.above, this.below, this.changes]) scene.order = order;
     this.selected.limits = null;
-    const cells = this.cells.look(this.profile, this.names, this.profile.keyCount(this.settings.by));
-    if (cells && this.settings.machinery) this.selected = this.makeSelected();
+    const cells = this.cells.look(this.profile, this.names, this.profile.keyCount(this.granularity));
+    if (cells && this.settings.machinery) this.selectAnew();
     else this.selected.update();
     if (reordered || ended || performance.now() - this.derivedAt > this.derivedMs / DERIVED_PART) this.derive();
     this.merged.keepZoomOnWeight();
@@ -165,6 +175,9 @@ export class ViewState {
   }
 
   pause(paused: boolean, ended: boolean): void {
+    // What is kept has other limits, or none.
+    if (this.folds) this.selectAnew();
+    else this.folding.begin(this.key, this.selected);
     this.paused = paused;
     if (paused) {
       this.selected.limits = this.profile.runs.lengths;
@@ -188,11 +201,9 @@ export class ViewState {
     const before = this.settings;
     this.settings = after;
     const differs = (...names: (keyof Settings)[]): boolean => names.some((name) => !sameSettings(before[name], after[name]));
-    if (differs("by")) this.names = new Names(this.profile, after.by);
-    if (differs("query", "by")) this.finder.set(after.query, this.names);
+    if (differs("query")) this.finder.set(after.query, this.names);
     const another = differs("by", "mode", "threads", "time", "machinery", "recursion", "rules");
-    // Another granularity has other names: there the tree before cannot stay until the new one is whole.
-    if (another) this.selected = this.folding.fold(this.selected, this.makeSelected(!differs("by")), (whole) => this.adopt(whole));
+    if (another) this.take(this.folding.fold(this.selected, this.key, () => this.makeSelected(true), (whole) => this.adopt(whole)));
     if (differs("time", "threads")) this.timed.reset();
     if (another || differs("tab", "subject")) this.derive();
     for (const scene of [this.merged, this.callers, this.timed, this.changes]) scene.flipped = after.flipped;
@@ -220,10 +231,6 @@ export class ViewState {
     this.change(threads ? { ...rest, threads: [...threads] } : rest);
   }
 
-  setMode(mode: Mode): void {
-    this.change({ mode });
-  }
-
   /** Selects one thread, or with `add` one more; a thread that is selected already is let go. */
   toggleThread(thread: number, add: boolean): void {
     const { threads } = this.selection;
@@ -232,14 +239,6 @@ export class ViewState {
     else if (add) next.delete(thread);
     else if (threads.size > 1) next.add(thread);
     this.select({ threads: next });
-  }
-
-  setGranularity(by: Granularity): void {
-    this.change({ by });
-  }
-
-  flip(flipped: boolean): void {
-    this.change({ flipped });
   }
 
   show(tab: Tab): void {
@@ -303,19 +302,36 @@ export class ViewState {
     if (settings) this.apply(settings);
   }
 
+  private get key(): string {
+    return selectionKey(this.settings, this.hidesMachinery);
+  }
+
+  /** Shows another selection; its names are others where its granularity is. */
+  private take(selected: SelectedTree): void {
+    this.selected = selected;
+    const names = this.namesBy[selected.granularity];
+    if (names === this.names) return;
+    this.names = names;
+    this.finder.set(this.settings.query, names);
+  }
+
+  /** Selects what the settings say, at once, whatever was looked at before. */
+  private selectAnew(): void {
+    this.take(this.makeSelected());
+    this.folding.begin(this.key, this.selected);
+  }
+
   private makeSelected(later = false): SelectedTree {
     const { by, recursion, rules } = this.settings;
-    const shape = new Shape(this.profile.tree(by), this.names, { rules, recursion, machinery: this.hidesMachinery });
+    const shape = new Shape(this.profile.treeSoFar(by), this.namesBy[by], { rules, recursion, machinery: this.hidesMachinery });
     const limits = this.paused ? this.selected.limits : null;
     return new SelectedTree(this.profile, this.selection, by, shape, limits, later, this.folding.spares);
   }
 
   private adopt(whole: SelectedTree): void {
-    const before = this.selected;
-    this.selected = whole;
+    this.take(whole);
     whole.update(); // what came meanwhile
     this.derive();
-    before.release(this.folding.spares);
     this.merged.keepZoomOnWeight();
     this.search();
     this.changed("selection");
@@ -328,7 +344,7 @@ export class ViewState {
     const { tree, weights } = selected;
     merged.show(tree, weights, names);
     [timed.selected, timed.names] = [selected, names];
-    timed.thread = settings.threads[0] ?? this.busiestThread();
+    timed.thread = settings.threads[0] ?? busiestThread(selected.threads);
     this.compare();
     if (settings.tab === "callers") this.showInverted(this.callers, new InvertedTree(tree, ownTimes(tree, weights)));
     if (settings.tab === "functions" && this.difference) this.functions = this.difference.functions();
@@ -350,7 +366,7 @@ export class ViewState {
     if (!other || (settings.tab !== "compare" && settings.tab !== "functions")) return;
     const { mode, recursion, rules } = settings;
     const shaping = { rules, recursion, machinery: this.hidesMachinery };
-    const after = settings.by === "function" ? { names: this.names, selected } : sideOf(this.profile, this.selection, shaping);
+    const after = selected.granularity === "function" ? { names: this.names, selected } : sideOf(this.profile, this.selection, shaping);
     const difference = new Difference({ before: sideOf(other, { mode, threads: new Set(), time: null }, shaping), after });
     this.difference = difference;
     this.changes.show(difference.tree, difference.weights, difference.names);
@@ -367,15 +383,6 @@ export class ViewState {
     const { activeWeights, tree, weights } = this.selected;
     const key = mostOwnTime(tree, activeWeights.total[0]! > 0 ? activeWeights : weights);
     if (key >= 0) this.settings = { ...this.settings, subject: refOf(this.names, key) };
-  }
-
-  private busiestThread(): number {
-    const { threads } = this.selected;
-    let busiest = 0;
-    threads.forEach((time, thread) => {
-      if (time.active > (threads[busiest]?.active ?? -1)) busiest = thread;
-    });
-    return busiest;
   }
 
   private zoomed(): void {

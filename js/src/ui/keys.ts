@@ -27,8 +27,8 @@ export function command(event: KeyboardEvent, state: ViewState, to: KeyTargets):
     case "?": to.help(); return true;
     case "n": to.step(1); return true;
     case "N": to.step(-1); return true;
-    case "i": state.flip(!state.flipped); return true;
-    case "l": state.setGranularity(state.granularity === "line" ? "function" : "line"); return true;
+    case "i": state.change({ flipped: !state.flipped }); return true;
+    case "l": state.change({ by: state.settings.by === "line" ? "function" : "line" }); return true;
     case "u": state.undo(); return true;
     case "U": state.redo(); return true;
     case "v": to.options(); return true;

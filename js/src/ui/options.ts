@@ -55,12 +55,12 @@ export function showOptions(state: ViewState, popup: Popup, anchor: HTMLElement)
 function content(state: ViewState): HTMLElement[] {
   const { settings } = state;
   const granularity = new Segments("A frame is", [{ value: "function", text: "function" }, { value: "line", text: "line" }], (by) => {
-    state.setGranularity(by as "function" | "line");
+    state.change({ by: by as "function" | "line" });
     granularity.set(by);
   });
   granularity.set(settings.by);
   const shape = new Segments("Callers", [{ value: "icicle", text: "above" }, { value: "flame", text: "below" }], (to) => {
-    state.flip(to === "flame");
+    state.change({ flipped: to === "flame" });
     shape.set(to);
   });
   shape.set(settings.flipped ? "flame" : "icicle");
@@ -74,7 +74,7 @@ function content(state: ViewState): HTMLElement[] {
   step("Redo", "Redo (U)", state.history.canRedo, () => state.redo());
   step("Reset", "Show everything, as at first", true, () => state.change({ ...DEFAULTS, tab: state.settings.tab }));
   return [
-    row("Time", dropDown("Whose time counts", MODES, settings.mode, (mode) => state.setMode(mode))),
+    row("Time", dropDown("Whose time counts", MODES, settings.mode, (mode) => state.change({ mode }))),
     row("A frame is a", granularity.element),
     row("Callers are", shape.element),
     row("Colour by", dropDown("Colour by", COLORS, settings.color, (color) => state.change({ color }))),

@@ -85,7 +85,7 @@ export class Panes {
     const { tab } = this.state.settings;
     if (change === "tab") this.showTab();
     // What is shown stays until the new is whole; that is another change.
-    if (this.state.working && (change === "selection" || change === "search")) return;
+    if (change === "selection" ? this.state.folds : change === "search" && this.state.working) return;
     if (tab === "functions") this.functions.update();
     else if (tab === "source") this.source.update();
     else {

@@ -43,7 +43,7 @@ export class Toolbar {
       { value: "all", text: "All", hint: "Wall time: running and idle" },
       { value: "active", text: "Active", hint: "Only samples of threads that were running" },
       { value: "gil", text: "GIL", hint: "Only samples of threads that held the GIL" },
-    ], (value) => state.setMode(value));
+    ], (mode) => state.change({ mode }));
     const { search } = this;
     search.type = "search";
     search.placeholder = "Search";
@@ -204,7 +204,7 @@ export class Toolbar {
     if (recursion) add("recursion folded", "Show recursion again", () => state.change({ recursion: false }));
     if (state.hidesMachinery) add("notebook's machinery hidden", "Show the notebook's machinery", () => state.change({ machinery: false }));
     if (mode !== "all" && mode !== "active" && mode !== "gil") {
-      add(MODES.find(({ value }) => value === mode)!.text, "Count all time again", () => state.setMode("all"));
+      add(MODES.find(({ value }) => value === mode)!.text, "Count all time again", () => state.change({ mode: "all" }));
     }
     names.forEach((name, i) => add(name, `Show all threads but ${name} too`, () => state.toggleThread(threads[i]!, true)));
     if (threads.length > 4) add(`${threads.length - 4} more threads`, "Show all threads", () => state.select({ threads: new Set() }));
