@@ -12,7 +12,7 @@ interface Bale {
 
 const BALE = 10_000;
 /** Bales that are searched in one step. */
-const MARKED = 8;
+const MARKED = 2;
 const SLICE_MS = 8;
 /** What `tame` would change, but for line feeds. */
 const ODD = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069]/;

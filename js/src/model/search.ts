@@ -29,11 +29,11 @@ export function parseQuery(text: string): Query | null {
 }
 
 /** Keys and nodes that are looked at in one step. */
-const CHUNK = 1 << 16;
+const CHUNK = 1 << 15;
 
 /** Which keys of a tree match a query; grows with the profile. */
 export class Matches {
-  private matched = new Uint8Array(256);
+  private matched = new Uint8Array(0);
   private tested = 0;
   /** String -> whether it has the plain text. */
   private hits = new Uint8Array(0);
@@ -43,7 +43,7 @@ export class Matches {
 
   /** Tests the keys below `count` that were not tested before, a little at each step. */
   *steps(count: number): Generator<void> {
-    if (count > this.matched.length) this.matched = widened(this.matched, 2 * count);
+    if (count > this.matched.length) this.matched = widened(this.matched, this.tested ? 2 * count : count);
     const { plain } = this.wanted;
     const { haystack, strings } = this.names.profile;
     if (count > this.tested && plain !== undefined) {
@@ -190,6 +190,9 @@ export function* heaviestFirst(nodes: Int32Array, total: Float64Array): Generato
 
 /** Writes the nodes that are heavier than `least`, or those that are not, into `out` from `at` on; gives where they end. */
 function split(nodes: Int32Array, total: Float64Array, least: number, heavier: boolean, out: Int32Array, at: number): number {
-  for (const node of nodes) if (total[node]! > least === heavier) out[at++] = node;
+  for (let i = 0; i < nodes.length; i++) {
+    const node = nodes[i]!;
+    if (total[node]! > least === heavier) out[at++] = node;
+  }
   return at;
 }
