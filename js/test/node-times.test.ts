@@ -26,7 +26,7 @@ const sums = (): Record<typeof COLUMNS[number], Float64Array> => (
 );
 
 /** One by one, in no clever order. */
-function plainly({ nodeOf, shown }: Places, kinds: Uint8Array, [begin, end]: readonly [number, number]): Sums {
+function plainly({ nodeOf, shown }: Places, kinds: Uint8Array, [begin, end]: readonly [number, number], apart = true): Sums {
   const wanted = sums();
   for (const { lane, from, to } of spans) {
     for (let run = from; run < to; run++) {
@@ -36,11 +36,11 @@ function plainly({ nodeOf, shown }: Places, kinds: Uint8Array, [begin, end]: rea
       const node = shown ? shown[nodeOf![own]!]! : own;
       if (kind === UNCOUNTED || inside <= 0 || node < 0) continue;
       const samples = lane.count.data[run]! * inside / 10;
-      wanted.us[node]! += inside;
-      wanted.samples[node]! += samples;
-      if (kind !== RUNNING) continue;
-      wanted.activeUs[node]! += inside;
-      wanted.activeSamples[node]! += samples;
+      const running = kind === RUNNING;
+      if (!running || !apart) wanted.us[node]! += inside;
+      if (!running || !apart) wanted.samples[node]! += samples;
+      if (running) wanted.activeUs[node]! += inside;
+      if (running && apart) wanted.activeSamples[node]! += samples;
     }
   }
   return wanted;
@@ -73,6 +73,12 @@ describe("times of many nodes", () => {
       expect(wrong(found, wanted)).toBe(0);
     }
     expect(wanted.us.some((us) => us > 0)).toBe(true);
+  });
+
+  test("GIVEN no wish for active samples THEN active time is a part of all", () => {
+    const found = sums();
+    for (const work = takeRuns(spans, { ...everyThird, sums: { ...found, activeSamples: null }, nodes: NODES, states: KINDS, time: ALWAYS }); !work.next().done;);
+    expect(wrong(found, plainly(everyThird, KINDS, ALWAYS, false))).toBe(0);
   });
 
   test("GIVEN those of a profile THEN all states are counted", () => {

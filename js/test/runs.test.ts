@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { Activity } from "../src/model/activity";
 import { u32 } from "../src/model/column";
+import { Lane } from "../src/model/lane";
 import { Runs } from "../src/model/runs";
 import { STATE_CLASSES, StateClass } from "../src/model/state";
 import type { Samples } from "../src/stream";
@@ -93,26 +94,26 @@ describe("activity", () => {
     const runs = new Runs();
     const activity = new Activity();
     let run = 0;
-    for (let start = 0; start < 400e6; start += 25_000) {
-      runs.append(sampled(start, [[0, 0, start % 50_000 ? GIL : IDLE, 1, 25_000]]), 1, (lane, from, to) => activity.add(lane, from, to));
+    for (let start = 0; start < 1600e6; start += 100_000) {
+      runs.append(sampled(start, [[0, 0, start % 200_000 ? GIL : IDLE, 1, 100_000]]), 1, (lane, from, to) => activity.add(lane, from, to));
       run++;
     }
     const { times: bins } = activity.bins(0)!;
     const time = (kind: number): number => bins.reduce((sum, us, i) => sum + (i % STATE_CLASSES === kind ? us : 0), 0);
-    expect(activity.binUs).toBe(10_000);
+    expect(activity.binUs).toBe(40_000);
     expect(bins.length / STATE_CLASSES).toBeLessThanOrEqual(2 * 65536);
-    expect(time(StateClass.GIL)).toBeCloseTo(200e6, -2);
-    expect(time(StateClass.IDLE)).toBeCloseTo(200e6, -2);
+    expect(time(StateClass.GIL)).toBeCloseTo(800e6, -2);
+    expect(time(StateClass.IDLE)).toBeCloseTo(800e6, -2);
     // The same time in wider bins, for pictures that need no narrow ones.
     const { binUs, times: wide } = activity.bins(0, 1e6)!;
-    expect(binUs).toBe(160_000);
-    expect(wide.reduce((a, b) => a + b)).toBeCloseTo(400e6, -3);
-    for (let bin = 0; bin < 400e6 / binUs; bin++) {
+    expect(binUs).toBe(640_000);
+    expect(wide.reduce((a, b) => a + b)).toBeCloseTo(1600e6, -3);
+    for (let bin = 0; bin < 1600e6 / binUs; bin++) {
       const parts = bins.slice(bin * 16 * STATE_CLASSES, (bin + 1) * 16 * STATE_CLASSES);
       expect(wide[bin * STATE_CLASSES + StateClass.GIL]).toBeCloseTo(parts.reduce((sum, us, i) => sum + (i % STATE_CLASSES === StateClass.GIL ? us : 0), 0), -2);
     }
     expect(runs.of(0)!.length).toBe(run);
-    expect(activity.times(0)).toMatchObject({ seen: 400e6, active: 200e6, gil: 200e6 });
+    expect(activity.times(0)).toMatchObject({ seen: 1600e6, active: 800e6, gil: 800e6 });
   });
 
   test("GIVEN a long session THEN the last seconds' shares are of those seconds alone", () => {
@@ -121,8 +122,16 @@ describe("activity", () => {
     for (let second = 0; second < 100; second++) {
       runs.append(sampled(second * 1e6, [[0, 0, second >= 98 ? RUNNING : IDLE, 1, 1e6]]), 1, (lane, from, to) => activity.add(lane, from, to));
     }
-    const shares = activity.recentShares(0, 100e6, new Float32Array(30));
-    expect(Array.from(shares.slice(-3))).toEqual([0, 1, 1]);
-    expect(activity.recentShares(7, 100e6, new Float32Array(3))).toEqual(new Float32Array(3));
+    const lane = runs.of(0)!;
+    const shares = (): number[] => Array.from(activity.recentShares(lane, 100e6, new Float32Array(30)).slice(-3));
+    expect(shares()).toEqual([0, 1, 1]);
+    // What was taken is not taken twice, and what was merged meanwhile is taken anew.
+    expect(shares()).toEqual([0, 1, 1]);
+    const merged = new Lane(0);
+    merged.push(0, 0, IDLE, 99, 99e6);
+    merged.push(99e6, 0, RUNNING, 1, 1e6);
+    lane.replace(merged);
+    expect(shares()).toEqual([0, 0, 1]);
+    expect(activity.recentShares(new Lane(7), 100e6, new Float32Array(3))).toEqual(new Float32Array(3));
   });
 });

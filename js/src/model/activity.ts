@@ -9,7 +9,7 @@ import { ACTIVE, CLASS_OF, holdsGil, STATE_CLASSES } from "./state";
 const MAX_BINS = 1 << 16;
 const LEAST_MAX_BINS = 1 << 12;
 const MAX_ALL_BINS = 1 << 20;
-const FIRST_BIN_US = 5000;
+const FIRST_BIN_US = 20_000;
 /** Buckets of one second for the sparkline of the last half minute. */
 export const RECENT_SECONDS = 30;
 const RECENT_SLOTS = RECENT_SECONDS + 2;
@@ -63,11 +63,6 @@ export class Activity {
       while (end >= this.binUs * this.maxBins) this.halveResolution();
       addBins(past, this.binUs, begun, end, kind);
     });
-    const recently = last - RECENT_SECONDS * 1e6;
-    // Runs come in the order of time.
-    for (let run = to - 1; run >= from && start[run]! + weight[run]! > recently; run--) {
-      if (ACTIVE[state[run]!]) addRecent(past, Math.max(start[run]!, recently), start[run]! + weight[run]!);
-    }
     return last;
   }
 
@@ -86,11 +81,12 @@ export class Activity {
     return { binUs: COARSE * binUs, times: past.coarse };
   }
 
-  /** Active share of each of the last 30 seconds, oldest first, into `into`. */
-  recentShares(thread: number, endUs: number, into: Float32Array): Float32Array {
+  /** Active share of each of the last 30 seconds of a thread, oldest first, into `into`. */
+  recentShares(lane: Lane, endUs: number, into: Float32Array): Float32Array {
     into.fill(0);
-    const past = this.pasts[thread];
+    const past = this.pasts[lane.thread];
     if (!past) return into;
+    takeRecent(past, lane, endUs - RECENT_SECONDS * 1e6);
     const last = Math.max(0, Math.ceil(endUs / 1e6) - 1);
     for (let i = 0; i < into.length; i++) {
       const second = last - into.length + 1 + i;
@@ -137,8 +133,9 @@ function sumUp(
     const end = begun + us;
     if (end > last) last = end;
     seen += us;
-    if (ACTIVE[bits]) active += us;
-    if (GIL[bits]) gil += us;
+    // Without a branch: which way it goes cannot be foretold.
+    active += us * ACTIVE[bits]!;
+    gil += us * GIL[bits]!;
     const kind = CLASS_OF[bits]!;
     if (begun >= binFromUs && end < binToUs) {
       bins[binAt + kind]! += us;
@@ -195,6 +192,16 @@ function halve(bins: Float32Array): void {
     }
   }
   bins.fill(0, half * STATE_CLASSES);
+}
+
+/** Takes what ended after `us` and was not taken yet: a recording of hours has but half a minute of it. */
+function takeRecent(past: Past, lane: Lane, us: number): void {
+  const { start: { data: start }, state: { data: state }, weight: { data: weight } } = lane;
+  if (!lane.recent) past.recentSecond.fill(-1);
+  for (let run = Math.max(lane.recent, lane.firstAfter(us)); run < lane.length; run++) {
+    if (ACTIVE[state[run]!]) addRecent(past, Math.max(start[run]!, us), start[run]! + weight[run]!);
+  }
+  lane.recent = lane.length;
 }
 
 function addRecent(past: Past, start: number, end: number): void {

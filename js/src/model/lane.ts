@@ -12,6 +12,9 @@ export class Lane {
   readonly count = u32(FIRST);
   readonly weight = u32(FIRST);
 
+  /** How many of the runs the sparkline has taken. */
+  recent = 0;
+
   constructor(readonly thread: number) {}
 
   get length(): number {
@@ -38,6 +41,7 @@ export class Lane {
 
   /** Takes over the runs of another, which is looked at no more. */
   replace(other: Lane): void {
+    this.recent = 0;
     for (const [own, others] of [[this.start, other.start], [this.node, other.node], [this.state, other.state], [this.count, other.count], [this.weight, other.weight]] as const) {
       own.data = others.data;
       own.length = others.length;

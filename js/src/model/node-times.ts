@@ -32,7 +32,7 @@ export interface Span {
   readonly to: number;
 }
 
-/** Time in us and samples of each node; and those of active states alone, as far as they are wanted. */
+/** Time in us and samples of each node. Where samples of active states are wanted, those and their time are kept apart; else their time goes along. */
 export interface Sums {
   readonly us: Float64Array;
   readonly samples: Float64Array;
@@ -158,11 +158,16 @@ function takeSorted({ nodeOf, shown, sums }: Taking, { at, us, samples }: Sorted
     if (nodeOf) node = nodeOf[node]!;
     if (shown && (node = shown[node]!) < 0) continue;
     const own = us[i]!;
+    const running = at[i]! & RUNNING;
+    if (activeUs && running) {
+      activeUs[node]! += own;
+      if (activeSamples) {
+        activeSamples[node]! += samples[i]!;
+        continue;
+      }
+    }
     allUs[node]! += own;
     allSamples[node]! += samples[i]!;
-    if (!activeUs || !(at[i]! & RUNNING)) continue;
-    activeUs[node]! += own;
-    if (activeSamples) activeSamples[node]! += samples[i]!;
   }
 }
 
@@ -184,9 +189,14 @@ function takePart({ nodeOf, shown, sums }: Taking, node: number, kind: number, w
   if (nodeOf) node = nodeOf[node]!;
   if (shown && (node = shown[node]!) < 0) return;
   const samples = inside === weight ? count : (count * inside) / weight;
+  const { activeUs, activeSamples } = sums;
+  if (activeUs && kind === RUNNING) {
+    activeUs[node]! += inside;
+    if (activeSamples) {
+      activeSamples[node]! += samples;
+      return;
+    }
+  }
   sums.us[node]! += inside;
   sums.samples[node]! += samples;
-  if (!sums.activeUs || kind !== RUNNING) return;
-  sums.activeUs[node]! += inside;
-  if (sums.activeSamples) sums.activeSamples[node]! += samples;
 }

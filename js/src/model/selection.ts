@@ -269,16 +269,15 @@ export class SelectedTree {
 
 /** Adds the times of the stream's nodes to the nodes that stand for them: all, active ones, or those of the rest. */
 function moveTimes({ sums }: NodeTimes, { nodeOf, shown }: Places, from: number, to: number, weights: Weights, active: Weights | null, mode: Mode): void {
-  const { us: allUs, samples: allSamples, activeUs, activeSamples } = sums;
+  const { us: restUs, samples: restSamples, activeUs, activeSamples } = sums;
   const { self, selfSamples } = weights;
   const activeSelf = active?.self;
-  // Of all, and of the active ones: how often each counts.
-  const [all, running] = mode === "active" ? [0, 1] : [1, mode === "idle" ? -1 : 0];
+  const [rest, running] = [Number(mode !== "active"), Number(mode !== "idle")];
   for (let own = from; own < to; own++) {
     let node = nodeOf ? nodeOf[own]! : own;
     if (shown && (node = shown[node]!) < 0) continue;
-    self[node]! += all * allUs[own]! + running * activeUs[own]!;
-    selfSamples[node]! += all * allSamples[own]! + running * activeSamples[own]!;
+    self[node]! += rest * restUs[own]! + running * activeUs[own]!;
+    selfSamples[node]! += rest * restSamples[own]! + running * activeSamples[own]!;
     if (activeSelf) activeSelf[node]! += activeUs[own]!;
   }
 }

@@ -182,7 +182,7 @@ export class ThreadTable {
     setAttribute(row.now, "title", node ? `${STATE_WORDS[kind]!} in ${name}, ${names.place(key)}` : "");
     setText(row.active, percent(time.active / time.seen));
     setText(row.gil, percent(time.gil / time.seen));
-    setAttribute(row.spark, "d", sparkPath(profile.activity.recentShares(thread, profile.endUs, this.shares)));
+    setAttribute(row.spark, "d", sparkPath(profile.activity.recentShares(runs, profile.endUs, this.shares)));
   }
 }
 
