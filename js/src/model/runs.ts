@@ -13,6 +13,8 @@ import { u32 } from "./column";
 import { Lane } from "./lane";
 
 export const MAX_RUNS = 12_000_000;
+/** Rows that are sorted by thread together: a processor has them at hand, from whatever columns they are gathered. */
+const AT_HAND = 1 << 13;
 /** Weights are 32 bits of microseconds: what is longer than 71 minutes stays several rows. */
 const MAX_U32 = 0xffffffff;
 
@@ -49,6 +51,16 @@ export class Runs {
 
   /** Puts the rows of a record to those of their threads, of which there are so many; these are told to `taken` one by one. */
   append(record: Samples, threads: number, taken: Taker): void {
+    const { baseTimeUs, startUs, thread, node, state, count, weightUs, kind } = record;
+    for (let from = 0; from < thread.length; from += AT_HAND) {
+      const part = <A extends Uint32Array | Uint8Array>(column: A): A => column.subarray(from, from + AT_HAND) as A;
+      this.appendPart({
+        kind, baseTimeUs, startUs: part(startUs), thread: part(thread), node: part(node), state: part(state), count: part(count), weightUs: part(weightUs),
+      }, threads, taken);
+    }
+  }
+
+  private appendPart(record: Samples, threads: number, taken: Taker): void {
     const { thread } = record;
     const rows = thread.length;
     if (this.counts.length <= threads) this.counts = new Uint32Array(2 * threads);
