@@ -14,7 +14,7 @@ import msgspec
 
 from nbspy.cpython.interner import FrameKey, Interner
 from nbspy.cpython.layout import Layout
-from nbspy.cpython.line_table import Entry, LineTable
+from nbspy.cpython.line_table import CODE_UNIT, Entry, LineTable
 from nbspy.cpython.strings import StringExtent, bytes_extent, string_extent, string_header_size
 from nbspy.cpython.thread_bytecode import instruction_offset
 from nbspy.cpython.thread_state import word
@@ -265,6 +265,21 @@ class CodeCache:
             number = -1 if code.is_trampoline else self._interner.frame(self.frame_key(code, instruction))
             code.frame_ids[instruction] = number
         return number
+
+    def runs(self, code: CodeObject, instruction: int) -> bool:
+        """False where ``instruction`` is none of ``code``: a frame that says so was copied while it became another's.
+
+        True where that is not known: before 3.11, and where threads have copies of the bytecode.
+        """
+        if instruction in code.frame_ids:
+            return True
+        if code.line_table is None or self._layout.code.tlbc is not None or not self._layout.code.code_adaptive:
+            return True
+        try:
+            # 3.11, 3.12: prev_instr of a frame that has not begun is one code unit before the first.
+            return -CODE_UNIT <= instruction - code.first_instruction < code.line_table.end()
+        except CorruptTarget:
+            return True
 
     def _offset(self, code: CodeObject, instruction: int) -> int:
         if self._layout.code.tlbc is None:

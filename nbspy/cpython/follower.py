@@ -7,7 +7,7 @@ from typing import Final
 from nbspy.cpython.code_object import CodeCache
 from nbspy.cpython.copy_plan import Span
 from nbspy.cpython.interner import ROOT, Interner
-from nbspy.cpython.known_stacks import KnownStacks
+from nbspy.cpython.known_stacks import FrameWords, KnownStacks
 from nbspy.cpython.plan_book import Plan, PlanBook
 from nbspy.cpython.runtime import Runtime
 from nbspy.cpython.thread_list import ThreadList, TrackedThread
@@ -130,6 +130,52 @@ class Follower:
 
     def are_known(self) -> bool:
         return all(self._known.knows(thread) for thread in self.changed)
+
+    def vouched_for(self) -> bool:
+        """True where call sites vouch for the stacks of the threads that changed, as far as those are not known."""
+        return self._known.sites.tell and all(self._known.prove(*self._new_frames(one)) for one in self.changed)
+
+    def contradicted(self) -> bool:
+        """True where a call site of the threads that changed says that it calls another function."""
+        return self._known.sites.tell and any(map(self._contradicted, self.changed))
+
+    def _new_frames(self, thread: TrackedThread) -> tuple[int, int, list[FrameWords]]:
+        """Return the node and instruction of the last frame that has not changed, and those above it, root first."""
+        chain, nodes = thread.chain, thread.nodes
+        done = max(min(len(nodes), len(chain.codes) - 1), 0)
+        function_at = self._known.sites.frame_function
+        frames = [
+            FrameWords(
+                chain.codes[index],
+                chain.instructions[index],
+                0 if function_at is None else chain.word_at(index, function_at),
+            )
+            for index in range(done, len(chain.codes))
+        ]
+        if not done:
+            return int(ROOT), 0, frames
+        return nodes[done - 1], chain.instructions[done - 1] if chain.codes[done - 1] else 0, frames
+
+    def _contradicted(self, thread: TrackedThread) -> bool:
+        node, site, frames = self._new_frames(thread)
+        for words in frames:
+            if words.code and self._known.is_contradicted(node, site, words):
+                return True
+            node = self._known.above(node, words)
+            site = words.instruction if words.code else 0
+        return False
+
+    def run_what_they_say(self) -> bool:
+        """True where each new frame of the threads that changed runs an instruction of its own code."""
+        codes = self._codes
+        return all(
+            codes.runs(codes.codes[code], instruction)
+            for thread in self.changed
+            for code, instruction in zip(
+                thread.chain.codes[len(thread.nodes) :], thread.chain.instructions[len(thread.nodes) :], strict=True
+            )
+            if code
+        )
 
     def is_whole(self, plan: Plan, changed: list[Span[TrackedThread]], data: bytes) -> bool:
         """True where ``data`` has all frames of these threads, and, as far as the plan tells, none came or went."""

@@ -227,6 +227,11 @@ class FrameChain:
         except MemoryFault:
             return 0
 
+    def word_at(self, index: int, field: int) -> int:
+        """Return a pointer-sized field of the frame at ``index`` from the last region; 0 where it lay beyond that."""
+        offset = self._offsets[index]
+        return word(self.region, offset + field) if offset >= 0 and self.region else 0
+
     def reset(self) -> None:
         """Forget everything but the thread."""
         self.addresses.clear()

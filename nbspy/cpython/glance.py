@@ -18,7 +18,7 @@ from nbspy.cpython.code_object import CodeCache
 from nbspy.cpython.frame_chain import FrameChain
 from nbspy.cpython.frame_struct import FrameStruct
 from nbspy.cpython.interner import ROOT, Interner
-from nbspy.cpython.known_stacks import KnownStacks
+from nbspy.cpython.known_stacks import FrameWords, KnownStacks
 
 ELSEWHERE: Final = -1
 """More than the frames near the leaf may be new."""
@@ -80,6 +80,8 @@ class Glance:
         self._bottom = 0
         """Address of the last frame of that beginning, 0 where there is none, and its node."""
         self._node = int(ROOT)
+        self._site = 0
+        """That frame's instruction pointer; 0 where C code keeps it on the chain."""
         self._low = self._high = self._delta = 0
         """Addresses of the frames that lie where the leaf lay, and what to add to get their place in a copy."""
         self.unknown: tuple[Any, ...] | None = None
@@ -108,9 +110,10 @@ class Glance:
         self.bottom = bottom
         identity, self._trusted = trust(chain.codes[bottom:])
         size = 0
-        self._bottom, self._node = 0, int(ROOT)
+        self._bottom, self._node, self._site = 0, int(ROOT), 0
         if bottom:
             self._bottom, self._node = chain.addresses[bottom - 1], nodes[bottom - 1]
+            self._site = chain.instructions[bottom - 1] if chain.codes[bottom - 1] else 0
             size = self._region + chain.places.offset_of(self._bottom) + self._size - self._frames
         apart = self._structs.get(size)
         if apart is None:
@@ -187,10 +190,34 @@ class Glance:
             return UNKNOWN
         frame = leaf.frame_ids.get(instruction)
         if frame is None:
+            if not self._codes.runs(leaf, instruction):
+                return UNKNOWN
             frame = self._codes.frame_id(leaf.address, instruction)
         if frame < 0:
             return node
         return self._known.children.get(node << 32 | frame) or self._interner.node(node, frame)
+
+    def prove(self, copy: bytes | bytearray) -> bool:
+        """True where call sites vouch for the stack that :meth:`node` found unknown in ``copy``: it is known now.
+
+        Reads the target.
+        """
+        known = self._known
+        if self.unknown is None or not known.sites.tell:
+            return False
+        function_at = known.sites.frame_function
+        frames: list[FrameWords] = []
+        (address,) = _word(copy, self._leaf_at)
+        while address != self._bottom:
+            offset = self._offset_of(address)
+            if not offset or len(frames) > _MAX_WALK:
+                return False
+            code, previous, instruction, owner = self._unpack(copy, offset)
+            function = 0 if function_at is None else _word(copy, offset + function_at)[0]
+            frames.append(FrameWords(known.code_of(code, owner), instruction, function))
+            address = previous
+        frames.reverse()
+        return known.prove(self._node, self._site, frames)
 
     def _offset_of(self, address: int) -> int:
         """Return where in a copy the frame at ``address`` begins; 0 where it is not in one."""

@@ -2,9 +2,10 @@
 
 A copy of a thread that runs may be torn: an old caller with a new callee. What a torn copy shows, though, is nearly
 always a stack that never was. So a stack is remembered by what makes it possible, the positions of all callers and the
-function at the leaf, once it was proved: seen while the thread stood, or agreed on by :data:`PROOFS` times several
-looks. From then on it is believed wherever a copy shows it. All words of that copy were read within a microsecond,
-each of them was true then, and together they are a stack that exists.
+function at the leaf, once it was proved: seen while the thread stood, agreed on by :data:`PROOFS` times several looks,
+or vouched for by the call sites themselves (:mod:`nbspy.cpython.call_sites`). From then on it is believed wherever a
+copy shows it. All words of that copy were read within a microsecond, each of them was true then, and together they are
+a stack that exists.
 
 One agreement of looks is not enough: a torn copy that repeats itself by chance, in one of some 100,000 such proofs,
 would be believed for ever. Nothing is learnt from stacks that were only believed.
@@ -12,8 +13,10 @@ would be believed for ever. Nothing is learnt from stacks that were only believe
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
+from nbspy.cpython.call_sites import CallSites
 from nbspy.cpython.code_object import CodeCache, CodeObject
 from nbspy.cpython.interner import ROOT, Interner
 from nbspy.cpython.layout import FrameLayout
@@ -25,11 +28,23 @@ MAX_STACKS: Final = 100_000
 _MAX_STEPS: Final = 200_000
 
 
+class FrameWords(NamedTuple):
+    """What a copy says of one frame."""
+
+    code: int
+    """Address of the code object; 0 for a frame that C code keeps on the chain."""
+    instruction: int
+    function: int
+    """See :meth:`nbspy.cpython.call_sites.CallSites.calls`."""
+
+
 class KnownStacks:
     """The stacks of one target."""
 
-    def __init__(self, interner: Interner, codes: CodeCache, fields: FrameLayout) -> None:
+    def __init__(self, interner: Interner, codes: CodeCache, fields: FrameLayout, sites: CallSites) -> None:
         self.children = interner.children
+        self.sites = sites
+        self._interner = interner
         self._codes = codes
         self._mask = fields.executable_mask
         self._without_code = fields.owners_without_code
@@ -54,7 +69,9 @@ class KnownStacks:
                 if node < 0:
                     return False
         known = codes.get(chain.codes[leaf])
-        return known is not None and self._proofs.get((node, known.function), 0) >= PROOFS
+        if known is None or not self._codes.runs(known, chain.instructions[leaf]):
+            return False
+        return self._proofs.get((node, known.function), 0) >= PROOFS
 
     def _child(self, node: int, code: int, instruction: int) -> int:
         """Return the node of a frame above ``node``; -1 where none was made yet."""
@@ -63,6 +80,10 @@ class KnownStacks:
         if frame is None:
             return -1
         return node if frame < 0 else self.children.get(node << 32 | frame, -1)
+
+    def code_of(self, code: int, owner: int) -> int:
+        """Return the address of the code object of a frame, given its words; 0 where C code keeps it on the chain."""
+        return 0 if owner in self._without_code else code & self._mask
 
     def step(self, node: int, code: int, instruction: int, owner: int) -> int:
         """Return the node of a frame above ``node``, given its words; -1 where none was made yet."""
@@ -83,6 +104,79 @@ class KnownStacks:
         self.leaves[node, code, owner] = known
         return known
 
+    def prove(self, node: int, site: int, frames: Sequence[FrameWords]) -> bool:
+        """True where each of ``frames``, root first, is proved to run here, or called by the one below it for certain.
+
+        ``node`` is that of the frame below the first, ``site`` its instruction pointer (0 where there is none, or C
+        code called the first). The stack is known from then on. Reads the target: codes that are new, and call sites.
+        """
+        if not frames or not frames[-1].code:
+            return False
+        *callers, leaf = frames
+        fresh = self._codes.fresh
+        for words in callers:
+            if not words.code:
+                site = 0
+                continue
+            # That it has a node is not enough: looks may have agreed on it once, by chance.
+            if self._reached(node, site, words) is None:
+                return False
+            frame = self._codes.frame_id(words.code, words.instruction)
+            child = node if frame < 0 else self._interner.node(node, frame)
+            # That a function is known to run here, or is called, is proof that what was just read is its code object.
+            fresh.discard(words.code)
+            node, site = child, words.instruction
+        known = self._reached(node, site, leaf)
+        if known is None:
+            return False
+        fresh.discard(leaf.code)
+        self._note((node, known.function), PROOFS)
+        return True
+
+    def above(self, node: int, words: FrameWords) -> int:
+        """Return the node of a frame above ``node``; -1, above which nothing is proved, where it has none."""
+        return self._child(node, words.code, words.instruction) if words.code else node
+
+    def is_contradicted(self, node: int, site: int, words: FrameWords) -> bool:
+        """True where what ``site`` has noted is another function than the one above it, which was not proved there."""
+        code = self._codes.codes.get(words.code)
+        if code is None or not site or self._proofs.get((node, code.function), 0) >= PROOFS:
+            return False
+        return self.sites.calls(site, code, words.function) is False
+
+    def stand(self, codes: Sequence[int], instructions: Sequence[int]) -> None:
+        """Take note that frames at the bottom of a stack stand, root first: from now on they are as good as believed.
+
+        Of the last one, where there is one more of ``codes`` than of ``instructions``, only the code is always the same.
+        """
+        node = int(ROOT)
+        for index, code in enumerate(codes):
+            known = self._codes.codes.get(code)
+            if not code:
+                continue
+            if known is None:
+                return
+            self._note((node, known.function), PROOFS)
+            if index < len(instructions):
+                if not self._codes.runs(known, instructions[index]):
+                    return
+                frame = self._codes.frame_id(code, instructions[index])
+                node = node if frame < 0 else self._interner.node(node, frame)
+
+    def _reached(self, node: int, site: int, words: FrameWords) -> CodeObject | None:
+        """Return the code of a frame that was proved above ``node`` before, or that ``site`` calls for certain."""
+        code = self._codes.codes.get(words.code)
+        if code is not None and self._proofs.get((node, code.function), 0) >= PROOFS:
+            return code if self._codes.runs(code, words.instruction) else None
+        if not site:
+            return None
+        if code is None:
+            self._codes.refresh([words.code])
+            code = self._codes.codes[words.code]
+        if not (self._codes.runs(code, words.instruction) and self.sites.calls(site, code, words.function)):
+            return None
+        return code
+
     def forget_codes(self) -> None:
         """Forget which code lies where. The stacks are known by their functions, and stay."""
         self.steps.clear()
@@ -96,7 +190,9 @@ class KnownStacks:
         known = self._codes.codes.get(thread.chain.codes[-1]) if thread.chain.codes else None
         if known is None:
             return False
-        key = (thread.nodes[-2] if len(thread.nodes) > 1 else int(ROOT), known.function)
+        return self._note((thread.nodes[-2] if len(thread.nodes) > 1 else int(ROOT), known.function), times)
+
+    def _note(self, key: tuple[int, int], times: int) -> bool:
         if key not in self._proofs and len(self._proofs) >= MAX_STACKS:
             self._proofs.clear()
             self.leaves.clear()

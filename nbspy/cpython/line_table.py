@@ -99,6 +99,12 @@ class LineTable:
         starts, lines = self._runs
         return lines[bisect_right(starts, instruction_offset) - 1]
 
+    def end(self) -> int:
+        """Return the offset behind the last instruction, as far as the table tells (3.10+). Raises CorruptTarget."""
+        if self._runs is None:
+            self._runs = self._decode(self._table, self._first_line)
+        return self._runs[0][-1]
+
     def positions_at(self, instruction_offset: int) -> Entry | None:
         """Return the entry, with columns, that covers the instruction (3.11+); None for none. Raises CorruptTarget.
 

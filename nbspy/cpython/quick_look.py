@@ -1,13 +1,13 @@
 """The road that most samples take: one copy, told at a glance (:mod:`nbspy.cpython.glance`).
 
 Where the copy shows a stack that is not known it may be torn, and is taken again a few times. Where nothing may be
-stopped, what several looks in a row agree on is a new stack; looks so close together agree far more often than those
-between which a chain is followed.
+stopped, what call sites vouch for is a new stack, and what several looks in a row agree on; looks so close together
+agree far more often than those between which a chain is followed.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from nbspy.cpython.code_object import CodeCache
 from nbspy.cpython.glance import ELSEWHERE, UNKNOWN, Glance
@@ -21,6 +21,8 @@ _LOOKS_AGAIN: Final = 4
 """A copy that may be torn is taken again so often before a thread is stopped: it costs a tenth of that."""
 _LOOKS_FOR_NEW: Final = 48
 """The same where nothing is stopped."""
+_MAX_PROOFS: Final = 4
+"""So many different stacks are tried to be proved by call sites in one sample: each takes two reads for each frame."""
 
 
 class QuickLook:
@@ -63,12 +65,18 @@ class QuickLook:
 
     def _again(self, plan: Plan, glance: Glance) -> int:
         before, same = glance.unknown, 1
+        tried: set[tuple[Any, ...]] = set()
+        if self._is_proved(glance, plan, tried):
+            return glance.node(plan.buffer)
         for _ in range(_LOOKS_AGAIN if self.stops else _LOOKS_FOR_NEW):
             plan.read()
             node = glance.node(plan.buffer)
             if node != UNKNOWN:
                 self.retried += 1
                 return node
+            if self._is_proved(glance, plan, tried):
+                self.retried += 1
+                return glance.node(plan.buffer)
             same = same + 1 if before is not None and glance.unknown == before else 1
             before = glance.unknown
             if same > 1 and self.stops:
@@ -78,6 +86,14 @@ class QuickLook:
                 return UNKNOWN
         self.in_vain = not self.stops
         return UNKNOWN
+
+    def _is_proved(self, glance: Glance, plan: Plan, tried: set[tuple[Any, ...]]) -> bool:
+        """True where nothing may be stopped and the unknown stack of the last copy is called as it says for certain."""
+        unknown = glance.unknown
+        if self.stops or unknown is None or unknown in tried or len(tried) >= _MAX_PROOFS:
+            return False
+        tried.add(unknown)
+        return glance.prove(plan.buffer)
 
     def remember(self, plan: Plan, data: bytes) -> None:
         """Begin the next sample with ``plan``, whose copy ``data`` was believed, if it can tell all."""

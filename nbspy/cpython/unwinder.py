@@ -25,6 +25,7 @@ from collections.abc import Callable
 from typing import Final
 
 from nbspy.cpython.activity_watch import ActivityWatch
+from nbspy.cpython.call_sites import CallSites
 from nbspy.cpython.code_object import CodeCache, SourceNames
 from nbspy.cpython.follower import Follower
 from nbspy.cpython.frame_struct import frame_struct
@@ -36,6 +37,7 @@ from nbspy.cpython.plan_book import Plan, PlanBook
 from nbspy.cpython.plan_maker import PlanMaker
 from nbspy.cpython.quick_look import LOOKS, QuickLook
 from nbspy.cpython.runtime import Runtime
+from nbspy.cpython.standing_frames import StandingFrames
 from nbspy.cpython.standing_look import StandingLook
 from nbspy.cpython.state_notes import StateNotes
 from nbspy.cpython.stop_schedule import StopSchedule
@@ -48,6 +50,7 @@ _PATIENT_ATTEMPTS: Final = 4
 """Attempts that let the target run on to learn where new threads lie; later ones do it while it stands."""
 _BUDGET_NS: Final = 5_000_000
 """No more attempts are begun after this time, but for the first few."""
+_LOOKS_AT_TAILS: Final = 8
 _ATTEMPTS_IN_VAIN: Final = 2
 """Attempts after many quick looks have agreed on nothing."""
 
@@ -64,10 +67,12 @@ class Unwinder:
         self._free_threaded = layout.free_threaded
         """All that is said of threads that hold a GIL is then said of attached ones: each may change its frames."""
         self._codes = CodeCache(target.memory, layout, interner, names)
-        self._known = KnownStacks(interner, self._codes, layout.frame)
+        sites = CallSites(target.memory, layout, self._codes.identity_range[0])
+        self._known = KnownStacks(interner, self._codes, layout.frame, sites)
         self._changed: dict[TrackedThread, None] = {}
         """Threads whose frames moved since the last sample that was believed."""
         self._list = ThreadList(target, runtime, self._codes, self._changed)
+        self._standing_frames = StandingFrames(self._known)
         self._activity = ActivityWatch(target)
         unpack = frame_struct(layout.frame)
         self._make_plan = PlanMaker(
@@ -335,6 +340,10 @@ class Unwinder:
             data = plan.copy()
         # At once, before anything is made of the first: the longer between looks, the seldomer they agree.
         fresh = self._changed or any(data[start:end] != thread.chain.region for thread, start, end in plan.spans)
+        for _ in range(_LOOKS_AT_TAILS):
+            if not plan.tails or all(plan.tail_agrees(data, span) for span in plan.spans):
+                break
+            data = plan.copy()  # it called or returned meanwhile: following that would be for nothing
         further = [plan.copy() for _ in range(LOOKS - 1)] if fresh and not agreed else []
         holders = plan.words.gil.holders(data)
         if (holders and not held) or not self._plans.covers(plan, data):
@@ -349,15 +358,22 @@ class Unwinder:
         if not known and not (self._follower.is_whole(plan, changed, data) and self._follower.begin_credibly(holders)):
             return False
         self._follower.refresh_codes(plan.words.generations(data))
+        if not self._follower.run_what_they_say():
+            return False
+        vouched = not known and self._follower.vouched_for() and not self._codes.fresh
         if self._codes.fresh:
             # The frames must still be there, so that what was read as their code objects is.
             further.append(plan.copy())
         if known:
             if not self._follower.are_known():
                 return False
-        elif self._follower.stands_still(plan, changed, data, further):
+        elif vouched:
+            pass
+        elif self._follower.stands_still(plan, changed, data, further) and not self._follower.contradicted():
             self._proved = [span.thread for span in changed]
         else:
+            for span in changed:
+                self._standing_frames.saw(span.thread)
             return False
         if not self._list.are_the_same(self._changed):
             return False
@@ -423,5 +439,6 @@ class Unwinder:
             return False
         self._activity.follow(self.threads)
         self._follower.generations = b""
+        self._standing_frames.forget()
         self._plans.start_anew()
         return True
