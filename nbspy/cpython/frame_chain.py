@@ -29,6 +29,7 @@ _CFRAME_SIZE: Final = 24
 """``struct _PyCFrame`` of 3.11 (3.12's is smaller)."""
 _UNORDERED: Final = 16
 """Frame objects above which the plan is made anew: those that came back to such places."""
+_MAX_GENERATORS: Final = 1 << 12
 _ROOMY: Final = 1 << 16
 """Regions above this size are planned anew when most of their bytes are no longer frames."""
 
@@ -45,6 +46,7 @@ class FrameChain:
         "_cframe",
         "_fields",
         "_first",
+        "_generators",
         "_long_size",
         "_memory",
         "_next_cframe",
@@ -85,6 +87,8 @@ class FrameChain:
         """True where :attr:`ranges` has changed since the region was copied."""
         self.places = FramePlaces(layout.frame.size)
         self._are_objects = layout.frame.lasti_unit is not None
+        self._generators: set[int] = set()
+        """Where frames of generators were seen, which lie in objects of their own (3.11+)."""
         self._tolerated = _UNORDERED if self._are_objects else 0
         self._positions: dict[int, int] = {}
         self._offsets: list[int] = []
@@ -159,7 +163,7 @@ class FrameChain:
 
         What the region lacks is read now: the thread must be standing still, or the caller must check
         :attr:`unpredicted` and copy again. Raises CorruptTarget or MemoryFault; the chain is then empty, and the next
-        region is walked in full.
+        region, of the same ranges, is walked in full.
         """
         self.unpredicted = False
         try:
@@ -167,7 +171,7 @@ class FrameChain:
             if not (unchanged and self._step(region, unchanged)):
                 self._follow(self._leaf_address(region), region, unchanged)
         except (CorruptTarget, MemoryFault):
-            self.reset()
+            self._forget_frames()
             raise
         self.region = region
 
@@ -232,8 +236,7 @@ class FrameChain:
         offset = self._offsets[index]
         return word(self.region, offset + field) if offset >= 0 and self.region else 0
 
-    def reset(self) -> None:
-        """Forget everything but the thread."""
+    def _forget_frames(self) -> None:
         self.addresses.clear()
         self.codes.clear()
         self.instructions.clear()
@@ -242,6 +245,10 @@ class FrameChain:
         self.region = b""
         self.changed_from = 0
         self._ordered = 0
+
+    def reset(self) -> None:
+        """Forget everything but the thread."""
+        self._forget_frames()
         self.places.reset()
         # A wild pointer must not be planned for ever.
         self._cframe = self._next_cframe = self._address
@@ -306,6 +313,7 @@ class FrameChain:
         """Walk from the leaf to the first frame that has not changed, and replace what is above it."""
         unpack, positions = self._unpack, self._positions
         mask, without_code = self._fields.executable_mask, self._fields.owners_without_code
+        generator = self._fields.owner_generator
         size = self._fields.size
         addresses: list[int] = []
         codes: list[int] = []
@@ -331,6 +339,8 @@ class FrameChain:
                 offset = -1
                 self.unpredicted = True
                 code, previous, instruction, owner = unpack(self._memory.read(address, size))
+            if owner == generator:
+                self._generators.add(address)
             addresses.append(address)
             codes.append(0 if owner in without_code else code & mask)
             instructions.append(instruction)
@@ -353,6 +363,10 @@ class FrameChain:
             positions.pop(gone, None)
         if self._are_objects:
             self.places.leave(left)
+        elif self._generators:
+            self.places.leave(self._generators.intersection(left))
+            if len(self._generators) > _MAX_GENERATORS:
+                self._generators.clear()
         for new in (addresses, codes, instructions, offsets):
             new.reverse()
         self.addresses[base:] = addresses

@@ -2,7 +2,7 @@
 
 Frames on the data stack lie one behind the other: a range for each chunk, and a little more above the leaf, because the
 next sample may be some calls deeper. Frame objects (<= 3.10), and those of generators, have a range each; as they come
-back to the same places, some of those that ended are copied too.
+back to the same places, some of those that are no longer on the chain are copied too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SLACK: Final = 1024
 _MAX_SLACK: Final = 8192
 """Copied above the leaf where deeper frames were seen before."""
 _SPARES: Final = 12
-"""Places of frame objects (<= 3.10) that are copied although no frame was there the last time."""
+"""Places of frame objects (<= 3.10) and generators that are copied although no frame was there the last time."""
 
 
 class FramePlaces:
@@ -34,7 +34,7 @@ class FramePlaces:
         self._copied_to = 0
         """End of the highest range that was chosen last."""
         self._left: dict[int, None] = {}
-        """Addresses of frame objects that have left the chain, the latest last."""
+        """Addresses of frame objects and generators' frames that have left the chain, the latest last."""
         self._starts: list[int] = []
         self._ends: list[int] = []
         self._deltas: list[int] = []
@@ -45,7 +45,7 @@ class FramePlaces:
         self._left.clear()
 
     def leave(self, addresses: Iterable[int]) -> None:
-        """Take note that these frame objects are no longer on the chain."""
+        """Take note that these frames, each in an object of its own, are no longer on the chain."""
         self._left.update(dict.fromkeys(addresses))
 
     def choose(self, addresses: Sequence[int]) -> list[tuple[int, int]]:
@@ -74,7 +74,7 @@ class FramePlaces:
         return ranges
 
     def _spares(self, addresses: Sequence[int]) -> list[tuple[int, int]]:
-        """Where frames that have ended lay: frame objects come back to the same places."""
+        """Where frames that are gone lay: objects of one size come back to the same places."""
         for address in addresses:
             self._left.pop(address, None)
         for address in list(self._left)[:-_SPARES]:

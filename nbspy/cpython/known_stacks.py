@@ -145,9 +145,9 @@ class KnownStacks:
         return self.sites.calls(site, code, words.function) is False
 
     def stand(self, codes: Sequence[int], instructions: Sequence[int]) -> None:
-        """Take note that frames at the bottom of a stack stand, root first: from now on they are as good as believed.
+        """Take note that frames at the bottom of a stack stand, root first: they are as good as believed from now on.
 
-        Of the last one, where there is one more of ``codes`` than of ``instructions``, only the code is always the same.
+        Where there is one more of ``codes`` than of ``instructions``, only the code of the last one is always the same.
         """
         node = int(ROOT)
         for index, code in enumerate(codes):

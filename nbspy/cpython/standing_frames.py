@@ -1,9 +1,9 @@
 """The frames at the bottom of a stack, which stand while what is above them calls without end.
 
-Where nothing is stopped, such a stack may never be the same in several looks, and what call sites say of the frames that
-change is of use only above some that are known. Most programs have such: ``<module>``, the loops of a thread or of
-asyncio, whose calls were made once and have left no note in the bytecode. A frame that ran the same code, at the same
-instruction, in :data:`COPIES` copies in a row is no accident of torn copies, which differ from one to the next.
+Where nothing is stopped, such a stack may never be the same in several looks, and what call sites say of the frames
+that change is of use only above some that are known. Most programs have such: ``<module>``, the loops of a thread or
+of asyncio, whose calls were made once and have left no note in the bytecode. A frame that ran the same code, at the
+same instruction, in :data:`COPIES` copies in a row is no accident of torn copies, which differ from one to the next.
 """
 
 from __future__ import annotations

@@ -11,11 +11,11 @@ A stack that was seen standing is known from then on.
 
 That stacks are looked for first is in order only once most of them are known: :mod:`nbspy.cpython.stop_schedule`.
 
-Where nothing is stopped (that case, and all of the non-blocking mode), copies are looked at :data:`LOOKS` times, and a
-thread is believed only where the links of its chain were the same each time, and known once that happened twice. What
-cannot be had within :data:`ATTEMPTS` is discarded and counted: a stack that never existed is worse than a missing one.
-A function whose every call is over sooner than so many looks take, some 20 us, may stay unknown there: what comes after
-it is seen in its place, and counted as retried.
+Where nothing is stopped (that case, and all of the non-blocking mode), a stack is believed only where there is proof of
+it (:mod:`nbspy.cpython.running_look`). What cannot be had within :data:`ATTEMPTS` is discarded and counted: a stack
+that never existed is worse than a missing one. A function whose every call is over sooner than several looks take, some
+20 us, and of which no call site tells, may stay unknown there: what comes after it is seen in its place, and counted as
+retried.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from nbspy.cpython.line_table import Entry
 from nbspy.cpython.observed_frames import ObservedFrame, observed_frames
 from nbspy.cpython.plan_book import Plan, PlanBook
 from nbspy.cpython.plan_maker import PlanMaker
-from nbspy.cpython.quick_look import LOOKS, QuickLook
+from nbspy.cpython.quick_look import QuickLook
+from nbspy.cpython.running_look import RunningLook
 from nbspy.cpython.runtime import Runtime
-from nbspy.cpython.standing_frames import StandingFrames
 from nbspy.cpython.standing_look import StandingLook
 from nbspy.cpython.state_notes import StateNotes
 from nbspy.cpython.stop_schedule import StopSchedule
@@ -50,7 +50,6 @@ _PATIENT_ATTEMPTS: Final = 4
 """Attempts that let the target run on to learn where new threads lie; later ones do it while it stands."""
 _BUDGET_NS: Final = 5_000_000
 """No more attempts are begun after this time, but for the first few."""
-_LOOKS_AT_TAILS: Final = 8
 _ATTEMPTS_IN_VAIN: Final = 2
 """Attempts after many quick looks have agreed on nothing."""
 
@@ -72,7 +71,6 @@ class Unwinder:
         self._changed: dict[TrackedThread, None] = {}
         """Threads whose frames moved since the last sample that was believed."""
         self._list = ThreadList(target, runtime, self._codes, self._changed)
-        self._standing_frames = StandingFrames(self._known)
         self._activity = ActivityWatch(target)
         unpack = frame_struct(layout.frame)
         self._make_plan = PlanMaker(
@@ -83,6 +81,7 @@ class Unwinder:
         self._now_ns = 0
         """Monotonic time of this sample."""
         self._follower = Follower(runtime, interner, self._codes, self._known, self._list, self._plans, self._changed)
+        self._running = RunningLook(self._list, self._plans, self._follower, self._codes, self._known)
         self.stop_times_ns: list[int] = []
         """How long threads were kept standing, since the caller last emptied it."""
         self._standing = self._standing_look() if blocking else None
@@ -330,56 +329,14 @@ class Unwinder:
         return True
 
     def _observe_running(self, plan: Plan, data: bytes, *, held: bool, agreed: bool = False) -> bool:
-        """Observe without stopping: believe what is known to exist, and else what several looks agree on.
-
-        ``data`` is a copy of ``plan``, on which looks may have ``agreed`` already; ``held``: although the GIL may be
-        held.
-        """
-        if not self._plans.covers(plan, data):
-            plan = self._plans.since(plan.turn(data), self._now_ns, self._moving()) or self._plans.ready()
-            data = plan.copy()
-        # At once, before anything is made of the first: the longer between looks, the seldomer they agree.
-        fresh = self._changed or any(data[start:end] != thread.chain.region for thread, start, end in plan.spans)
-        for _ in range(_LOOKS_AT_TAILS):
-            if not plan.tails or all(plan.tail_agrees(data, span) for span in plan.spans):
-                break
-            data = plan.copy()  # it called or returned meanwhile: following that would be for nothing
-        further = [plan.copy() for _ in range(LOOKS - 1)] if fresh and not agreed else []
-        holders = plan.words.gil.holders(data)
-        if (holders and not held) or not self._plans.covers(plan, data):
+        """Observe without stopping anyone: see :meth:`RunningLook.take`."""
+        seen = self._running.take(plan, data, self._now_ns, held=held, agreed=agreed)
+        if seen is None:
             return False
-        if not (plan.words.same_lists(data) and self._follower.follow(plan, data)):
-            self._list.listed = False
-            return False
-        changed = [span for span in plan.spans if span.thread in self._changed]
-        if any(span.thread.chain.unpredicted for span in changed):
-            return False
-        known = self._follower.are_known()
-        if not known and not (self._follower.is_whole(plan, changed, data) and self._follower.begin_credibly(holders)):
-            return False
-        self._follower.refresh_codes(plan.words.generations(data))
-        if not self._follower.run_what_they_say():
-            return False
-        vouched = not known and self._follower.vouched_for() and not self._codes.fresh
-        if self._codes.fresh:
-            # The frames must still be there, so that what was read as their code objects is.
-            further.append(plan.copy())
-        if known:
-            if not self._follower.are_known():
-                return False
-        elif vouched:
-            pass
-        elif self._follower.stands_still(plan, changed, data, further) and not self._follower.contradicted():
-            self._proved = [span.thread for span in changed]
-        else:
-            for span in changed:
-                self._standing_frames.saw(span.thread)
-            return False
-        if not self._list.are_the_same(self._changed):
-            return False
-        self._believe(plan, data, holders)
+        self._proved = seen.proved
+        self._believe(seen.plan, seen.data, seen.holders)
         if self.while_standing is not None:
-            self.while_standing(holders)
+            self.while_standing(seen.holders)
         return True
 
     def _believe(self, plan: Plan, data: bytes, holders: tuple[int, ...]) -> None:
@@ -439,6 +396,6 @@ class Unwinder:
             return False
         self._activity.follow(self.threads)
         self._follower.generations = b""
-        self._standing_frames.forget()
+        self._running.start_anew()
         self._plans.start_anew()
         return True

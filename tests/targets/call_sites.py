@@ -1,5 +1,6 @@
 """Calls of every kind that the interpreter specialises, often enough that it has, and then one that waits for ever."""
 
+import contextlib
 import json
 import os
 import sys
@@ -62,10 +63,8 @@ async def awaiting(wait):
 
 
 def main(wait):
-    try:
+    with contextlib.suppress(StopIteration):
         awaiting(wait).send(None)
-    except StopIteration:
-        pass
 
 
 THING = Thing()
