@@ -33,8 +33,12 @@ def machine() -> dict[str, object]:
 
 
 def write(path: Path, rows: Sequence[Row]) -> list[Row]:
-    """Write ``rows`` to ``path``. Figures of earlier runs that are not among them stay; returns all."""
-    old = [row for row in read(path) if row.figure not in {new.figure for new in rows}] if path.exists() else []
+    """Write ``rows`` to ``path``. Of earlier runs what is not measured anew stays; returns all.
+
+    A row is one contestant's figure: a run of some contestants leaves the figures of the others as they are.
+    """
+    anew = {(new.figure, new.who) for new in rows}
+    old = [row for row in read(path) if (row.figure, row.who) not in anew] if path.exists() else []
     together = [*old, *rows]
     path.parent.mkdir(exist_ok=True)
     content = {

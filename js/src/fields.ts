@@ -1,5 +1,8 @@
 /** The fields of a record, one after the other, and memory for their columns. */
 
+import type { Texts } from "./texts";
+import { JoinedTexts } from "./texts";
+
 export class StreamError extends Error {}
 
 /**
@@ -49,9 +52,12 @@ export class Fields {
   flag(): boolean {
     return this.next() === true;
   }
-  texts(): string[] {
-    return this.list().map((value) => {
-      if (typeof value === "string") return value;
+  texts(): Texts {
+    const value = this.next();
+    if (value instanceof JoinedTexts) return value;
+    this.index--;
+    return this.list().map((text) => {
+      if (typeof text === "string") return text;
       throw new StreamError("a text is missing in a record");
     });
   }

@@ -2,9 +2,11 @@
  * Reads one MessagePack value: the part of the format that `nbspy/wire.py` writes (no maps, no extensions).
  * Bin fields are views into the input. Lengths are checked against what is there before they are used.
  */
+import { JoinedTexts } from "./texts";
+
 export class MessagePackError extends Error {}
 
-export type Value = null | boolean | number | string | Uint8Array | Value[];
+export type Value = null | boolean | number | string | Uint8Array | JoinedTexts | Value[];
 
 const MAX_DEPTH = 8;
 /** Texts in a list from which on they are decoded together. */
@@ -71,20 +73,21 @@ class Reader {
     return utf8.decode(this.take(size));
   }
 
-  private list(length: number, depth: number): Value[] {
+  private list(length: number, depth: number): Value {
     if (depth >= MAX_DEPTH) throw new MessagePackError("it is nested too deep");
     if (length > this.rest) throw new MessagePackError("it ends early");
-    const values: Value[] = [];
-    if (length >= MANY) this.asciiTexts(values, length);
+    const texts = length >= MANY ? this.asciiTexts(length) : null;
+    if (texts?.length === length) return texts;
+    const values: Value[] = Array.from({ length: texts?.length ?? 0 }, (_, i) => texts!.at(i));
     while (values.length < length) values.push(this.value(depth + 1));
     return values;
   }
 
   /**
-   * Reads texts into `values` as long as they follow each other and are plain ASCII, up to `length` of them: they are
-   * decoded in one go and cut, which takes a fifth of the time of decoding each. What comes then is left to `value`.
+   * Gives the texts that follow each other and are plain ASCII, up to `length` of them: they are decoded in one go, and cut when
+   * somebody asks for them. What comes then is left to `value`.
    */
-  private asciiTexts(values: Value[], length: number): void {
+  private asciiTexts(length: number): JoinedTexts {
     const { bytes } = this;
     const plain = new Uint8Array(this.rest);
     const ends: number[] = [];
@@ -104,12 +107,7 @@ class Reader {
       this.at = to;
       ends.push(end);
     }
-    const all = utf8.decode(plain.subarray(0, end));
-    let from = 0;
-    for (const to of ends) {
-      values.push(all.slice(from, to));
-      from = to;
-    }
+    return new JoinedTexts(utf8.decode(plain.subarray(0, end)), ends);
   }
 
   /** Length of the text whose head is next, which is taken; -1 where what is next is none, or ends early. */

@@ -7,6 +7,7 @@
  */
 import type { Scratch } from "./fields";
 import { Fields, StreamError } from "./fields";
+import type { Texts } from "./texts";
 import { MessagePackError, readMessagePack } from "./msgpack";
 
 export { StreamError } from "./fields";
@@ -35,7 +36,7 @@ export interface Hello {
 export interface Strings {
   kind: "strings";
   firstId: number;
-  texts: string[];
+  texts: Texts;
 }
 export interface Frames {
   kind: "frames";

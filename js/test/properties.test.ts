@@ -11,6 +11,8 @@ import { Matches, parseQuery } from "../src/model/search";
 import type { Selection } from "../src/model/selection";
 import { EVERYTHING, SelectedTree } from "../src/model/selection";
 import { Weights } from "../src/model/weights";
+import type { Texts } from "../src/texts";
+import { JoinedTexts, Strings } from "../src/texts";
 import { MessagePackError, readMessagePack } from "../src/msgpack";
 import { Shape } from "../src/model/shape";
 import { Source } from "../src/source";
@@ -230,12 +232,26 @@ describe("search", () => {
 
 describe("decoding", () => {
   const head = (size: number): number[] => (size < 32 ? [0xa0 + size] : size < 256 ? [0xd9, size] : [0xda, size >> 8, size & 255]);
+  test("GIVEN strings in parts, joined or not THEN each is found by its number", () => {
+    fc.assert(fc.property(fc.array(fc.tuple(fc.boolean(), fc.array(fc.string({ maxLength: 5 }), { maxLength: 9 }))), (parts) => {
+      const strings = new Strings();
+      const all = [""];
+      for (const [joined, texts] of parts) {
+        let at = 0;
+        strings.append(joined ? new JoinedTexts(texts.join(""), texts.map((text) => (at += text.length))) : texts);
+        all.push(...texts);
+      }
+      expect(Array.from({ length: strings.length }, (_, id) => strings.get(id))).toEqual(all);
+    }));
+  });
+
   test("GIVEN lists of any texts THEN they are read, whatever their letters and lengths", () => {
     fc.assert(fc.property(fc.array(fc.oneof(fc.string({ maxLength: 40 }), fc.string({ unit: "binary", maxLength: 5 })), { minLength: 60, maxLength: 90 }), (texts) => {
       const encoded = texts.map((text) => [...new TextEncoder().encode(text)]);
       const bytes = Uint8Array.from([0xdc, 0, texts.length, ...encoded.flatMap((text) => [...head(text.length), ...text])]);
       const decoder = new TextDecoder();
-      expect(readMessagePack(bytes)).toEqual(encoded.map((text) => decoder.decode(Uint8Array.from(text))));
+      const read = readMessagePack(bytes) as Texts;
+      expect(Array.from({ length: read.length }, (_, i) => read.at(i))).toEqual(encoded.map((text) => decoder.decode(Uint8Array.from(text))));
       for (let cutAt = 0; cutAt < bytes.length; cutAt += 37) expect(() => readMessagePack(bytes.slice(0, cutAt))).toThrow(MessagePackError);
     }), { numRuns: 30 });
   });

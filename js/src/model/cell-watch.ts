@@ -19,7 +19,7 @@ export class CellWatch {
       const own = file.data[frameOf[key]!]!;
       if (own === this.lastFile) continue;
       this.lastFile = own;
-      more = isCellFile(strings[own]!, labels.has(strings[own]!));
+      more = isCellFile(strings.get(own), labels.has(strings.get(own)));
     }
     this.keysSeen = keys;
     this.labelsSeen = profile.labels.size;

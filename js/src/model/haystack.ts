@@ -2,6 +2,7 @@
  * The texts of a profile in lower case, joined: a plain search over a million names is a few passes over long texts
  * instead of a million calls. Made piece by piece, when there is time or when it is searched.
  */
+import type { Strings } from "../texts";
 import { MAX_TEXT, tame } from "./names";
 
 interface Bale {
@@ -21,12 +22,12 @@ export class Haystack {
   private readonly bales: Bale[] = [];
   private preparing = false;
 
-  constructor(private readonly texts: readonly string[]) {}
+  constructor(private readonly texts: Strings) {}
 
   /** Makes what is missing, as far as can be by the time `untilMs`; true where nothing is. */
   prepare(untilMs = Infinity): boolean {
     for (let at = this.bales.length * BALE; at + BALE <= this.texts.length; at += BALE) {
-      this.bales.push(bale(this.texts.slice(at, at + BALE)));
+      this.bales.push(bale(Array.from({ length: BALE }, (_, i) => this.texts.get(at + i))));
       if (performance.now() >= untilMs) return false;
     }
     return true;
@@ -50,7 +51,7 @@ export class Haystack {
       mark(this.bales[at]!, wanted, hits, at * BALE);
       if (at % MARKED === MARKED - 1) yield;
     }
-    for (let id = Math.max(from, whole); id < this.texts.length; id++) if (lower(this.texts[id]!).includes(wanted)) hits[id] = 1;
+    for (let id = Math.max(from, whole); id < this.texts.length; id++) if (lower(this.texts.get(id)).includes(wanted)) hits[id] = 1;
   }
 }
 

@@ -47,7 +47,7 @@ export class Names {
 
   private text(column: "name" | "qualname" | "file" | "shortFile" | "module", key: number): string {
     if (key >= PACKAGE_KEYS) return column === "module" || column.endsWith("name") ? this.packages[key - PACKAGE_KEYS]! : "";
-    return this.profile.strings[this.profile.frames[column].data[this.frame(key)]!]!;
+    return this.profile.strings.get(this.profile.frames[column].data[this.frame(key)]!);
   }
 
   /** The function's plain name. */

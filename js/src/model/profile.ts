@@ -4,6 +4,8 @@
  */
 import type { End, Frames, Hello, Nodes, Notice, ProcessRow, Samples, SourceRow, Status, StreamRecord, ThreadRow } from "../stream";
 import { StreamError } from "../stream";
+import type { Texts } from "../texts";
+import { Strings } from "../texts";
 import { Activity } from "./activity";
 import type { Column } from "./column";
 import { i32, u32, u8 } from "./column";
@@ -28,7 +30,7 @@ export class Profile {
   status: Status | null = null;
   end: End | null = null;
   readonly notices: Notice[] = [];
-  readonly strings: string[] = [""];
+  readonly strings = new Strings();
   /** The same texts, to be searched. */
   readonly haystack = new Haystack(this.strings);
   readonly threads: ThreadRow[] = [];
@@ -193,12 +195,12 @@ export class Profile {
     text.split("\n").forEach((line, i) => lines.set(firstLine + i, line));
   }
 
-  private addStrings(firstId: number, texts: string[]): void {
+  private addStrings(firstId: number, texts: Texts): void {
     const { strings } = this;
     // String 0 is "" whether or not the stream sends it.
-    if (firstId === 0 && strings.length === 1) strings.length = 0;
+    if (firstId === 0 && strings.length === 1) strings.clear();
     denseIds("string", firstId, strings.length);
-    for (const text of texts) strings.push(text);
+    strings.append(texts);
   }
 
   private addFrames(record: Frames): void {
