@@ -167,7 +167,7 @@ def test_results_come_back_and_gather(tmp_path: Path) -> None:
     results.write(file, ROWS)
     together = results.write(file, [Row(CPU, "nbspy", "us", (9.0,))])
 
-    assert together == results.read(file) == [ROWS[2], Row(CPU, "nbspy", "us", (9.0,))]
+    assert together == results.read(file) == [ROWS[1], ROWS[2], Row(CPU, "nbspy", "us", (9.0,))]
 
 
 def test_table_says_ratios_and_goals() -> None:
