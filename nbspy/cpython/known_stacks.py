@@ -119,8 +119,10 @@ class KnownStacks:
                 site = 0
                 continue
             # That it has a node is not enough: looks may have agreed on it once, by chance.
-            if self._reached(node, site, words) is None:
+            known = self._reached(node, site, words)
+            if known is None:
                 return False
+            self._note((node, known.function), PROOFS)
             frame = self._codes.frame_id(words.code, words.instruction)
             child = node if frame < 0 else self._interner.node(node, frame)
             # That a function is known to run here, or is called, is proof that what was just read is its code object.
@@ -197,5 +199,5 @@ class KnownStacks:
             self._proofs.clear()
             self.leaves.clear()
         had = self._proofs.get(key, 0)
-        self._proofs[key] = had + times
+        self._proofs[key] = min(had + times, PROOFS)
         return had == 0
