@@ -1,4 +1,5 @@
 /** Steps from box to box of a chart: to the widest callee, to the caller, to the neighbours. Boxes are indices, -1 = none. */
+import type { CallTree } from "./tree";
 import type { Boxes } from "./layout";
 
 /** The row that a box lies in. */
@@ -44,4 +45,11 @@ export function neighbour(boxes: Boxes, box: number, step: 1 | -1): number {
     if (boxes.node.data[at]! > 0) return at;
   }
   return box;
+}
+
+/** Whether a node is another, or lies below it. */
+export function isWithin({ parent: { data: parents } }: CallTree, node: number, other: number): boolean {
+  let at = node;
+  while (at > other) at = parents[at]!;
+  return at === other;
 }

@@ -1,7 +1,7 @@
 /** The icicle or flame chart: a scrolled canvas, its pointer and its keys. */
 import { points, roughPercent } from "../model/format";
 import { Boxes } from "../model/layout";
-import { rowOf } from "../model/navigate";
+import { isWithin, rowOf } from "../model/navigate";
 import type { Camera, Scene } from "../model/scene";
 import { TreeScene } from "../model/scene";
 import type { ViewState } from "../model/view-state";
@@ -43,6 +43,8 @@ export class Chart {
   private readonly stillness = matchMedia("(prefers-reduced-motion: reduce)");
   private readonly camera = new ChartCamera();
   private laidOut = false;
+  /** Where the element is scrolled to: to ask it while a picture is painted would lay out all of the page for that. */
+  private scrollTop = 0;
   private hovered = -1;
   private focusShown = false;
   private theme: Theme = "light";
@@ -58,6 +60,7 @@ export class Chart {
     element.setAttribute("aria-label", `${label}: arrow keys move, Enter zooms, Escape goes back, m opens a menu`);
     element.append(this.view.canvas, this.spacer);
     cleanup.listen(element, "scroll", () => {
+      this.scrollTop = element.scrollTop;
       this.hover(-1, 0, 0);
       this.view.invalidate();
     }, { passive: true });
@@ -112,8 +115,10 @@ export class Chart {
   }
 
   resize(): void {
-    const { clientWidth, clientHeight } = this.element;
+    const { clientWidth, clientHeight, scrollTop } = this.element;
     if (!clientWidth || !clientHeight) return;
+    // What was out of the page begins at its top again.
+    this.scrollTop = scrollTop;
     if (this.view.resize(clientWidth, clientHeight)) {
       this.change();
       this.view.paintNow();
@@ -135,7 +140,7 @@ export class Chart {
   moveToZoom(): void {
     this.camera.goHome(this.stillness.matches);
     this.hover(-1, 0, 0);
-    if (this.scene.zoom !== 0 && !this.isBelowZoom(this.focusNode)) this.focusNode = this.scene.zoom;
+    if (this.scene.zoom !== 0 && !isWithin(this.scene.tree, this.focusNode, this.scene.zoom)) this.focusNode = this.scene.zoom;
     this.layOut();
     this.scrollToRoot();
     this.change();
@@ -171,7 +176,7 @@ export class Chart {
       focus: (box) => this.setFocus(box),
       zoom: (factor) => this.zoomBy(factor, 0.5),
       pan: (part) => this.moveBy(part),
-      scroll: (part) => void (this.element.scrollTop += part * this.element.clientHeight),
+      scroll: (part) => this.scrollTo(this.scrollTop + part * this.element.clientHeight),
       menu: (box) => this.openMenu(box),
     });
   }
@@ -204,8 +209,8 @@ export class Chart {
     const depth = rowOf(this.boxes, box);
     const { element } = this;
     const top = this.rowTop(depth, this.topRow);
-    if (top < 0) element.scrollTop += top;
-    else if (top + ROW_PX > element.clientHeight) element.scrollTop += top + ROW_PX - element.clientHeight;
+    if (top < 0) this.scrollTo(this.scrollTop + top);
+    else if (top + ROW_PX > element.clientHeight) this.scrollTo(this.scrollTop + top + ROW_PX - element.clientHeight);
     this.view.invalidate();
     const frame = element.getBoundingClientRect();
     const middle = Math.min(right.data[box]!, left.data[box]! + 160);
@@ -292,15 +297,13 @@ export class Chart {
     this.events.hover(box, x, y);
   }
 
-  private isBelowZoom(node: number): boolean {
-    const { tree, zoom } = this.scene;
-    let at = node;
-    while (at > zoom) at = tree.parent.data[at]!;
-    return at === zoom;
+  private scrollToRoot(): void {
+    this.scrollTo(this.scene.flipped ? this.contentPx() : 0);
   }
 
-  private scrollToRoot(): void {
-    this.element.scrollTop = this.scene.flipped ? this.contentPx() : 0;
+  private scrollTo(px: number): void {
+    if (px || this.scrollTop) this.element.scrollTop = px;
+    this.scrollTop = px && this.element.scrollTop;
   }
 
   private contentPx(): number {
@@ -317,11 +320,11 @@ export class Chart {
     this.layOutAt(this.camera.current);
     this.laidOut = true;
     const { element, spacer } = this;
-    const atBottom = element.scrollTop + element.clientHeight >= element.scrollHeight - 2;
     const height = `${this.contentPx()}px`;
     if (spacer.style.height === height) return;
+    const atRoot = this.scene.flipped && element.scrollTop + element.clientHeight >= element.scrollHeight - 2;
     spacer.style.height = height;
-    if (this.scene.flipped && atBottom) this.scrollToRoot();
+    this.scrollTo(atRoot ? this.contentPx() : this.scrollTop);
   }
 
   private layOutAt(camera: Camera): void {
@@ -329,7 +332,7 @@ export class Chart {
   }
 
   private rowTop(row: number, topRow: number): number {
-    const { scrollTop } = this.element;
+    const { scrollTop } = this;
     if (!this.scene.flipped) return (row - topRow) * ROW_PX - scrollTop;
     return this.contentPx() - (row - topRow + 1) * ROW_PX - scrollTop + 1;
   }

@@ -247,12 +247,14 @@ export class Explorer {
     this.tooltip.hide();
     this.panes.changed(change);
     if (change === "selection") this.threads.updateSelection();
+    // While another selection is folded its numbers are those of before.
+    const { folds } = this.state;
     if (change === "data" || change === "selection" || change === "zoom") {
-      this.threads.update();
+      if (!folds) this.threads.update();
       this.timeline.update(this.threads.order);
     }
     this.toolbar.update(this.state.found.nodes.indexOf(this.panes.chart.focusNode) + 1);
-    this.updateHeader();
+    if (!folds) this.updateHeader();
     this.writeFacts();
     this.mirrorSoon();
     if (change === "data") return;

@@ -19,6 +19,7 @@ export class Tabs {
   readonly element = el("div", "nbspy-tabs");
   readonly list: HTMLSelectElement;
   private readonly buttons: HTMLButtonElement[];
+  private shown = "";
 
   constructor(private readonly state: ViewState) {
     const { element } = this;
@@ -37,12 +38,15 @@ export class Tabs {
   }
 
   update(): void {
-    const { tab } = this.state.settings;
+    const { other, settings: { tab } } = this.state;
+    const shown = `${tab} ${String(other !== null)}`;
+    if (shown === this.shown) return;
+    this.shown = shown;
     TAB_TEXTS.forEach(({ value }, i) => {
       setAttribute(this.buttons[i]!, "aria-selected", String(value === tab));
       this.buttons[i]!.tabIndex = value === tab ? 0 : -1;
       // There is a difference only where there is something to compare with.
-      const there = value !== "compare" || this.state.other !== null;
+      const there = value !== "compare" || other !== null;
       show(this.buttons[i]!, there);
       this.list.options[i]!.hidden = this.list.options[i]!.disabled = !there;
     });

@@ -41,6 +41,8 @@ export class TimelineStrip {
   private order: readonly number[] = [];
   /** The part of the session that is shown; null = all of it. */
   private shown: readonly [number, number] | null = null;
+  /** Where the lanes are scrolled to. */
+  private scrollTop = 0;
   private drag: { startX: number; fromUs: number; toUs: number } | null = null;
   private theme: Theme = "light";
   private tokens: Tokens | null = null;
@@ -58,7 +60,10 @@ export class TimelineStrip {
     element.tabIndex = 0;
     element.setAttribute("role", "group");
     element.append(this.view.canvas, this.spacer);
-    cleanup.listen(element, "scroll", () => this.view.invalidate(), { passive: true });
+    cleanup.listen(element, "scroll", () => {
+      this.scrollTop = element.scrollTop;
+      this.view.invalidate();
+    }, { passive: true });
     cleanup.listen<PointerEvent>(element, "pointerdown", (event) => this.pressed(event));
     cleanup.listen<PointerEvent>(element, "pointermove", (event) => this.moved(event));
     cleanup.listen<PointerEvent>(element, "pointerup", (event) => this.released(event));
@@ -300,7 +305,7 @@ export class TimelineStrip {
 
   private visibleLanes(bottom: number): Stripe[] {
     const { threads } = this.state.selection;
-    const { scrollTop } = this.element;
+    const { scrollTop } = this;
     const first = Math.max(0, Math.floor((scrollTop - PAD_PX) / LANE_PX));
     const last = Math.min(this.order.length, Math.ceil((scrollTop + bottom) / LANE_PX));
     return this.order.slice(first, last).map((thread, i) => ({

@@ -80,7 +80,7 @@ export class Toolbar {
     const matching = table ? state.functions.filter((row) => state.isMatch(row.key)).length : nodes.length;
     const matches = `${at && !table ? `${count(at)} of ` : ""}${count(matching)}`;
     setText(this.found, state.queryError || (state.matches ? `${matches} · ${percent(share)}` : ""));
-    this.found.title = state.matches ? "Matching frames, and the share of samples that have one of them" : "";
+    setAttribute(this.found, "title", state.matches ? "Matching frames, and the share of samples that have one of them" : "");
     this.found.classList.toggle("nbspy-bad", state.queryError !== "");
     show(this.found, this.found.textContent !== "");
     show(this.steps, nodes.length > 0 && !table);
