@@ -61,6 +61,11 @@ def large(nodes: int, count: int) -> Iterator[tuple[str, str, float]]:
         page.evaluate("() => bench.fetch('/stream')")
         page.evaluate("() => bench.load()")
         page.evaluate("() => bench.rested()")
+        switched = page.evaluate("() => bench.granularity()")
+        yield f"{which}: switch to lines", "ms", switched["shown"]
+        yield f"{which}: switch to lines, longest frame", "ms", switched["longest"]
+        page.evaluate("() => bench.granularity()")
+        page.evaluate("() => bench.rested()")
         for text in QUERIES:
             found = page.evaluate("text => bench.search(text)", text)
             yield f"{which}: search for {text}", "ms", found["painted"]

@@ -148,14 +148,18 @@ window.bench = {
     return { handled, painted: performance.now() - begun, said: root().querySelector(".nbspy-found, .nbspy-matches, [class*=match]")?.textContent ?? "" };
   },
 
-  /** Clicks and waits until the picture is of the new selection; gives ms. */
-  async settle(name) {
-    const act = actions[name]();
+  /** Switches between functions and lines; gives ms until the others are shown, and the longest frame until then. */
+  async granularity() {
     const begun = performance.now();
-    act(0, 1);
-    const handled = performance.now() - begun;
-    do await afterFrame(); while (root().dataset.busy !== undefined);
-    return { handled, settled: performance.now() - begun };
+    let [last, longest] = [begun, 0];
+    root().dispatchEvent(new KeyboardEvent("keydown", { key: "l", bubbles: true }));
+    do {
+      await afterFrame();
+      const now = performance.now();
+      longest = Math.max(longest, now - last);
+      last = now;
+    } while (root().dataset.busy !== undefined);
+    return { shown: last - begun, longest };
   },
 };
 
