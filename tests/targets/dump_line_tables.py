@@ -2,7 +2,8 @@
 
 One JSON line per module: [file, [[name, first line, table in hex, length of the code, digest of the line of every
 instruction, digest of co_positions or null], ...]]. Modules are loaded from their .pyc where there is one, which takes
-a tenth of compiling them. For 2.7 and later.
+a tenth of compiling them. For 2.7 and later. Arguments, where not all modules are wanted: one of how many, and the
+first.
 """
 
 import binascii
@@ -89,7 +90,8 @@ def row(code):
     ]
 
 
-for path in source_files(os.path.dirname(os.__file__)):
+STEP, FIRST = [int(word) for word in sys.argv[1:]] or (1, 0)
+for path in list(source_files(os.path.dirname(os.__file__)))[FIRST::STEP]:
     module = load(path)
     if module is not None:
         print(json.dumps([path, [row(code) for code in code_objects(module)]]))
