@@ -19,7 +19,7 @@ function picture(selected: SelectedTree, more: Partial<FlamePicture> = {}): Flam
   return {
     boxes, widthPx: WIDTH_PX, heightPx: boxes.rows * ROW_PX, rowTop: (row) => (row - 1) * ROW_PX, firstRow: 1, lastRow: boxes.rows - 1,
     fill: (node) => `#00000${node % 3}`, name: (node) => `f${node}`, place: () => "", amount: (node) => roughPercent(total[node]! / total[0]!),
-    matches: null, hovered: -1, focused: -1, ink: INK.light, accent: "red", background: "#fff", font: "12px sans",
+    matches: null, focused: -1, ink: INK.light, accent: "red", background: "#fff", font: "12px sans",
     fitter: new LabelFitter((text) => text.length * 6), ...more,
   };
 }
@@ -64,7 +64,7 @@ describe("the picture as SVG", () => {
   test("GIVEN patterns and marks THEN a plain colour stands for the one, and the others are left out", () => {
     const maker = new ProfileMaker();
     maker.add({ stack: ["main"], start: 0, weight: 1000 });
-    const flame = picture(new SelectedTree(maker.profile, EVERYTHING, "function"), { fill: () => ({}) as CanvasPattern, hovered: 1, focused: 1 });
+    const flame = picture(new SelectedTree(maker.profile, EVERYTHING, "function"), { fill: () => ({}) as CanvasPattern, focused: 1 });
     const { rects, svg } = svgOf(flame);
     expect(rects[1]).toContain("fill=\"#abcdef\"");
     expect(svg).not.toContain("stroke");

@@ -53,7 +53,7 @@ function picture(selected: SelectedTree, boxes: Boxes, widthPx: number, more: Pa
   return {
     boxes, widthPx, heightPx: 200, rowTop: (row) => (row - 1) * ROW_PX, firstRow: 1, lastRow: boxes.rows - 1,
     fill: (node) => `color${node % 3}`, name: (node) => `function_${node}`, place: () => "file.py:1",
-    amount: (node) => roughPercent(selected.weights.total[node]! / selected.weights.total[0]!), matches: null, hovered: -1, focused: -1,
+    amount: (node) => roughPercent(selected.weights.total[node]! / selected.weights.total[0]!), matches: null, focused: -1,
     ink: INK.light, accent: "accent", background: "white", font: "12px sans", fitter: new LabelFitter(width), ...more,
   };
 }
@@ -183,12 +183,13 @@ describe("flame", () => {
     expect(calls.some((call) => call.what === "fillText" && call.fill === INK.light.dimText)).toBe(true);
   });
 
-  test("GIVEN a hovered and a focused box THEN each has its outline", () => {
+  test("GIVEN a focused box in sight THEN it has its outline", () => {
     const selected = selectAll(goldenProfile());
     const boxes = layOut(selected, 900);
     const { context, calls } = recorder();
-    paintFlame(context, picture(selected, boxes, 900, { hovered: 1, focused: 2 }));
-    expect(calls.filter((call) => call.what === "strokeRect")).toHaveLength(2);
+    paintFlame(context, picture(selected, boxes, 900, { focused: 2 }));
+    paintFlame(context, picture(selected, boxes, 900, { focused: 2, firstRow: boxes.rows - 1 }));
+    expect(calls.filter((call) => call.what === "strokeRect")).toHaveLength(1);
   });
 });
 

@@ -118,16 +118,15 @@ export interface ChartInk {
   readonly dimFill: string;
   readonly dimText: string;
   readonly merged: string;
-  readonly hover: string;
 }
 
 /** Colours of the chart that do not depend on the frame. */
 export const INK: Record<Theme, ChartInk> = {
   light: {
-    text: "#16202e", faint: "#3a4656", dimFill: "#f0f1f3", dimText: "#666d78", merged: "#d4d8de", hover: "#10182866",
+    text: "#16202e", faint: "#3a4656", dimFill: "#f0f1f3", dimText: "#666d78", merged: "#d4d8de",
   },
   dark: {
-    text: "#f5f7fa", faint: "#d5dbe4", dimFill: "#23272e", dimText: "#949ba6", merged: "#434a55", hover: "#ffffffaa",
+    text: "#f5f7fa", faint: "#d5dbe4", dimFill: "#23272e", dimText: "#949ba6", merged: "#434a55",
   },
 };
 

@@ -3,6 +3,7 @@
  * the calls. Boxes are batched by colour, and filled one by one: a path of thousands takes three times as long; only rows inside the canvas are visited.
  */
 import type { Boxes } from "../model/layout";
+import { rowOf } from "../model/navigate";
 import type { ChartInk } from "./colors";
 import type { LabelFitter } from "./labels";
 
@@ -36,7 +37,6 @@ export interface FlamePicture extends FlameLook {
   /** Rows outside of [firstRow, lastRow] are not visited. */
   readonly firstRow: number;
   readonly lastRow: number;
-  readonly hovered: number;
   readonly focused: number;
 }
 
@@ -45,8 +45,7 @@ export function paintFlame(ctx: CanvasRenderingContext2D, picture: FlamePicture)
   ctx.fillRect(0, 0, picture.widthPx, picture.heightPx);
   paintFills(ctx, picture);
   paintLabels(ctx, picture);
-  paintMark(ctx, picture, picture.hovered, picture.ink.hover, 1);
-  paintMark(ctx, picture, picture.focused, picture.accent, 2);
+  paintMark(ctx, picture);
 }
 
 function paintFills(ctx: CanvasRenderingContext2D, picture: FlamePicture): void {
@@ -128,17 +127,14 @@ function layLabel(
   if (place && fitter.width(place) <= rest) faint.push({ text: place, x: left + PAD_PX + fitter.width(name) + 8, y });
 }
 
-function paintMark(
-  ctx: CanvasRenderingContext2D, picture: FlamePicture, box: number, color: string, line: number,
-): void {
-  const { boxes } = picture;
-  if (box < 0 || box >= boxes.node.length) return;
-  let row = picture.firstRow;
-  while (row <= picture.lastRow && boxes.rowStart.data[row + 1]! <= box) row++;
-  if (row > picture.lastRow || boxes.rowStart.data[row]! > box) return;
-  const left = boxes.left.data[box]!;
-  const width = Math.max(2, boxes.right.data[box]! - left - GAP_PX);
-  ctx.strokeStyle = color;
-  ctx.lineWidth = line;
-  ctx.strokeRect(left + line / 2, picture.rowTop(row) + line / 2, Math.max(1, width - line), ROW_PX - GAP_PX - line);
+/** An outline around the focused box. */
+function paintMark(ctx: CanvasRenderingContext2D, { accent, boxes, firstRow, focused, lastRow, rowTop }: FlamePicture): void {
+  if (focused < 0 || focused >= boxes.node.length) return;
+  const row = rowOf(boxes, focused);
+  if (row < firstRow || row > lastRow) return;
+  const left = boxes.left.data[focused]!;
+  const width = Math.max(2, boxes.right.data[focused]! - left - GAP_PX);
+  ctx.strokeStyle = accent;
+  ctx.lineWidth = 2;
+  ctx.strokeRect(left + 1, rowTop(row) + 1, Math.max(1, width - 2), ROW_PX - GAP_PX - 2);
 }

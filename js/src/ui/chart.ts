@@ -15,6 +15,7 @@ import { listenToGestures } from "./gestures";
 import { ChartCamera } from "./camera";
 import { chartKey } from "./chart-keys";
 import { FramePalette } from "./frame-palette";
+import { placeMark } from "./hover-mark";
 import type { Cleanup } from "./dom";
 import { el } from "./dom";
 import type { Tokens } from "./theme";
@@ -37,6 +38,7 @@ export class Chart {
   /** Middle of the focused box, in the unit of the widths: along the time a node has many boxes. */
   private focusAt = 0;
   private readonly spacer = el("div", "nbspy-spacer");
+  private readonly mark = el("div", "nbspy-mark");
   private readonly view = new CanvasView(document, (now) => this.paint(now));
   private readonly fitter = new LabelFitter((text) => this.view.context.measureText(text).width);
   private readonly palette: FramePalette;
@@ -58,7 +60,7 @@ export class Chart {
     element.tabIndex = 0;
     element.setAttribute("role", "application");
     element.setAttribute("aria-label", `${label}: arrow keys move, Enter zooms, Escape goes back, m opens a menu`);
-    element.append(this.view.canvas, this.spacer);
+    element.append(this.view.canvas, this.spacer, this.mark);
     cleanup.listen(element, "scroll", () => {
       this.scrollTop = element.scrollTop;
       this.hover(-1, 0, 0);
@@ -86,9 +88,7 @@ export class Chart {
     this.focusNode = 0;
     this.camera.goHome(true);
     this.hover(-1, 0, 0);
-    this.layOut();
-    this.scrollToRoot();
-    this.change();
+    this.goToRoot();
   }
 
   /** Rows that the chart shows, from the zoomed node downwards. */
@@ -141,15 +141,14 @@ export class Chart {
     this.camera.goHome(this.stillness.matches);
     this.hover(-1, 0, 0);
     if (this.scene.zoom !== 0 && !isWithin(this.scene.tree, this.focusNode, this.scene.zoom)) this.focusNode = this.scene.zoom;
+    this.goToRoot();
+  }
+
+  /** Lays out anew, with the root in sight. */
+  goToRoot(): void {
     this.layOut();
     this.scrollToRoot();
     this.change();
-  }
-
-  flip(): void {
-    this.layOut();
-    this.scrollToRoot();
-    this.view.invalidate();
   }
 
   /** Moves the focus to `node` and into sight; zooms to its parent where its box would be too small. */
@@ -292,9 +291,13 @@ export class Chart {
     if (box !== this.hovered) {
       this.hovered = box;
       this.element.classList.toggle("nbspy-over", box >= 0);
-      this.view.invalidate();
+      this.placeMark();
     } else if (box < 0) return;
     this.events.hover(box, x, y);
+  }
+
+  private placeMark(): void {
+    placeMark(this.mark, this.boxes, this.hovered, (row) => this.rowTop(row, this.topRow) + this.scrollTop);
   }
 
   private scrollToRoot(): void {
@@ -319,6 +322,7 @@ export class Chart {
     this.camera.current = this.camera.target(this.scene);
     this.layOutAt(this.camera.current);
     this.laidOut = true;
+    this.placeMark();
     const { element, spacer } = this;
     const height = `${this.contentPx()}px`;
     if (spacer.style.height === height) return;
@@ -361,7 +365,6 @@ export class Chart {
       firstRow: Math.max(1, Math.floor(topRow), Math.floor(ends[0]!)),
       lastRow: Math.min(boxes.rows - 1, Math.ceil(ends[1]!)),
       ...this.look(tokens),
-      hovered: this.hovered,
       focused: this.focusShown ? this.boxOf(this.focusNode) : -1,
     });
   }
@@ -391,7 +394,7 @@ export class Chart {
     const top = (row: number): number => (this.scene.flipped ? heightPx - (row - this.topRow + 1) * ROW_PX : (row - this.topRow) * ROW_PX);
     paintFlame(context, {
       boxes, widthPx: view.widthPx, heightPx, rowTop: top, firstRow: this.topRow, lastRow: boxes.rows - 1,
-      ...this.look(this.tokens), hovered: -1, focused: -1,
+      ...this.look(this.tokens), focused: -1,
     });
   }
 }

@@ -91,7 +91,7 @@ export class Panes {
     else {
       for (const chart of tab === "sandwich" ? this.sandwich.charts : [this.main]) {
         if (change === "zoom") chart.moveToZoom();
-        else if (change === "look") chart.flip();
+        else if (change === "look") chart.goToRoot();
         else if (change === "search") chart.repaint();
         else chart.change();
       }
