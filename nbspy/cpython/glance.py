@@ -48,12 +48,10 @@ class Glance:
         unpack: FrameStruct,
         region: int,
         behind: Sequence[int],
-        tail: int,
     ) -> None:
         """Positions in a copy: ``region`` is where the thread's begins, after the words about the whole process.
 
-        ``behind`` is where the identities of codes begin, where what follows them does, and where the copy ends;
-        ``tail`` where the pointer to the leaf stands again, 0 where it does not.
+        ``behind`` is where the identities of codes begin, where what follows them does, and where the copy ends.
         """
         self._chain = chain
         self._known = known
@@ -62,7 +60,6 @@ class Glance:
         self._unpack = unpack.unpack_from
         self._size = chain.frame_size
         self._leaf_at = region + chain.leaf_pointer_offset
-        self._tail_at = tail or self._leaf_at
         self._words = [
             (region + offset, size) for offset, size in chain.deciding_words if offset != chain.leaf_pointer_offset
         ]
@@ -159,8 +156,6 @@ class Glance:
         self.unknown = None
         if not low <= address <= high:
             return ELSEWHERE
-        if _word(copy, self._tail_at)[0] != address:
-            return UNKNOWN
         code, previous, instruction, owner = unpack(copy, address + delta)
         if trusted is not None and code not in trusted:
             return ELSEWHERE

@@ -52,7 +52,7 @@ class PlanMaker:
             code_identity=self._codes.identity_range,
         )
         if len(threads) == 1:
-            [(thread, start, end)] = plan.spans
+            [(thread, start, _)] = plan.spans
             plan.glance = Glance(
                 thread.chain,
                 self._known,
@@ -61,6 +61,5 @@ class PlanMaker:
                 self._unpack,
                 region=start,
                 behind=(plan.identities_start, plan.threads_end, plan.size),
-                tail=end if self.tails else 0,
             )
         return plan

@@ -19,9 +19,6 @@ from nbspy.cpython.standing_frames import StandingFrames
 from nbspy.cpython.thread_list import ThreadList, TrackedThread
 from nbspy.errors import CorruptTarget, MemoryFault
 
-_LOOKS_AT_TAILS: Final = 8
-"""A copy during which a thread called or returned is taken again so often before it is followed."""
-
 _TOO_OFTEN: Final = 64
 """After so many looks in a row that could not be followed, the ranges or the list of threads may be wrong."""
 
@@ -69,10 +66,6 @@ class RunningLook:
         if not agreed and (
             follower.changed or any(data[start:end] != thread.chain.region for thread, start, end in plan.spans)
         ):
-            for _ in range(_LOOKS_AT_TAILS):
-                if not plan.tails or all(plan.tail_agrees(data, span) for span in plan.spans):
-                    break
-                data = plan.copy()
             # At once, before anything is made of the first: the longer between looks, the seldomer they agree.
             further += [plan.copy() for _ in range(LOOKS - 1)]
         holders = plan.words.gil.holders(data)
