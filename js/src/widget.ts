@@ -171,22 +171,24 @@ function render({ model, el: parent }: { model: Model; el: HTMLElement }): () =>
 /** Keeps what the view is set to in the model, and follows what Python sets there; other views go their own way. */
 function keepSettings(model: Model, explorer: Explorer, cleanup: Cleanup): void {
   const { state } = explorer;
-  const mark = String(Math.random());
   let timer = 0;
+  const kept = () => model.get("view") as { by_view?: unknown; set?: unknown } | null | undefined;
   const follow = (): void => {
-    const view = model.get("view") as { by_view?: unknown } | null | undefined;
+    const view = kept();
     if (view && view.by_view === undefined) state.change(settingsFrom(view));
   };
   explorer.onSettings = () => {
     clearTimeout(timer);
     timer = window.setTimeout(() => {
-      if (sameSettings(settingsFrom(model.get("view")), state.settings)) return;
-      model.set("view", { ...state.settings, by_view: mark });
+      const view = kept();
+      if (sameSettings(settingsFrom(view), state.settings)) return;
+      // What Python has set meanwhile is newer than this.
+      model.set("view", { ...state.settings, by_view: true, set: view?.set });
       model.save_changes();
     }, KEEP_MS);
   };
   // A view that is shown again is as the last one was.
-  state.apply(settingsFrom(model.get("view")));
+  state.apply(settingsFrom(kept()));
   model.on("change:view", follow);
   cleanup.add(() => {
     clearTimeout(timer);

@@ -66,6 +66,9 @@ class Explorer(anywidget.AnyWidget):
         self._read_profile = profile or (lambda: profile_from_stream(stream.read(0, stream.size)))
         self._other: bytes | None = None
         self._relay = Relay(stream, self.send)
+        self._times_set = 0
+        """How often the view was set from here: it is told what it wrote to be known as older or newer."""
+        self._last_set: dict[str, Any] = {}
         self.on_msg(self._answer)
 
     @property
@@ -153,8 +156,17 @@ class Explorer(anywidget.AnyWidget):
         self._esm = CLOSED_ESM
 
     def _set(self, settings: dict[str, Any]) -> None:
-        # A view that finds its own mark knows that it wrote this itself.
-        self.view = {name: value for name, value in settings.items() if name != "by_view"}
+        # Views follow what is set here, and not what one of them wrote.
+        self._times_set += 1
+        self._last_set = {**settings, "set": self._times_set}
+        self._last_set.pop("by_view", None)
+        self.view = self._last_set
+
+    @traitlets.observe("view")
+    def _keep_what_was_set_last(self, change: Any) -> None:
+        """What a view wrote before it had what was set here may come here after that: then it does not count."""
+        if "by_view" in change["new"] and change["new"].get("set", 0) != self._times_set:
+            self.view = self._last_set
 
     def _send_other(self) -> None:
         data = self._other or b""

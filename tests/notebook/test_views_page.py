@@ -177,9 +177,13 @@ def test_given_settings_then_they_are_kept_in_the_model_and_python_can_set_them(
     wait_for(again, "data-tab", "callers")
     assert again.locator("tr.nbspy-selected").count() == 1
     focus = {"do": "focus", "what": {"name": "load", "file": "", "line": 0}}
-    page.evaluate("(view) => host.model.set('view', view)", {"rules": [focus], "tab": "merged", "query": "dec"})
+    by_python = {"rules": [focus], "tab": "merged", "query": "dec", "set": 7}
+    page.evaluate("(view) => host.model.set('view', view)", by_python)
     wait_for_text(again.locator(".nbspy-mirror"), "^(?!.*main).*load.*decode")
     wait_for_text(page.locator(".nbspy-found").nth(0), "1 · 100.%")
+    open_tab(page.locator(".nbspy-explorer").nth(0), "Functions")
+    # What a view writes says how much it knew of what Python had set.
+    page.wait_for_function("() => host.model.traits.view.tab === 'functions' && host.model.traits.view.set === 7")
     nowhere = {"do": "focus", "what": {"name": "nowhere", "file": "", "line": 0}}
     page.evaluate("(view) => host.model.set('view', view)", {"rules": [nowhere], "threads": [1]})
     wait_for_text(again.locator(".nbspy-message"), "Nothing here.*functions in focus")

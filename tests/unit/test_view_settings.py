@@ -42,7 +42,7 @@ def test_given_an_explorer_then_its_selection_is_all_there_is(explorer: Explorer
 
 def test_given_threads_time_and_states_then_the_selection_has_just_those(explorer: Explorer) -> None:
     explorer.select(threads="worker", time=(0, 800_000_000), states="gil")
-    assert explorer.view == {"threads": [0], "time": [0, 800_000], "mode": "gil"}
+    assert explorer.view == {"threads": [0], "time": [0, 800_000], "mode": "gil", "set": 1}
     assert explorer.selection.thread_sample_count == 60
     explorer.select(threads=["worker", 4243])
     assert explorer.selection.thread_sample_count == 200
@@ -60,6 +60,19 @@ def test_given_a_function_then_the_selection_is_of_the_stacks_that_are_seen(
     assert explorer.view["rules"] == [{"do": method, "what": {"name": name, "file": "", "line": 0}}]
     assert explorer.selection.thread_sample_count == samples
     explorer.reset()
+    assert explorer.selection.thread_sample_count == 200
+
+
+def test_given_what_a_view_wrote_before_it_knew_what_was_set_then_that_stays(explorer: Explorer) -> None:
+    explorer.focus("load")
+    set_here = explorer.view
+    explorer.set_state({"view": {"tab": "callers", "rules": [], "by_view": "0.5"}})
+    assert explorer.view == set_here
+    explorer.set_state({"view": {**set_here, "tab": "callers", "by_view": "0.5"}})
+    assert explorer.view["tab"] == "callers"
+    assert explorer.selection.thread_sample_count == 60
+    explorer.reset()
+    explorer.set_state({"view": {**set_here, "tab": "callers", "by_view": "0.5"}})
     assert explorer.selection.thread_sample_count == 200
 
 
