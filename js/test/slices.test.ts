@@ -88,6 +88,19 @@ describe("a selection folded in slices", () => {
     expect(totals(state)).toEqual({ all: RUNS * 5, main: RUNS * 5, load: RUNS * 5 / 3, step: RUNS * 5 / 3, log: RUNS * 5 / 3 });
   });
 
+  test("GIVEN a thread with nothing new while others go on THEN its runs are counted once", () => {
+    const maker = new ProfileMaker(3);
+    const tree = new SelectedTree(maker.profile, EVERYTHING, "function");
+    const run = (thread: number, start: number, ...stack: string[]): void => {
+      maker.add({ thread, start, weight: 10, state: 1, stack });
+      tree.update();
+    };
+    run(0, 0, "main");
+    run(2, 10, "main", "load", "step", "log", "write");
+    run(1, 20, "main");
+    expect(tree.weights.total[0]).toBe(30);
+  });
+
   test("GIVEN another selection meanwhile THEN the first is given up and the second shown", () => {
     const { state, changes } = shown();
     state.select({ time: [0, RUNS * 5] });

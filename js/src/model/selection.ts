@@ -181,8 +181,7 @@ export class SelectedTree {
     const { size } = this.tree;
     if (KEPT.includes(this.selection.mode) && !this.byThread && !this.limits) {
       const times = profile.timesOfNodes();
-      this.next = [];
-      yield* this.forget(size);
+      yield* this.forget(size, true);
       yield* this.move(times);
     } else {
       yield* this.forget(size);
@@ -202,9 +201,9 @@ export class SelectedTree {
     return { nodeOf: profile.sameNodes(granularity) ? null : profile.nodeOf(granularity), shown: shape.shown };
   }
 
-  /** Begins with nothing, unless there is something already that was folded. */
-  private *forget(totals: number): Generator<void> {
-    if (this.next.length) return;
+  /** Begins with nothing, unless there is something already that was folded, or then too. */
+  private *forget(totals: number, all = false): Generator<void> {
+    if (!all && this.next.length) return;
     yield* this.weights.forget(totals);
     if (this.active) yield* this.active.forget(totals);
   }
