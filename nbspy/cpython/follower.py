@@ -47,6 +47,10 @@ class Follower:
         self.generations = b""
         """What counted the code objects that were freed, when they were last looked at (3.14+)."""
 
+    def moving(self) -> list[int]:
+        """Return the thread states whose frames were followed in a copy that was not believed."""
+        return [thread.state.address for thread in self.changed]
+
     def due_for_revalidation(self, generations: bytes) -> bool:
         """True where nothing tells that code objects were freed, and it is time to look at all of them again."""
         return not generations and self.samples % REVALIDATE_EVERY == 0

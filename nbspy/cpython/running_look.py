@@ -58,9 +58,8 @@ class RunningLook:
         CorruptTarget.
         """
         follower = self._follower
-        moving = [thread.state.address for thread in follower.changed]
         if not self._plans.covers(plan, data):
-            plan = self._plans.since(plan.turn(data), now_ns, moving) or self._plans.ready()
+            plan = self._plans.since(plan.turn(data), now_ns, follower.moving()) or self._plans.ready()
             data, agreed = plan.copy(), False
         further: list[bytes] = []
         if not agreed and (

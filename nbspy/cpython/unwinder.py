@@ -223,7 +223,7 @@ class Unwinder:
         """Take one copy and follow what changed; False where it was not of one instant."""
         self._proved = []
         self._seen_standing = []
-        plan = self._plans.likely(self._now_ns, self._moving())
+        plan = self._plans.likely(self._now_ns, self._follower.moving())
         if self._standing is None:
             agreed, self._quick.agreed = self._quick.agreed, None
             if agreed is not None and agreed[0] is plan:
@@ -236,15 +236,11 @@ class Unwinder:
             holders, turn = plan.words.gil.holders(data), plan.words.turns.turn(data)
             if self._recognises(plan, data):
                 return True
-            plan = self._plans.likely(self._now_ns, self._moving())
-        plan = self._plans.since(turn, self._now_ns, self._moving()) or plan
+            plan = self._plans.likely(self._now_ns, self._follower.moving())
+        plan = self._plans.since(turn, self._now_ns, self._follower.moving()) or plan
         if not holders:
             return self._observe_running(plan, plan.copy(), held=False)
         return self._observe_stopped(plan, holders, patient)
-
-    def _moving(self) -> list[int]:
-        """Return the thread states whose frames were followed in a copy that was not believed."""
-        return [thread.state.address for thread in self._changed]
 
     def _tell(self, plan: Plan, node: int) -> None:
         """Take a sample in which nothing is new but, perhaps, the leaf node of one thread; ``plan`` has its copy."""
@@ -277,7 +273,7 @@ class Unwinder:
         standing.while_standing = self.while_standing
         outcomes, seen = standing.take(plan, holders, threads, patient=patient, brief=standing.is_brief)
         if standing.incomplete:
-            plan = self._plans.likely(self._now_ns, self._moving())
+            plan = self._plans.likely(self._now_ns, self._follower.moving())
             outcomes, seen = standing.take(plan, holders, threads, patient=patient, brief=False)
         stood = all(outcome is StopOutcome.STOPPED for outcome in outcomes)
         if seen is not None:
@@ -302,7 +298,7 @@ class Unwinder:
     def _recognises(self, plan: Plan, data: bytes) -> bool:
         """Believe ``data`` without stopping anyone where it shows nothing but stacks that were seen standing."""
         if not self._plans.covers(plan, data):
-            other = self._plans.since(plan.turn(data), self._now_ns, self._moving())
+            other = self._plans.since(plan.turn(data), self._now_ns, self._follower.moving())
             if other is None:
                 return False
             plan, data = other, other.copy()
