@@ -12,7 +12,7 @@ const OUTSIDE = [
   "initialize", "render", "model", "el", "save_changes", "type", "offset", "total", "ended", "nbspyExplorer", "source",
   "explorer", "profile", "state", "chart", "script", "page",
   // A view's settings, in the notebook's model and in a page; what widgets and pages say to each other.
-  "tab", "by", "mode", "threads", "time", "machinery", "recursion", "rules", "color", "flipped", "query", "subject", "zoom",
+  "tab", "by", "mode", "threads", "time", "machinery", "idlers", "recursion", "rules", "color", "flipped", "query", "subject", "zoom",
   "do", "what", "name", "file", "line", "by_view", "nbspy", "stream", "view",
   // speedscope's format.
   "shared", "frames", "profiles", "unit", "startValue", "endValue", "samples", "weights", "exporter", "activeProfileIndex",

@@ -4,6 +4,7 @@ import { Difference, sameFunction, sideOf } from "../src/model/compare";
 import { functionsText } from "../src/ui/function-table";
 import { Profile } from "../src/model/profile";
 import type { Mode } from "../src/model/selection";
+import { EVERYTHING } from "../src/model/selection";
 import { UNSHAPED } from "../src/model/shape";
 import { ViewState } from "../src/model/view-state";
 import { decodeAll, goldenSections, ProfileMaker, stream } from "./golden";
@@ -18,7 +19,7 @@ function profileOf(name: string): Profile {
 }
 
 function difference(mode: Mode): Difference {
-  const side = (name: string) => sideOf(profileOf(name), { mode, threads: new Set(), time: null }, UNSHAPED);
+  const side = (name: string) => sideOf(profileOf(name), { ...EVERYTHING, mode }, UNSHAPED);
   return new Difference({ before: side("compare-before.nbspy"), after: side("compare-after.nbspy") });
 }
 
@@ -56,10 +57,10 @@ describe("compare", () => {
     state.compareWith(profileOf("compare-before.nbspy"));
     state.show("functions");
     state.setQuery("gon");
-    const found = state.functions.filter((row) => state.isMatch(row.key)).map((row) => state.scene.names.name(row.key));
+    const found = state.scenes.functions.filter((row) => state.isMatch(row.key)).map((row) => state.scene.names.name(row.key));
     expect(found).toEqual(["gone"]);
     expect(state.found.share).toBeGreaterThan(0);
-    const lines = functionsText(state.functions, state.scene.names).split("\n");
+    const lines = functionsText(state.scenes.functions, state.scene.names).split("\n");
     expect(lines[0]).toBe("function\tplace\tself_s\ttotal_s\tsamples\tself_before\tself_now\ttotal_before\ttotal_now");
     expect(lines.find((line) => line.startsWith("gone\t"))).toMatch(/^gone\t\/srv\/app\/gone\.py:4\t0\t0\t0\t0\.\d+\t0\t0\.\d+\t0$/);
   });
@@ -72,7 +73,7 @@ describe("compare", () => {
     state.compareWith(before.profile);
     for (const name of ["gone", "both", "fresh"]) {
       state.setQuery(name);
-      expect(Array.from(state.found.nodes, (node) => state.nameOf(node, state.changes))).toEqual([name]);
+      expect(Array.from(state.found.nodes, (node) => state.nameOf(node, state.scenes.changes))).toEqual([name]);
     }
   });
 });

@@ -34,11 +34,16 @@ const samples = fc.array(added, { minLength: 1, maxLength: 40 }).map((rows) => r
 /** Weights by stack, counted one by one. */
 function counted(rows: Run[], selection: Selection): Map<string, number> {
   const sums = new Map<string, number>();
-  for (const { stack: frames, start, weight, thread = 0, state = 3 } of rows) {
+  const [from, to] = selection.time ?? [-Infinity, Infinity];
+  const insideOf = ({ start, weight }: Run): number => Math.min(to, start + weight) - Math.max(from, start);
+  const awake = new Set(rows.filter((row) => row.state && insideOf(row) > 0).map(({ thread }) => thread));
+  const choosy = selection.idlers && selection.mode === "all" && !selection.threads.size && awake.size > 0;
+  for (const row of rows) {
+    const { stack: frames, thread = 0, state = 3 } = row;
     if (selection.threads.size && !selection.threads.has(thread)) continue;
+    if (choosy && !awake.has(thread)) continue;
     if (selection.mode === "gil" && !(state & 2)) continue;
-    const [from, to] = selection.time ?? [-Infinity, Infinity];
-    const inside = Math.min(to, start + weight) - Math.max(from, start);
+    const inside = insideOf(row);
     if (inside > 0) sums.set(frames.join(";"), (sums.get(frames.join(";")) ?? 0) + inside);
   }
   return sums;
@@ -60,6 +65,7 @@ const selections: fc.Arbitrary<Selection> = fc.record({
   threads: fc.uniqueArray(fc.integer({ min: 0, max: 2 })).map((ids) => new Set(ids)),
   time: fc.option(fc.tuple(fc.integer({ min: 0, max: 300 }), fc.integer({ min: 1, max: 300 })).map(([from, span]): [number, number] => [from, from + span])),
   mode: fc.constantFrom("all" as const, "gil" as const),
+  idlers: fc.boolean(),
 });
 const EVERY_MODE = ["all", "active", "gil", "gil-wait", "gc", "idle"] as const;
 
@@ -90,7 +96,7 @@ describe("selected trees", () => {
       const names = new Names(maker.profile, by);
       const make = (threads: number[]): SelectedTree => {
         const shape = new Shape(maker.profile.tree(by), names, { rules: [], recursion, machinery: false });
-        return new SelectedTree(maker.profile, { threads: new Set(threads), time: null, mode }, by, shape);
+        return new SelectedTree(maker.profile, { ...EVERYTHING, threads: new Set(threads), mode }, by, shape);
       };
       const kept = make([]);
       for (let at = 0, i = 0; at < rows.length; at += sizes[i++ % sizes.length]!) {

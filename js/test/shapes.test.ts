@@ -168,7 +168,7 @@ describe("compare", () => {
     const after = new ProfileMaker().add({ stack: ["main", "step"], start: 0, weight: 40 }, { stack: ["main", "load"], start: 40, weight: 60 });
     const state = new ViewState(after.profile, () => undefined);
     state.compareWith(before.profile);
-    const { changes, difference } = state;
+    const { changes, difference } = state.scenes;
     const told = Array.from({ length: difference!.tree.size - 1 }, (_, i) => i + 1).map((node) => (
       `${state.nameOf(node, changes)} ${difference!.before[node]!.toFixed(1)} ${difference!.after[node]!.toFixed(1)}`
     ));

@@ -23,6 +23,8 @@ _STATES: Final = {
 }
 ACTIVE_STATES: Final = bytes(bool(state & _RUNNING) for state in range(256))
 """1 for each state in which a thread is active: it runs, or it holds the GIL."""
+AWAKE_STATES: Final = bytes(bool(state & (_RUNNING | State.GIL_WAIT | State.GC)) for state in range(256))
+"""1 for each state that is not idle: a thread that waits for the GIL, too, wants to run."""
 GIL_STATES: Final = bytes(bool(state & State.GIL) for state in range(256))
 
 
@@ -33,6 +35,23 @@ def state_table(states: Iterable[str] | str) -> bytes:
         if word not in _STATES:
             raise UsageError(f"no state is called {word!r}", f"states are {', '.join(_STATES)}")
     return bytes(any(_STATES[word](state) for word in words) for state in range(256))
+
+
+def awake_threads(runs: RunColumns, time: tuple[int, int] | None = None) -> set[int]:
+    """Return the threads that were not idle all of the time, or all of the ``(start, end)`` in ns.
+
+    Part of a run is enough: the same rule as ``idleThreads`` of js/src/model/thread-times.ts.
+    """
+    rows = compress(
+        zip(runs.thread, runs.start_ns, runs.weight_us, strict=True), runs.state.tobytes().translate(AWAKE_STATES)
+    )
+    if time is None:
+        return {thread for thread, _, weight_us in rows if weight_us}
+    return {
+        thread
+        for thread, start_ns, weight_us in rows
+        if max(start_ns, time[0]) < min(start_ns + 1000 * weight_us, time[1])
+    }
 
 
 def thread_table(

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from nbspy.errors import UsageError
 from nbspy.model.profile import Profile
-from nbspy.model.selection import thread_table
+from nbspy.model.selection import awake_threads, thread_table
 from nbspy.model.tables import ThreadInfo
 
 Tab = Literal["merged", "time", "callers", "functions", "sandwich", "source"]
@@ -33,8 +33,12 @@ def with_selection(
     threads: Iterable[ThreadInfo | int | str] | int | str | None,
     time: tuple[int, int] | None,
     states: str | None,
+    idle_threads: bool,
 ) -> dict[str, Any]:
-    """Return the settings with what is given selected, and all of what is None."""
+    """Return the settings with what is given selected, and all of what is None.
+
+    ``idle_threads``: those that are idle all of the time are shown beside others, too.
+    """
     if states is not None and states not in MODES:
         raise UsageError(f"the explorer shows no states {states!r} alone", f"it shows one of {', '.join(MODES)}")
     if time is not None and not time[0] < time[1]:
@@ -45,24 +49,32 @@ def with_selection(
         "threads": [thread for thread, wanted in enumerate(table) if wanted],
         "time": None if time is None else [time[0] / 1000, time[1] / 1000],
         "mode": states or "all",
+        "idlers": not idle_threads,
     }
 
 
 def selected(profile: Profile, settings: Settings) -> Profile:
     """Return the part of ``profile`` that is seen: of its time, threads and states, and of stacks in focus.
 
+    Where no threads are selected, those that are idle all of that time are left out, unless all are or they
+    are wanted.
+
     What only changes the look of stacks (hidden, collapsed, folded) changes no sample, and is not applied.
     """
     threads = [profile.threads[i] for i in _numbers(settings.get("threads")) if 0 <= i < len(profile.threads)]
-    time, mode = _numbers(settings.get("time")), settings.get("mode", "all")
+    us, mode = _numbers(settings.get("time")), settings.get("mode", "all")
+    time = (round(us[0] * 1000), round(us[1] * 1000)) if len(us) == 2 and us[0] < us[1] else None
+    all_states = mode not in MODES or mode == "all"
+    if all_states and not threads and settings.get("idlers") is not False:
+        threads = [profile.threads[i] for i in sorted(awake_threads(profile.runs, time))]
     named: dict[str, list[str]] = {"focus": [], "drop": []}
     for rule in _rules(settings):
         if rule.get("do") in named:
             named[rule["do"]].append(str(rule["what"]["name"]))
     return profile.select(
         threads=threads or None,
-        time=(round(time[0] * 1000), round(time[1] * 1000)) if len(time) == 2 and time[0] < time[1] else None,
-        states=mode if mode in MODES and mode != "all" else None,
+        time=time,
+        states=None if all_states else mode,
         through=named["focus"] or None,
         without=named["drop"] or None,
     )

@@ -87,6 +87,8 @@ class Explorer(anywidget.AnyWidget):
     def selection(self) -> Profile:
         """The profile of what the view shows: its time, threads and states, and of stacks in focus.
 
+        Threads that are idle all of that time are left out, as there: see :meth:`select`.
+
         It knows what was clicked up to the last moment in which the kernel was idle.
         """
         return selected(self.profile, self.view)
@@ -97,12 +99,14 @@ class Explorer(anywidget.AnyWidget):
         threads: Iterable[ThreadInfo | int | str] | int | str | None = None,
         time: tuple[int, int] | None = None,
         states: str | None = None,
+        idle_threads: bool = False,
     ) -> None:
         """Show a part: threads by row, OS id or name; ``time`` in ns; ``states`` as ``active``, ``gil``, ...
 
-        None means all. Raises :class:`UsageError` for what there is none of.
+        None means all; but of all threads those that are idle all of that time are left out, where others are not and
+        ``idle_threads`` does not ask for them. Raises :class:`UsageError` for what there is none of.
         """
-        self._set(with_selection(self.view, self.profile, threads, time, states))
+        self._set(with_selection(self.view, self.profile, threads, time, states, idle_threads))
 
     def focus(self, *functions: str) -> None:
         """Show only stacks through ``functions``, from there on."""

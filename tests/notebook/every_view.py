@@ -1,7 +1,8 @@
 """What every host of the explorer must show and do: one set of looks for the page, the frozen output and notebooks.
 
-A look uses what a person has: it clicks, types and reads. It begins at the merged view of everything and takes a second
-or less. ``take_every_look`` runs all of them in one session of a host, so that a server and a browser are started once.
+A look uses what a person has: it clicks, types and reads. It begins at the merged view of everything, idle threads too,
+and takes a second or less. ``take_every_look`` runs all of them in one session of a host, so that a server and a
+browser are started once.
 """
 
 from __future__ import annotations
@@ -90,7 +91,9 @@ class Host:
         self.button("Reset").click()
         self.page.keyboard.press("Escape")
         self.tab("Merged")
-        self.says(".nbspy-crumbs", r"^all2\.00.s · 100.%")
+        self.says(".nbspy-crumbs", r"^all1\.00.s · 100.%.*1 idle thread left out · show")
+        self.keys("t")
+        self.says(".nbspy-crumbs", r"^all2\.00.s · 100.%(?!.*idle thread)")
 
 
 Look = Callable[[Host], None]
@@ -105,6 +108,20 @@ def header_and_hottest_path(host: Host) -> None:
 
 def merged(host: Host) -> None:
     host.shows("main.*50.%.*poll.*50.%.*load.*30.%.*step.*20.%.*decode.*30.%")
+
+
+def idle_threads(host: Host) -> None:
+    host.keys("t")
+    host.says(".nbspy-crumbs", r"^all1\.00.s · 100.%")
+    host.shows("^(?!.*poll).*main.*100.%.*load.*60.%")
+    host.says(".nbspy-threads-panel", "worker.*poller.*idle · poll")
+    host.root.get_by_role("searchbox").fill("poll")
+    host.says(".nbspy-found", "^0 · 0")
+    host.button("1 idle thread left out · show: Never ran in what is selected. Show idle threads too (t)").click()
+    host.says(".nbspy-crumbs", r"^all2\.00.s · 100.%")
+    host.says(".nbspy-found", "^1 · 50.%")
+    host.keys("u")
+    host.says(".nbspy-found", "^0 · 0")
 
 
 def over_time(host: Host) -> None:
@@ -289,6 +306,7 @@ def comparison_with_a_file(host: Host) -> None:
 LOOKS: tuple[Look, ...] = (
     header_and_hottest_path,
     merged,
+    idle_threads,
     over_time,
     callers,
     functions,

@@ -190,7 +190,7 @@ def test_given_what_canvases_are_told_then_names_times_brush_and_marks_are_drawn
     wait_for_text(root.locator(".nbspy-mirror"), "main.*load")
     root.locator(".nbspy-chart").focus()
     keys(page, "ArrowDown")
-    page.evaluate("() => host.model.set('view', {time: [200000, 600000]})")
+    page.evaluate("() => host.model.set('view', {time: [200000, 600000], idlers: false})")
     wait_for_text(root.locator(".nbspy-chips"), "0.20 – 0.60 s")
     page.wait_for_function("() => drawn.some(([name, at]) => name === 'strokeRect' && at.includes('nbspy-chart'))")
     drawn = page.evaluate("() => drawn")

@@ -134,7 +134,7 @@ def test_given_a_cell_that_recurses_then_machinery_recursion_and_source_are_told
     replay = Replay(page)
     replay.send_all(recursive_stream())
     root = replay.root
-    wait_for_text(root.locator(".nbspy-chips"), "notebook's machinery hidden")
+    wait_for_text(root.locator(".nbspy-chips"), "machinery hidden")
     wait_for_text(root.locator(".nbspy-mirror"), "^(?!.*run_cell).*<module>.*walk.*walk")
     wait_for_text(root.locator(".nbspy-threads-panel"), "MainThread.*running · walk")
     lanes = root.locator(".nbspy-timeline")
@@ -269,7 +269,7 @@ def test_given_a_pause_then_the_picture_stands_still_and_catches_up(page: Page) 
     for piece in pieces[:3]:
         replay.send(piece)
     root = replay.root
-    wait_for_text(root.locator(".nbspy-crumbs"), "800.ms")
+    wait_for_text(root.locator(".nbspy-crumbs"), "400.ms")
     root.get_by_role("button", name="Pause the view").click()
     for piece in pieces[3:]:
         replay.send(piece)

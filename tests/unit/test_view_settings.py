@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +14,10 @@ from nbspy.model.profile import Profile
 from nbspy.views.page import frozen_html
 from nbspy.views.view_settings import selected
 from nbspy.views.widget import Explorer, explore
+from nbspy.wire import State
 from tests.notebook.synthetic import GIL, IDLE, RUNNING, Function, StreamBuilder
 
+IDLE_CASES = json.loads((Path(__file__).parents[1] / "data" / "idle-threads.json").read_text())["cases"]
 MAIN = Function("main", "/srv/app.py", 3, "app", "App.main")
 LOAD = Function("load", "/srv/app.py", 10, "app")
 POLL = Function("poll", "/srv/poll.py", 1, "poll")
@@ -34,15 +38,19 @@ def explorer() -> Explorer:
     return explore(made_profile())
 
 
-def test_given_an_explorer_then_its_selection_is_all_there_is(explorer: Explorer) -> None:
+def test_given_an_explorer_then_its_selection_is_all_there_is_but_idle_threads(explorer: Explorer) -> None:
     assert explorer.view == {}
+    assert explorer.selection.thread_sample_count == 100
+    explorer.select(idle_threads=True)
     assert explorer.selection.thread_sample_count == 200
+    explorer.select(states="idle")
+    assert explorer.selection.thread_sample_count == 100
     assert explorer.height == 420
 
 
 def test_given_threads_time_and_states_then_the_selection_has_just_those(explorer: Explorer) -> None:
     explorer.select(threads="worker", time=(0, 800_000_000), states="gil")
-    assert explorer.view == {"threads": [0], "time": [0, 800_000], "mode": "gil", "set": 1}
+    assert explorer.view == {"threads": [0], "time": [0, 800_000], "mode": "gil", "idlers": True, "set": 1}
     assert explorer.selection.thread_sample_count == 60
     explorer.select(threads=["worker", 4243])
     assert explorer.selection.thread_sample_count == 200
@@ -51,7 +59,7 @@ def test_given_threads_time_and_states_then_the_selection_has_just_those(explore
 
 @pytest.mark.parametrize(
     ("method", "name", "samples"),
-    [("focus", "load", 60), ("focus", "App.main", 100), ("drop", "load", 140), ("hide", "load", 200)],
+    [("focus", "load", 60), ("focus", "App.main", 100), ("drop", "load", 40), ("hide", "load", 100)],
 )
 def test_given_a_function_then_the_selection_is_of_the_stacks_that_are_seen(
     explorer: Explorer, method: str, name: str, samples: int
@@ -60,7 +68,7 @@ def test_given_a_function_then_the_selection_is_of_the_stacks_that_are_seen(
     assert explorer.view["rules"] == [{"do": method, "what": {"name": name, "file": "", "line": 0}}]
     assert explorer.selection.thread_sample_count == samples
     explorer.reset()
-    assert explorer.selection.thread_sample_count == 200
+    assert explorer.selection.thread_sample_count == 100
 
 
 def test_given_what_a_view_wrote_before_it_knew_what_was_set_then_that_stays(explorer: Explorer) -> None:
@@ -73,7 +81,7 @@ def test_given_what_a_view_wrote_before_it_knew_what_was_set_then_that_stays(exp
     assert explorer.selection.thread_sample_count == 60
     explorer.reset()
     explorer.set_state({"view": {**set_here, "tab": "callers", "by_view": "0.5"}})
-    assert explorer.selection.thread_sample_count == 200
+    assert explorer.selection.thread_sample_count == 100
 
 
 def test_given_what_a_view_wrote_then_python_adds_to_it_in_its_own_name(explorer: Explorer) -> None:
@@ -101,7 +109,20 @@ def test_given_what_a_view_wrote_then_python_adds_to_it_in_its_own_name(explorer
     ],
 )
 def test_given_settings_that_make_no_sense_then_they_select_nothing_away(view: dict[str, Any]) -> None:
-    assert selected(made_profile(), view).thread_sample_count == 200
+    assert selected(made_profile(), {"idlers": False, **view}).thread_sample_count == 200
+
+
+@pytest.mark.parametrize("case", IDLE_CASES, ids=[case["title"] for case in IDLE_CASES])
+def test_given_golden_runs_then_those_threads_are_left_out_that_the_browser_leaves_out(case: dict[str, Any]) -> None:
+    builder = StreamBuilder()
+    stream = builder.hello("python app.py", 99) + builder.threads([f"t{i}" for i in range(5)])
+    for thread, state, start_us, weight_us in case["runs"]:
+        builder.run(thread, [MAIN.at(4)], State(state), start_us / 1000, weight_us / 1000, 100)
+    profile = profile_from_stream(stream + builder.flush() + builder.end(1))
+    inside = selected(profile, {"time": case["time"]})
+    every = selected(profile, {"time": case["time"], "idlers": False})
+    threads = ({thread.id for thread in part.threads if thread.id in set(part.runs.thread)} for part in (every, inside))
+    assert sorted(next(threads) - next(threads)) == case["left_out"]
 
 
 def test_given_what_there_is_none_of_then_it_is_refused(explorer: Explorer) -> None:

@@ -3,7 +3,7 @@
  * Past `MAX_BINS` the bins double in width, so memory is bounded however long the session and however many threads.
  */
 import type { Lane } from "./lane";
-import { ACTIVE, CLASS_OF, holdsGil, STATE_CLASSES } from "./state";
+import { ACTIVE, AWAKE, CLASS_OF, holdsGil, STATE_CLASSES } from "./state";
 
 /** Bins of one thread, and of all threads together: 20 bytes each, and a sixteenth of that. */
 const MAX_BINS = 1 << 16;
@@ -30,12 +30,15 @@ export interface Times {
   readonly seen: number;
   readonly active: number;
   readonly gil: number;
+  /** Not idle. */
+  readonly awake: number;
 }
 
 class Past implements Times {
   seen = 0;
   active = 0;
   gil = 0;
+  awake = 0;
   /** `bins[bin * STATE_CLASSES + class]` = us. */
   bins = new Float32Array(4 * COARSE * STATE_CLASSES);
   coarse = new Float32Array(4 * STATE_CLASSES);
@@ -124,7 +127,7 @@ function sumUp(
   past: Past, from: number, to: number, start: Float64Array, state: Uint8Array, weight: Uint32Array,
   across: (begun: number, end: number, kind: number) => void,
 ): number {
-  let [last, seen, active, gil] = [0, 0, 0, 0];
+  let [last, seen, active, gil, awake] = [0, 0, 0, 0, 0];
   let { binAt, binFromUs, binToUs, bins } = past;
   for (let run = from; run < to; run++) {
     const us = weight[run]!;
@@ -136,6 +139,7 @@ function sumUp(
     // Without a branch: which way it goes cannot be foretold.
     active += us * ACTIVE[bits]!;
     gil += us * GIL[bits]!;
+    awake += us * AWAKE[bits]!;
     const kind = CLASS_OF[bits]!;
     if (begun >= binFromUs && end < binToUs) {
       bins[binAt + kind]! += us;
@@ -147,6 +151,7 @@ function sumUp(
   past.seen += seen;
   past.active += active;
   past.gil += gil;
+  past.awake += awake;
   return last;
 }
 

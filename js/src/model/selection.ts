@@ -15,7 +15,7 @@ import { Shape, UNSHAPED } from "./shape";
 import type { Spares } from "./spares";
 import { classOf, holdsGil, isActive, StateClass } from "./state";
 import type { Limits, Range, ThreadTime } from "./thread-times";
-import { threadTimes, ThreadTimes } from "./thread-times";
+import { idleThreads, threadTimes, ThreadTimes } from "./thread-times";
 import type { CallTree } from "./tree";
 import { Weights } from "./weights";
 
@@ -39,9 +39,11 @@ export interface Selection {
   /** Half-open range of time in us; null means all. */
   readonly time: readonly [number, number] | null;
   readonly mode: Mode;
+  /** Threads that were idle all of the time are left out, where all threads and states are selected. */
+  readonly idlers: boolean;
 }
 
-export const EVERYTHING: Selection = { threads: new Set(), time: null, mode: "all" };
+export const EVERYTHING: Selection = { threads: new Set(), time: null, mode: "all", idlers: false };
 
 /** Modes whose times are kept with the profile. */
 const KEPT: readonly Mode[] = ["all", "active", "idle"];
@@ -54,6 +56,8 @@ export class SelectedTree {
   readonly activeWeights: Pick<Weights, "self" | "total">;
   /** The same, where they are not those of the selected states. */
   private readonly active: Weights | null;
+  /** Threads that are left out because they were idle. */
+  leftOut: ReadonlySet<number> = new Set();
   private readonly counted: Uint8Array;
   private readonly kinds: Uint8Array;
   private times: ThreadTimes;
@@ -135,10 +139,16 @@ export class SelectedTree {
     this.active?.release(spares);
   }
 
-  /** The node that a run's samples count for; -1 where they are left out by shape, state or pause. */
+  /** The node that a run's samples count for; -1 where they are left out: for idling, by shape, state or pause. */
   nodeOfRun({ node, state, thread }: Lane, run: number): number {
-    if (!this.counted[state.data[run]!] || run >= this.endOf(thread)) return -1;
+    if (!this.counted[state.data[run]!] || run >= this.endOf(thread) || this.leftOut.has(thread)) return -1;
     return this.shape.nodeOf(this.profile.nodeOf(this.granularity)[node.data[run]!]!);
+  }
+
+  /** Whether a thread's runs are in it. */
+  has(thread: number): boolean {
+    const { threads } = this.selection;
+    return threads.size ? threads.has(thread) : !this.leftOut.has(thread);
   }
 
   /** The number of a thread's runs that are looked at. */
@@ -148,7 +158,7 @@ export class SelectedTree {
   }
 
   private get byThread(): boolean {
-    return this.selection.threads.size > 0 || this.range !== null;
+    return this.selection.threads.size > 0 || this.leftOut.size > 0 || this.range !== null;
   }
 
   private get range(): Range {
@@ -167,6 +177,7 @@ export class SelectedTree {
   private *steps(): Generator<void> {
     const { active, granularity, profile, shape, weights } = this;
     yield* this.times.steps(this.limits);
+    this.leaveOut();
     yield* profile.grow(granularity);
     while (!shape.update(profile.keyCount(granularity), CHUNK)) yield;
     weights.reserve();
@@ -195,6 +206,14 @@ export class SelectedTree {
     yield* weights.summing(active);
   }
 
+  /** A thread that has begun to run comes in with all of its runs. Where none ran before, others that were shown go. */
+  private leaveOut(): void {
+    const { idlers, mode, threads } = this.selection;
+    if (!idlers || threads.size || mode !== "all") return;
+    this.leftOut = idleThreads(this.threads);
+    for (const thread of this.leftOut) if (this.next[thread] !== undefined) this.next = [];
+  }
+
   /** Where the stream's nodes count. */
   private get places(): Places {
     const { granularity, profile, shape } = this;
@@ -210,10 +229,10 @@ export class SelectedTree {
 
   /** The runs that are not folded yet. */
   private spans(): Span[] {
-    const { next, profile: { runs }, range, selection } = this;
+    const { next, profile: { runs }, range } = this;
     const spans: Span[] = [];
     for (const lane of runs.lanes) {
-      if (!lane || (selection.threads.size && !selection.threads.has(lane.thread))) continue;
+      if (!lane || !this.has(lane.thread)) continue;
       const from = next[lane.thread] ?? (range ? lane.firstAfter(range[0]) : 0);
       const to = Math.min(range ? lane.firstFrom(range[1]) : lane.length, this.endOf(lane.thread));
       if (from < to) spans.push({ lane, from, to });

@@ -20,6 +20,8 @@ export interface Settings {
   readonly time: readonly [number, number] | null;
   /** What runs a notebook's cell is hidden. */
   readonly machinery: boolean;
+  /** Threads that were idle all of the time are left out. */
+  readonly idlers: boolean;
   /** Recursion is folded. */
   readonly recursion: boolean;
   readonly rules: readonly Rule[];
@@ -34,7 +36,7 @@ export interface Settings {
 }
 
 export const DEFAULTS: Settings = {
-  tab: "merged", by: "function", mode: "all", threads: [], time: null, machinery: true, recursion: false, rules: [],
+  tab: "merged", by: "function", mode: "all", threads: [], time: null, machinery: true, idlers: true, recursion: false, rules: [],
   color: "package", flipped: false, query: "", subject: null, zoom: [],
 };
 
@@ -70,7 +72,7 @@ export function settingsFrom(value: unknown): Settings {
     tab: one("tab", TABS), by: one("by", ["function", "line"]), mode: one("mode", MODES), color: one("color", COLORINGS),
     threads: listOf(loose["threads"], (id) => (isNumber(id) ? [id] : [])),
     time: time.length === 2 && time[0]! < time[1]! ? [time[0]!, time[1]!] : null,
-    machinery: flag("machinery"), recursion: flag("recursion"), flipped: flag("flipped"),
+    machinery: flag("machinery"), idlers: flag("idlers"), recursion: flag("recursion"), flipped: flag("flipped"),
     rules: listOf(loose["rules"], ruleFrom),
     query: isText(loose["query"]) ? loose["query"] : "",
     subject: refFrom(loose["subject"]),
@@ -82,8 +84,8 @@ export function settingsFrom(value: unknown): Settings {
 export const sameSettings = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
 /** Text that tells one selection and shape of the tree from another; `hides` the notebook's machinery or not. */
-export function selectionKey({ by, mode, recursion, rules, threads, time }: Settings, hides: boolean): string {
-  return JSON.stringify([by, mode, recursion, rules, threads, time, hides]);
+export function selectionKey({ by, idlers, mode, recursion, rules, threads, time }: Settings, hides: boolean): string {
+  return JSON.stringify([by, idlers, mode, recursion, rules, threads, time, hides]);
 }
 
 /** Settings before and after each change: what undo and redo step along. */

@@ -61,9 +61,9 @@ function sampled(selected: SelectedTree, thread: number, frames: FrameTable): Re
 }
 
 export function speedscopeJson(selected: SelectedTree, names: Names): string {
-  const { profile, selection: { threads } } = selected;
+  const { profile } = selected;
   const frames = new FrameTable(names);
-  const wanted = profile.threads.filter((thread) => !threads.size || threads.has(thread.id));
+  const wanted = profile.threads.filter((thread) => selected.has(thread.id));
   const profiles = wanted.flatMap((thread) => sampled(selected, thread.id, frames) ?? []);
   const name = profile.hello ? programName(profile.hello.commandLine) || `process ${profile.hello.pid}` : "nbspy";
   return JSON.stringify({

@@ -20,4 +20,6 @@ export const classOf = (state: number): number => CLASS_OF[state & 255]!;
 export const isActive = (state: number): boolean => (state & (State.ACTIVE | State.GIL)) !== 0;
 /** 1 for each state that is active: for loops over many runs. */
 export const ACTIVE = Uint8Array.from({ length: 256 }, (_, state) => Number(isActive(state)));
+/** 1 for each state that is not idle: a thread that waits for the GIL, too, wants to run. The same rule as `AWAKE_STATES` of nbspy/model/selection.py. */
+export const AWAKE = CLASS_OF.map((kind) => Number(kind !== StateClass.IDLE));
 export const holdsGil = (state: number): boolean => (state & State.GIL) !== 0;

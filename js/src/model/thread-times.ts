@@ -1,13 +1,15 @@
 /** What each thread's time was, in a range of time: whatever threads and states are selected. */
 import type { Lane } from "./lane";
 import type { Profile } from "./profile";
-import { holdsGil, isActive } from "./state";
+import { AWAKE, holdsGil, isActive } from "./state";
 
 /** Time of one thread inside the range. */
 export interface ThreadTime {
   seen: number;
   active: number;
   gil: number;
+  /** Not idle. */
+  awake: number;
   /** The newest run inside the range, among the thread's own. */
   lastRun: number;
 }
@@ -20,7 +22,8 @@ export type Limits = readonly number[] | null;
 const MANY = 1 << 16;
 const ACTIVE = 1;
 const GIL = 2;
-const KINDS = Uint8Array.from({ length: 256 }, (_, state) => (isActive(state) ? ACTIVE : 0) | (holdsGil(state) ? GIL : 0));
+const WAKES = 4;
+const KINDS = AWAKE.map((awake, state) => (isActive(state) ? ACTIVE : 0) | (holdsGil(state) ? GIL : 0) | (awake ? WAKES : 0));
 
 export class ThreadTimes {
   threads: ThreadTime[] = [];
@@ -63,8 +66,8 @@ export class ThreadTimes {
     for (const lane of runs.lanes) {
       const times = lane && activity.times(lane.thread);
       if (!times) continue;
-      const { active, gil, seen } = times;
-      this.threads[lane.thread] = { seen, active, gil, lastRun: lane.length - 1 };
+      const { active, awake, gil, seen } = times;
+      this.threads[lane.thread] = { seen, active, gil, awake, lastRun: lane.length - 1 };
       this.gilUs += gil;
     }
   }
@@ -72,7 +75,7 @@ export class ThreadTimes {
   private take({ start: { data: start }, state: { data: state }, thread, weight: { data: weights } }: Lane, from: number, to: number): number {
     const { range } = this;
     const end = range ? range[1] : Infinity;
-    let [seen, active, gil, run] = [0, 0, 0, from];
+    let [seen, active, gil, awake, run] = [0, 0, 0, 0, from];
     for (; run < to && start[run]! < end; run++) {
       let weight = weights[run]!;
       if (range) weight = Math.min(start[run]! + weight, end) - Math.max(start[run]!, range[0]);
@@ -80,12 +83,14 @@ export class ThreadTimes {
       seen += weight;
       if (kind & ACTIVE) active += weight;
       if (kind & GIL) gil += weight;
+      if (kind & WAKES) awake += weight;
     }
     if (run <= from) return from;
-    const time = (this.threads[thread] ??= { seen: 0, active: 0, gil: 0, lastRun: 0 });
+    const time = (this.threads[thread] ??= { seen: 0, active: 0, gil: 0, awake: 0, lastRun: 0 });
     time.seen += seen;
     time.active += active;
     time.gil += gil;
+    time.awake += awake;
     time.lastRun = run - 1;
     this.gilUs += gil;
     return run;
@@ -102,11 +107,22 @@ export function threadTimes(profile: Profile, range: Range, limits: Limits): Thr
   return times;
 }
 
+/** Threads that were idle all of the time; none where all were: then nothing else is to be seen. */
+export function idleThreads(threads: readonly ThreadTime[]): ReadonlySet<number> {
+  const idle = new Set<number>();
+  let seen = 0;
+  threads.forEach(({ awake }, thread) => {
+    seen++;
+    if (!awake) idle.add(thread);
+  });
+  return idle.size < seen ? idle : new Set();
+}
+
 /** The thread that was active most. */
-export function busiestThread(threads: readonly ThreadTime[]): number {
-  let busiest = 0;
-  threads.forEach((time, thread) => {
-    if (time.active > (threads[busiest]?.active ?? -1)) busiest = thread;
+export function busiestThread(threads: readonly ThreadTime[], leftOut: ReadonlySet<number>): number {
+  let [busiest, most] = [0, -1];
+  threads.forEach(({ active }, thread) => {
+    if (active > most && !leftOut.has(thread)) [busiest, most] = [thread, active];
   });
   return busiest;
 }

@@ -18,8 +18,7 @@ export class Tinting {
     this.ofNode = new Uint8Array(size).fill(255);
     const byGroup = new Map<number, Float64Array>();
     for (const lane of runs.lanes) {
-      const { threads } = selected.selection;
-      if (!lane || (threads.size && !threads.has(lane.thread))) continue;
+      if (!lane || !selected.has(lane.thread)) continue;
       for (let run = 0; run < lane.length; run++) {
         const node = selected.nodeOfRun(lane, run);
         if (node < 0) continue;

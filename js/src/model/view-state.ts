@@ -2,63 +2,39 @@
  * What one view looks at and how. No DOM: the panels read it and ask it for changes, and it says when something
  * changed. Everything that a person can set is in `settings`, plain values; the rest follows from it and the profile.
  */
-import type { FunctionRow } from "./functions";
 import { CellWatch } from "./cell-watch";
 import { Finder } from "./finder";
 import { Folding } from "./folding";
-import { callees, functionRows, mostOwnTime, outermost } from "./functions";
-import { fits, refOf } from "./function-ref";
 import type { FunctionRef } from "./function-ref";
-import { Difference, sideOf } from "./compare";
-import { InvertedTree, ownTimes } from "./invert";
 import { Names } from "./names";
 import type { Granularity, Profile } from "./profile";
 import type { Found, Scene } from "./scene";
-import { TreeScene } from "./scene";
+import type { TreeScene } from "./scene";
+import { hottestFunction, isOfFunction, isSubject, Scenes } from "./scenes";
 import type { Matches } from "./search";
 import type { Selection } from "./selection";
 import { SelectedTree } from "./selection";
 import type { Settings, Tab } from "./settings";
 import { DEFAULTS, History, sameSettings, selectionKey } from "./settings";
 import type { Rule } from "./shape";
-import { isPackageKey, Shape } from "./shape";
-import { busiestThread } from "./thread-times";
-import { TimeScene } from "./time-scene";
+import { Shape } from "./shape";
 import type { CallTree } from "./tree";
 
 /** What changed: `data` = more samples, `selection` = other weights or tree, `look` = flipped, coloured. */
 export type Change = "data" | "selection" | "zoom" | "search" | "look" | "tab";
-
-/** While samples arrive, what is derived from the tree is made anew at most this part of the time. */
-const DERIVED_PART = 0.1;
 
 export class ViewState {
   settings: Settings = DEFAULTS;
   selected: SelectedTree;
   names: Names;
   readonly history = new History();
-  readonly merged: TreeScene;
-  readonly callers: TreeScene;
-  /** The sandwich: the callers of the function, and what it calls. */
-  readonly above: TreeScene;
-  readonly below: TreeScene;
-  readonly timed: TimeScene;
-  /** What changed since another profile; its names are of both. */
-  readonly changes: TreeScene;
-  difference: Difference | null = null;
-  /** Rows of the table of functions. */
-  functions: FunctionRow[] = [];
-
-  /** What is compared with: an earlier profile. */
-  other: Profile | null = null;
+  readonly scenes: Scenes;
   /** The view stands still while samples go on to arrive. */
   paused = false;
 
   private readonly namesBy: Record<Granularity, Names>;
   private readonly folding = new Folding();
   private readonly cells = new CellWatch();
-  private derivedAt = -Infinity;
-  private derivedMs = 0;
   private readonly finder = new Finder(() => this.changed("search"));
 
   constructor(readonly profile: Profile, private readonly changed: (change: Change) => void) {
@@ -66,18 +42,14 @@ export class ViewState {
     this.names = this.namesBy.function;
     this.selected = this.makeSelected();
     this.folding.begin(this.key, this.selected);
-    const scene = (): TreeScene => new TreeScene(this.selected.tree, this.selected.weights, this.names, () => this.zoomed());
-    [this.merged, this.callers, this.above, this.below, this.changes] = [scene(), scene(), scene(), scene(), scene()];
-    this.above.flipped = true;
-    this.timed = new TimeScene(this.selected, this.names, () => this.zoomed());
+    this.scenes = new Scenes(this.selected, this.names, () => this.zoomed());
   }
 
   // What is shown
 
   /** The scene of the current tab; where it has none, that of the merged tree. */
   get scene(): Scene {
-    const { tab } = this.settings;
-    return tab === "time" ? this.timed : this.zoomScene;
+    return this.settings.tab === "time" ? this.scenes.timed : this.zoomScene;
   }
 
   /** That of what is shown. */
@@ -86,8 +58,19 @@ export class ViewState {
   }
 
   get selection(): Selection {
-    const { mode, threads, time } = this.settings;
-    return { mode, threads: new Set(threads), time };
+    const { idlers, mode, threads, time } = this.settings;
+    return { idlers, mode, threads: new Set(threads), time };
+  }
+
+  /** How many threads are left out because they were idle. */
+  get idlersOut(): number {
+    return this.selected.leftOut.size;
+  }
+
+  /** Whether a thread is among those that are selected. */
+  sees(thread: number): boolean {
+    const { threads } = this.settings;
+    return threads.length ? threads.includes(thread) : this.selected.has(thread);
   }
 
   get flipped(): boolean {
@@ -143,16 +126,16 @@ export class ViewState {
     return this.cells.found;
   }
 
-  nameOf(node: number, scene: Scene = this.merged): string {
+  nameOf(node: number, scene: Scene = this.scenes.merged): string {
     return node === 0 ? "all" : scene.names.name(scene.tree.key.data[node]!);
   }
 
-  placeOf(node: number, scene: Scene = this.merged): string {
+  placeOf(node: number, scene: Scene = this.scenes.merged): string {
     return node === 0 ? "" : scene.names.place(scene.tree.key.data[node]!);
   }
 
   isMatch(key: number, scene: Scene = this.scene): boolean {
-    return this.finder.in(scene, this.changes)?.has(key) ?? false;
+    return this.finder.in(scene, this.scenes.changes)?.has(key) ?? false;
   }
 
   // More samples
@@ -161,14 +144,14 @@ export class ViewState {
   refresh(ended: boolean): void {
     if (this.paused) return;
     const order = ended ? "heavy" : "steady";
-    const reordered = order !== this.merged.order;
-    for (const scene of [this.merged, this.callers, this.above, this.below, this.changes]) scene.order = order;
+    const { scenes } = this;
+    const reordered = scenes.setOrder(order);
     this.selected.limits = null;
     const cells = this.cells.look(this.profile, this.names, this.profile.keyCount(this.granularity));
     if (cells && this.settings.machinery) this.selectAnew();
     else this.selected.update();
-    if (reordered || ended || performance.now() - this.derivedAt > this.derivedMs / DERIVED_PART) this.derive();
-    this.merged.keepZoomOnWeight();
+    if (reordered || ended || scenes.mayDerive) this.derive();
+    scenes.merged.keepZoomOnWeight();
     this.search();
     if (ended) this.profile.haystack.prepareSoon();
     this.changed(reordered ? "zoom" : "data");
@@ -202,11 +185,11 @@ export class ViewState {
     this.settings = after;
     const differs = (...names: (keyof Settings)[]): boolean => names.some((name) => !sameSettings(before[name], after[name]));
     if (differs("query")) this.finder.set(after.query, this.names);
-    const another = differs("by", "mode", "threads", "time", "machinery", "recursion", "rules");
+    const another = differs("by", "mode", "threads", "time", "machinery", "idlers", "recursion", "rules");
     if (another) this.take(this.folding.fold(this.selected, this.key, () => this.makeSelected(true), (whole) => this.adopt(whole)));
-    if (differs("time", "threads")) this.timed.reset();
+    if (differs("time", "threads")) this.scenes.timed.reset();
     if (another || differs("tab", "subject")) this.derive();
-    for (const scene of [this.merged, this.callers, this.timed, this.changes]) scene.flipped = after.flipped;
+    this.scenes.flip(after.flipped);
     const zooms = differs("zoom");
     if (zooms) this.zoomScene.follow(after.zoom);
     else if (differs("tab")) this.settings = { ...this.settings, zoom: this.zoomPath };
@@ -256,13 +239,14 @@ export class ViewState {
 
   /** Zooms the merged tree, wherever one was. */
   zoomTo(node: number): void {
-    if (this.scene !== this.merged) this.change({ tab: "merged" });
-    this.merged.zoomTo(node);
+    const { merged } = this.scenes;
+    if (this.scene !== merged) this.change({ tab: "merged" });
+    merged.zoomTo(node);
   }
 
   /** Goes back to the zoom before; true where there was one. */
   goBack(): boolean {
-    return this.scene.goBack() || (this.settings.tab === "sandwich" && this.above.goBack());
+    return this.scene.goBack() || (this.settings.tab === "sandwich" && this.scenes.above.goBack());
   }
 
   setQuery(query: string): void {
@@ -271,8 +255,7 @@ export class ViewState {
 
   /** Compares with another profile from now on, and shows it; null: no more. */
   compareWith(other: Profile | null): void {
-    this.other = other;
-    this.difference = null;
+    this.scenes.compareWith(other);
     const tab = other ? "compare" : this.settings.tab === "compare" ? "merged" : this.settings.tab;
     if (tab !== this.settings.tab) this.change({ tab });
     else this.derive();
@@ -281,16 +264,13 @@ export class ViewState {
 
   /** The functions that fit the subject, as keys. */
   isSubject(key: number, names: Names = this.names): boolean {
-    const { subject } = this.settings;
-    return subject !== null && !isPackageKey(key) && fits(subject, names, key);
+    return isSubject(this.settings, names, key);
   }
 
   // What follows from them
 
   private get zoomScene(): TreeScene {
-    const { tab } = this.settings;
-    if ((tab === "compare" || tab === "functions") && this.difference) return this.changes;
-    return tab === "callers" ? this.callers : tab === "sandwich" ? this.below : this.merged;
+    return this.scenes.of(this.settings.tab);
   }
 
   /** The zoomed frames of the current tab's tree. */
@@ -332,57 +312,18 @@ export class ViewState {
     this.take(whole);
     whole.update(); // what came meanwhile
     this.derive();
-    this.merged.keepZoomOnWeight();
+    this.scenes.merged.keepZoomOnWeight();
     this.search();
     this.changed("selection");
   }
 
-  /** Makes what the current tab shows beside the merged tree. */
+  /** Makes what the current tab shows. */
   private derive(): void {
-    const begun = performance.now();
-    const { merged, names, selected, settings, timed } = this;
-    const { tree, weights } = selected;
-    merged.show(tree, weights, names);
-    [timed.selected, timed.names] = [selected, names];
-    timed.thread = settings.threads[0] ?? busiestThread(selected.threads);
-    this.compare();
-    if (settings.tab === "callers") this.showInverted(this.callers, new InvertedTree(tree, ownTimes(tree, weights)));
-    if (settings.tab === "functions" && this.difference) this.functions = this.difference.functions();
-    else if (settings.tab === "functions" || settings.tab === "sandwich" || settings.tab === "source") this.functions = functionRows(tree, weights);
-    if (settings.tab === "sandwich" || settings.tab === "source") this.chooseSubject();
-    if (settings.tab === "sandwich") {
-      const wanted = (key: number): boolean => this.isSubject(key);
-      this.showInverted(this.above, new InvertedTree(tree, outermost(tree, weights, wanted)));
-      const called = callees(tree, weights, wanted);
-      this.below.show(called.tree, called.weights, names);
-    }
-    this.derivedAt = performance.now();
-    this.derivedMs = this.derivedAt - begun;
-  }
-
-  /** Compares with the other profile: the same states and shapes, all of its threads and time. */
-  private compare(): void {
-    const { other, selected, settings } = this;
-    if (!other || (settings.tab !== "compare" && settings.tab !== "functions")) return;
-    const { mode, recursion, rules } = settings;
-    const shaping = { rules, recursion, machinery: this.hidesMachinery };
-    const after = selected.granularity === "function" ? { names: this.names, selected } : sideOf(this.profile, this.selection, shaping);
-    const difference = new Difference({ before: sideOf(other, { mode, threads: new Set(), time: null }, shaping), after });
-    this.difference = difference;
-    this.changes.show(difference.tree, difference.weights, difference.names);
-  }
-
-  private showInverted(scene: TreeScene, inverted: InvertedTree): void {
-    inverted.grow(0);
-    scene.show(inverted.tree, inverted.weights, this.names, inverted);
-  }
-
-  /** Without a function that one has chosen, the one with most time of its own is shown. */
-  private chooseSubject(): void {
-    if (this.settings.subject) return;
-    const { activeWeights, tree, weights } = this.selected;
-    const key = mostOwnTime(tree, activeWeights.total[0]! > 0 ? activeWeights : weights);
-    if (key >= 0) this.settings = { ...this.settings, subject: refOf(this.names, key) };
+    const { hidesMachinery, names, selected, settings } = this;
+    // Without a function that one has chosen, the one with most time of its own is shown.
+    const subject = settings.subject ?? (isOfFunction(settings.tab) ? hottestFunction(selected, names) : null);
+    if (subject !== settings.subject) this.settings = { ...settings, subject };
+    this.scenes.derive({ selected, names, settings: this.settings, hidesMachinery });
   }
 
   private zoomed(): void {
@@ -394,6 +335,7 @@ export class ViewState {
 
   private search(): void {
     const { scene } = this;
-    this.finder.search(scene, this.changes, scene === this.changes ? this.difference!.names.keys : this.profile.keyCount(this.granularity));
+    const { changes, difference } = this.scenes;
+    this.finder.search(scene, changes, scene === changes ? difference!.names.keys : this.profile.keyCount(this.granularity));
   }
 }

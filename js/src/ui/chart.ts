@@ -376,7 +376,7 @@ export class Chart {
       fill: (node) => this.palette.fill(scene, node),
       name: (node) => scene.names.label(scene.tree.key.data[node]!),
       place: (node) => state.placeOf(node, scene),
-      amount: scene.timed ? null : scene === state.changes ? (node) => points(state.difference?.change(node) ?? 0)
+      amount: scene.timed ? null : scene === state.scenes.changes ? (node) => points(state.scenes.difference?.change(node) ?? 0)
         : (node) => roughPercent(scene.share(node)),
       matches: state.matches ? (node) => state.isMatch(scene.tree.key.data[node]!, scene) : null,
       ink: INK[this.theme], accent: tokens.accent, background: tokens.background,

@@ -9,8 +9,8 @@ export function explainNode(state: ViewState, scene: Scene, node: number): Toolt
   const { names, tree, weights, zoom } = scene;
   const { self, selfSamples, samples, total } = weights;
   const key = tree.key.data[node]!;
-  const { difference } = state;
-  if (scene === state.changes && difference) {
+  const { difference } = state.scenes;
+  if (scene === state.scenes.changes && difference) {
     const [before, after] = [difference.before[node]!, difference.after[node]!];
     const word = before > 0 ? (after > 0 ? "" : "gone") : "new";
     return {
@@ -20,7 +20,7 @@ export function explainNode(state: ViewState, scene: Scene, node: number): Toolt
   }
   const shares = (of: number, weight: number): string => percent(weight / total[of]!);
   const rows = [["Total", duration(total[node]!), shares(0, total[node]!), plural(samples[node]!, "sample")]];
-  const inverted = scene === state.callers || scene === state.above;
+  const inverted = scene === state.scenes.callers || scene === state.scenes.above;
   if (!inverted) rows.push(["Self", duration(self[node]!), shares(0, self[node]!), plural(selfSamples[node]!, "sample")]);
   const all = inverted ? null : everywhere(tree, weights, key);
   if (all && all.places > 1) rows.push(["Everywhere", duration(all.total), shares(0, all.total), `in ${count(all.places)} places`]);
@@ -33,8 +33,8 @@ export function narrowFrames(count: number): TooltipContent {
 }
 
 export function sayNode(state: ViewState, scene: Scene, node: number): string {
-  const { difference } = state;
-  if (scene === state.changes && difference) {
+  const { difference } = state.scenes;
+  if (scene === state.scenes.changes && difference) {
     return `${state.nameOf(node, scene)}, ${percent(difference.before[node]!)} before, ${percent(difference.after[node]!)} now`;
   }
   const { self, total } = scene.weights;

@@ -291,14 +291,14 @@ export class Explorer {
   }
 
   private sayChange(change: Change): void {
-    const { found, matches, scene, settings } = this.state;
+    const { found, idlersOut, matches, scene, settings } = this.state;
     const { weights: { total }, zoom } = scene;
-    const { range } = this.state.timed;
+    const { range } = this.state.scenes.timed;
     if (change === "zoom" && scene.timed) this.mirror.say(range ? `Zoomed to ${duration(range[1] - range[0])} from ${duration(range[0])} on` : "Showing all of the time");
     else if (change === "zoom") this.mirror.say(`Zoomed to ${this.state.nameOf(zoom, scene)}, ${percent(total[zoom]! / total[0]!)} of the time`);
     else if (change === "search" && matches) this.mirror.say(`${plural(found.nodes.length, "match", "matches")}, ${percent(found.share)} of samples`);
-    else if (change === "selection") this.mirror.say(`Showing ${duration(this.state.total[0]!)} of samples`);
-    else if (change === "tab") this.mirror.say(settings.tab === "functions" ? `${count(this.state.functions.length)} functions` : `Showing ${settings.tab}`);
+    else if (change === "selection") this.mirror.say(`Showing ${duration(this.state.total[0]!)} of samples${idlersOut ? `, ${plural(idlersOut, "idle thread")} left out` : ""}`);
+    else if (change === "tab") this.mirror.say(settings.tab === "functions" ? `${count(this.state.scenes.functions.length)} functions` : `Showing ${settings.tab}`);
   }
 
   private explainBox(chart: Chart, box: number, x: number, y: number): void {

@@ -69,8 +69,8 @@ export class FramePalette {
 
   fill(scene: Scene, node: number): string | CanvasPattern {
     const { tree } = scene;
-    const { difference } = this.state;
-    if (scene === this.state.changes && difference) return this.changeFill(difference, node);
+    const { difference } = this.state.scenes;
+    if (scene === this.state.scenes.changes && difference) return this.changeFill(difference, node);
     const key = tree.key.data[node]!;
     const variant = (tree.ordinal.data[node]! + tree.depth.data[node]!) % VARIANTS;
     const { color } = this.state.settings;

@@ -71,7 +71,7 @@ export class FunctionTable {
 
   /** Takes the state's rows: sorts, filters, writes those in sight. */
   update(): void {
-    const { functions, matches } = this.state;
+    const { matches, scenes: { functions } } = this.state;
     const { names } = this;
     const compared = functions[0]?.change !== undefined;
     this.table.toggleAttribute("data-compared", compared);

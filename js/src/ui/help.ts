@@ -17,6 +17,7 @@ const KEYS: [string, string][] = [
   ["click a thread", "show it alone; shift-click adds"],
   ["1 to 7", "the views"],
   ["i, l", "icicle or flame; functions or lines"],
+  ["t", "threads that are idle all of the time: left out or shown"],
   ["u, U", "undo, redo"],
   ["p", "pause the picture; samples go on to arrive"],
   ["v, e", "options of the view; save and compare"],

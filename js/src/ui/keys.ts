@@ -17,7 +17,7 @@ export interface KeyTargets {
 /** Does what a key means; false where it means nothing here. */
 export function command(event: KeyboardEvent, state: ViewState, to: KeyTargets): boolean {
   const tab = TABS[Number(event.key) - 1];
-  if (tab && (tab !== "compare" || state.other)) {
+  if (tab && (tab !== "compare" || state.scenes.other)) {
     state.show(tab);
     to.focusPane();
     return true;
@@ -29,6 +29,7 @@ export function command(event: KeyboardEvent, state: ViewState, to: KeyTargets):
     case "N": to.step(-1); return true;
     case "i": state.change({ flipped: !state.flipped }); return true;
     case "l": state.change({ by: state.settings.by === "line" ? "function" : "line" }); return true;
+    case "t": state.change({ idlers: !state.settings.idlers }); return true;
     case "u": state.undo(); return true;
     case "U": state.redo(); return true;
     case "v": to.options(); return true;

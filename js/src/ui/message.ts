@@ -1,4 +1,5 @@
 /** What stands in the chart's place while there is nothing to draw, and what went wrong. */
+import { plural } from "../model/format";
 import { tame, tameLines } from "../model/names";
 import type { ViewState } from "../model/view-state";
 import type { Source } from "../source";
@@ -29,7 +30,7 @@ export class Message {
     const parts: HTMLElement[] = [el("strong", "", content.title), el("p", "", content.text)];
     if (content.clear) {
       parts.push(button("nbspy-chip", "Show everything", "Show everything", () => {
-        this.state.change({ rules: [], threads: [], time: null, mode: "all" });
+        this.state.change({ rules: [], threads: [], time: null, mode: "all", idlers: false });
       }));
     }
     this.element.dataset["look"] = this.source.state;
@@ -49,8 +50,10 @@ export class Message {
       return hello ? { title: `Reading process ${hello.pid}`, text: "Waiting for the first samples." } : attaching(waitedSeconds);
     }
     if (this.state.total[0]! > 0) return null;
-    return { title: "Nothing here", text: this.state.settings.rules.length ? "No samples of the functions in focus, in the selected threads, states and time."
-      : "No samples of the selected threads, states and time.", clear: true };
+    const { idlersOut, settings: { rules } } = this.state;
+    const focus = rules.length ? "of the functions in focus, in" : "of";
+    const idle = idlersOut ? ` ${plural(idlersOut, "idle thread")} left out.` : "";
+    return { title: "Nothing here", text: `No samples ${focus} the selected threads, states and time.${idle}`, clear: true };
   }
 }
 

@@ -46,8 +46,8 @@ export class Mirror {
     while (this.body.rows.length > shown.length) this.body.deleteRow(-1);
     shown.forEach((node, i) => {
       const row = this.body.rows[i] ?? this.body.appendChild(el("tr", "", el("td"), el("td"), el("td"), el("td")));
-      const { difference } = this.state;
-      const texts = scene === this.state.changes && difference ? [
+      const { difference } = this.state.scenes;
+      const texts = scene === this.state.scenes.changes && difference ? [
         this.state.nameOf(node, scene), percent(difference.before[node]!), percent(difference.after[node]!), points(difference.change(node)),
       ] : [
         this.state.nameOf(node, scene), duration(weights.self[node]!), duration(weights.total[node]!), percent(weights.total[node]! / weights.total[0]!),

@@ -87,7 +87,7 @@ export function moreMenu(explorer: Explorer): MenuItem[][] {
     [{ text: "Copy the functions", note: "tab-separated", run: () => void copyText(table()).then(copied) }],
     [
       { text: "Compare with a file…", note: ".nbspy, .html", run: () => compareWithFile(explorer) },
-      ...(state.other ? [{ text: "Compare no more", run: (): void => state.compareWith(null) }] : []),
+      ...(state.scenes.other ? [{ text: "Compare no more", run: (): void => state.compareWith(null) }] : []),
     ],
   ];
 }

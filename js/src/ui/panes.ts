@@ -43,8 +43,8 @@ export class Panes {
       const made: Chart = new Chart(state, scene, label, to, cleanup, hues);
       return made;
     };
-    this.main = chart(state.merged, "Call tree chart");
-    this.sandwich = new Sandwich(chart(state.above, "Callers"), chart(state.below, "Callees"));
+    this.main = chart(state.scenes.merged, "Call tree chart");
+    this.sandwich = new Sandwich(chart(state.scenes.above, "Callers"), chart(state.scenes.below, "Callees"));
     this.charts = [this.main, this.sandwich.above, this.sandwich.below];
     this.functions = new FunctionTable(state, { menu: (key, x, y) => events.rowMenu(key, x, y) }, cleanup);
     this.source = new SourceView(state);

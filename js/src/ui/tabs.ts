@@ -38,7 +38,7 @@ export class Tabs {
   }
 
   update(): void {
-    const { other, settings: { tab } } = this.state;
+    const { scenes: { other }, settings: { tab } } = this.state;
     const shown = `${tab} ${String(other !== null)}`;
     if (shown === this.shown) return;
     this.shown = shown;

@@ -124,10 +124,10 @@ export class ThreadTable {
   }
 
   private mark(thread: number, row: Row): void {
-    const { threads } = this.state.selection;
-    row.element.classList.toggle("nbspy-selected", threads.has(thread));
-    row.element.classList.toggle("nbspy-unselected", threads.size > 0 && !threads.has(thread));
-    setAttribute(row.name, "aria-pressed", String(threads.has(thread)));
+    const selected = this.state.settings.threads.includes(thread);
+    row.element.classList.toggle("nbspy-selected", selected);
+    row.element.classList.toggle("nbspy-unselected", !this.state.sees(thread));
+    setAttribute(row.name, "aria-pressed", String(selected));
   }
 
   private activeShare(thread: number): number {
@@ -160,6 +160,7 @@ export class ThreadTable {
   private updateRow(thread: number): void {
     const row = this.rowOf(thread);
     const { profile, selected, names, granularity } = this.state;
+    this.mark(thread, row);
     const info = profile.threads[thread]!;
     const time = selected.threads[thread];
     const id = info.osThreadId === null ? `0x${info.threadId.toString(16).toUpperCase()}` : String(info.osThreadId);

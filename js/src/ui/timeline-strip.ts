@@ -176,6 +176,8 @@ export class TimelineStrip {
     const to = Math.max(drag.fromUs, drag.toUs);
     if (moved && to - from >= MIN_SPAN_US) this.state.select({ time: [from, to] });
     const found = moved ? null : this.runAt(event);
+    // What was left out because it is idle is wanted now.
+    if (found && this.state.selected.leftOut.has(found.thread)) this.state.change({ idlers: false });
     const node = found ? this.state.selected.nodeOfRun(found.lane, found.run) : 0;
     if (node > 0) this.clicked(node);
   }
@@ -304,13 +306,12 @@ export class TimelineStrip {
   }
 
   private visibleLanes(bottom: number): Stripe[] {
-    const { threads } = this.state.selection;
-    const { scrollTop } = this;
+    const { scrollTop, state } = this;
     const first = Math.max(0, Math.floor((scrollTop - PAD_PX) / LANE_PX));
     const last = Math.min(this.order.length, Math.ceil((scrollTop + bottom) / LANE_PX));
     return this.order.slice(first, last).map((thread, i) => ({
       thread, top: PAD_PX + (first + i) * LANE_PX - scrollTop, height: LANE_PX - LANE_GAP_PX,
-      dim: threads.size > 0 && !threads.has(thread),
+      dim: !state.sees(thread),
     }));
   }
 

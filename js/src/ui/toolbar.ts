@@ -1,5 +1,5 @@
 /** The controls above the chart: tabs and search; and below them the breadcrumbs, what is filtered, and whose time counts. */
-import { count, duration, percent, points, programName } from "../model/format";
+import { count, duration, percent, plural, points, programName } from "../model/format";
 import { tame } from "../model/names";
 import type { Rule } from "../model/shape";
 import type { ViewState } from "../model/view-state";
@@ -77,7 +77,7 @@ export class Toolbar {
     if (search.value !== state.queryText && document.activeElement !== search) search.value = state.queryText;
     const { nodes, share } = state.found;
     const table = state.settings.tab === "functions";
-    const matching = table ? state.functions.filter((row) => state.isMatch(row.key)).length : nodes.length;
+    const matching = table ? state.scenes.functions.filter((row) => state.isMatch(row.key)).length : nodes.length;
     const matches = `${at && !table ? `${count(at)} of ` : ""}${count(matching)}`;
     setText(this.found, state.queryError || (state.matches ? `${matches} · ${percent(share)}` : ""));
     setAttribute(this.found, "title", state.matches ? "Matching frames, and the share of samples that have one of them" : "");
@@ -113,11 +113,11 @@ export class Toolbar {
 
   private writeTitle(subject: string | null): void {
     const { state } = this;
-    const row = subject === null ? undefined : state.functions.find((one) => state.isSubject(one.key));
+    const row = subject === null ? undefined : state.scenes.functions.find((one) => state.isSubject(one.key));
     const whole = state.total[0]! || 1;
-    const amount = subject === null ? `${duration(state.total[0]!)}${state.difference ? `, changes since ${this.otherName()}` : ""}`
+    const amount = subject === null ? `${duration(state.total[0]!)}${state.scenes.difference ? `, changes since ${this.otherName()}` : ""}`
       : row ? `total ${percent(row.total / whole)} · self ${percent(row.self / whole)}` : "no samples";
-    const title = subject === null ? `${count(state.functions.length)} functions` : tame(subject);
+    const title = subject === null ? `${count(state.scenes.functions.length)} functions` : tame(subject);
     const place = row ? state.names.place(row.key) : "";
     this.write(`title ${title} ${place}`, amount, () => [
       el("strong", "nbspy-crumb nbspy-here", title), ...(place ? [el("span", "nbspy-muted nbspy-optional", place)] : []), this.amount,
@@ -126,7 +126,7 @@ export class Toolbar {
 
   private writeThread(): void {
     const { state } = this;
-    const { thread, range } = state.timed;
+    const { thread, range } = state.scenes.timed;
     const { threads } = state.profile;
     const shown = range ? `${(range[0] / 1e6).toFixed(3)} – ${(range[1] / 1e6).toFixed(3)} s` : "";
     this.write(`thread ${thread} ${threads.length} ${shown}`, "", () => {
@@ -140,7 +140,7 @@ export class Toolbar {
       }
       list.addEventListener("change", () => state.select({ threads: new Set([Number(list.value)]) }));
       const back = button("nbspy-crumb", "Show all of the time", `${shown} ✕`, () => {
-        while (state.timed.goBack());
+        while (state.scenes.timed.goBack());
       });
       return [list, ...(shown ? [back] : [])];
     });
@@ -148,11 +148,11 @@ export class Toolbar {
 
   private writePath(): void {
     const { state } = this;
-    const scene = state.settings.tab === "callers" ? state.callers : state.settings.tab === "compare" && state.difference ? state.changes : state.merged;
+    const scene = state.settings.tab === "callers" ? state.scenes.callers : state.settings.tab === "compare" && state.scenes.difference ? state.scenes.changes : state.scenes.merged;
     const total = scene.total[scene.zoom]!;
     const whole = scene.total[0]!;
-    const changed = scene === state.changes;
-    const amount = changed ? `${scene.zoom ? `${points(state.difference!.change(scene.zoom))} ` : ""}since ${this.otherName()}` : whole > 0 ? `${duration(total)} · ${percent(total / whole)}` : "";
+    const changed = scene === state.scenes.changes;
+    const amount = changed ? `${scene.zoom ? `${points(state.scenes.difference!.change(scene.zoom))} ` : ""}since ${this.otherName()}` : whole > 0 ? `${duration(total)} · ${percent(total / whole)}` : "";
     const path = [0, ...scene.tree.path(scene.zoom)];
     this.write(`path ${path.map((node) => state.nameOf(node, scene)).join("\n")} ${state.granularity} ${state.settings.tab} ${String(changed)}`, amount, () => {
       const parts: HTMLElement[] = [];
@@ -171,7 +171,7 @@ export class Toolbar {
   }
 
   private otherName(): string {
-    const hello = this.state.other?.hello;
+    const hello = this.state.scenes.other?.hello;
     return hello ? `${tame(programName(hello.commandLine))}, pid ${hello.pid}` : "the other profile";
   }
 
@@ -188,21 +188,27 @@ export class Toolbar {
     const { mode, rules, recursion, threads, time } = state.settings;
     // Names of threads may come after the view was set to them.
     const names = threads.slice(0, 4).map((thread) => tame(state.profile.threads[thread]?.name ?? "") || `thread ${thread}`);
-    const key = `${JSON.stringify([mode, rules, recursion, threads, names, time])} ${String(state.hidesMachinery)}`;
+    const key = JSON.stringify([mode, rules, recursion, threads, names, time, state.hidesMachinery, state.idlersOut]);
     if (key === this.chipsShown) return;
     this.chipsShown = key;
     const chips: HTMLElement[] = [];
-    const add = (text: string, label: string, remove: () => void): void => {
-      const chip = button("nbspy-chip", label, `${text} ✕`, remove);
-      setAttribute(chip, "aria-label", `${text}: ${label}`);
+    const add = (text: string, label: string, remove: () => void, verb = ""): void => {
+      const chip = button("nbspy-chip", label, "", remove);
+      // However long the text is, what a click does is seen.
+      chip.append(el("span", "", text), verb ? ` · ${verb}` : " ✕");
+      setAttribute(chip, "aria-label", `${text}${verb && ` · ${verb}`}: ${label}`);
       chips.push(chip);
     };
+    // What nobody asked to leave out comes first, beside the total that lacks it.
+    if (state.idlersOut) {
+      add(`${plural(state.idlersOut, "idle thread")} left out`, "Never ran in what is selected. Show idle threads too (t)", () => state.change({ idlers: false }), "show");
+    }
+    if (state.hidesMachinery) add("machinery hidden", "Show the notebook's machinery", () => state.change({ machinery: false }), "show");
     rules.forEach((rule, i) => {
       const name = tame(rule.do === "package" ? rule.what : rule.what.name);
       add(`${RULE_WORDS[rule.do]} ${name}`, "Undo", () => state.change({ rules: rules.filter((_, at) => at !== i) }));
     });
     if (recursion) add("recursion folded", "Show recursion again", () => state.change({ recursion: false }));
-    if (state.hidesMachinery) add("notebook's machinery hidden", "Show the notebook's machinery", () => state.change({ machinery: false }));
     if (mode !== "all" && mode !== "active" && mode !== "gil") {
       add(MODES.find(({ value }) => value === mode)!.text, "Count all time again", () => state.change({ mode: "all" }));
     }
