@@ -122,7 +122,9 @@ def thread_cpu_ms(page: Page) -> dict[str, float]:
     Other programs' load does not count in it, as it does in the time that passes. The page's main thread runs its
     script and, without a graphics processor, draws its canvases; the others raster tiles and put them on the screen.
     """
-    session = page.context.browser.new_browser_cdp_session()  # type: ignore[union-attr]
+    browser = page.context.browser
+    assert browser is not None  # only pages of a persistent context have none
+    session = browser.new_browser_cdp_session()
     found = session.send("SystemInfo.getProcessInfo")["processInfo"]
     session.detach()
     spent = {"page": 0.0, "drawing": 0.0}

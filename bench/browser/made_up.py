@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from nbspy import wire
 ROWS_A_RECORD = 100_000
 STATES = np.array([0, 1, 3, 3, 3, 4], dtype=np.uint8)
 """Idle, running, three times holding the GIL, waiting for it."""
-Ids = NDArray[np.uint32]
+Ids: TypeAlias = "NDArray[np.uint32]"
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ def parents(shape: Shape) -> Ids:
     earlier = (heads // shape.chain) // 6 * shape.chain
     parent[heads] = np.where(heads == 0, 0, earlier + chance.integers(0, shape.chain, len(heads)) + 1)
     parent[heads] = np.minimum(parent[heads], heads)
-    return parent.astype(np.uint32)
+    ids: Ids = parent.astype(np.uint32)
+    return ids
 
 
 def name(node: int) -> str:
@@ -72,7 +73,8 @@ _NOUNS = (
 
 
 def _u32(values: NDArray[Any] | list[int]) -> bytes:
-    return np.asarray(values, dtype="<u4").tobytes()
+    column: bytes = np.asarray(values, dtype="<u4").tobytes()
+    return column
 
 
 def head(threads: int, sequence: int = 1) -> bytes:
@@ -112,10 +114,9 @@ def texts_and_nodes(parent: Ids, sequence: int = 10) -> Iterator[bytes]:
         frame = np.arange(first, min(first + 50_000, count))
         file = frame // 500 + 1
         line = frame % 500 * 10 + 1
-        columns = [_u32(column) for column in (base + frame, base + frame, file, file, file + files)]
-        yield wire.encode(
-            wire.Frames(sequence, first, *columns, line=_u32(line + 3), first_line=_u32(line), flags=bytes(len(frame)))
-        )
+        name_id, file_id, module_id = _u32(base + frame), _u32(file), _u32(file + files)
+        places = (name_id, name_id, file_id, file_id, module_id, _u32(line + 3), _u32(line))
+        yield wire.encode(wire.Frames(sequence, first, *places, bytes(len(frame))))
         yield wire.encode(wire.Nodes(sequence, first + 1, _u32(parent[frame]), _u32(frame)))
 
 

@@ -11,11 +11,13 @@ import os
 import re
 import sys
 import threading
+from collections.abc import Callable
+from typing import Any
 
 WIDTH = 6
 
 
-def make_calls():
+def make_calls() -> list[str]:
     lines = []
     for i in range(WIDTH):
         for j in range(WIDTH):
@@ -28,7 +30,7 @@ def make_calls():
     return lines
 
 
-def make_recursion():
+def make_recursion() -> list[str]:
     lines = ["def down_a(n):", "    if n:", "        down_b(n - 1)", "        down_c(n - 1)", ""]
     lines += ["def down_b(n):", "    if n:", "        down_c(n - 1)", "        down_a(n - 1)", ""]
     lines += ["def down_c(n):", "    if n:", "        down_a(n - 1)", "        down_b(n - 1)", ""]
@@ -36,7 +38,7 @@ def make_recursion():
     return lines
 
 
-def make_generators():
+def make_generators() -> list[str]:
     lines = []
     for i in range(WIDTH):
         lines += [f"def inner_{i}():", "    yield 1", "    yield 2", ""]
@@ -46,7 +48,7 @@ def make_generators():
     return lines
 
 
-def make_exceptions():
+def make_exceptions() -> list[str]:
     lines = []
     for i in range(WIDTH):
         lines += [f"def fails_{i}():", "    raise KeyError", ""]
@@ -56,7 +58,7 @@ def make_exceptions():
     return lines
 
 
-def make_asyncio():
+def make_asyncio() -> list[str]:
     lines = ["def leaf_0():", "    return None", ""]
     for i in range(WIDTH):
         lines += [f"async def inner_{i}():", "    leaf_0()", "    await sleep(0)", "    leaf_0()", ""]
@@ -68,7 +70,7 @@ def make_asyncio():
     return lines
 
 
-def make_all():
+def make_all() -> list[str]:
     lines = []
     for make in (make_calls, make_recursion, make_generators, make_exceptions):
         lines += [line.replace("while True", "for _ in range(20)").replace("churn", make.__name__) for line in make()]
@@ -82,9 +84,9 @@ CALLED = re.compile(r"\b((?:leaf|branch|down|inner|outer|fails|tries|make)_\w+)\
 OUTSIDE = re.compile(r"\b(sleep|gather|run)\(")
 
 
-def callees_of(lines):
+def callees_of(lines: list[str]) -> dict[str, str]:
     """Map "function:line" to the one function that is called there; "" for one that is not of this program."""
-    found = {}
+    found: dict[str, str] = {}
     for name, numbers in functions_of(lines).items():
         for number in numbers[1:]:
             called = CALLED.search(lines[number - 1])
@@ -95,9 +97,9 @@ def callees_of(lines):
     return found
 
 
-def functions_of(lines):
+def functions_of(lines: list[str]) -> dict[str, list[int]]:
     """Map each function to the numbers of its lines; the first is that of its def."""
-    found = {}
+    found: dict[str, list[int]] = {}
     name = ""
     for number, line in enumerate(lines, 1):
         if "def " in line:
@@ -107,7 +109,7 @@ def functions_of(lines):
     return found
 
 
-MAKERS = {
+MAKERS: dict[str, Callable[[], list[str]]] = {
     "calls": make_calls,
     "recursion": make_recursion,
     "generators": make_generators,
@@ -119,10 +121,10 @@ MAKERS = {
 THREADS = {"threads": 4, "all": 2}
 
 
-def main():
+def main() -> None:
     variant = sys.argv[1] if len(sys.argv) > 1 else "calls"
     lines = MAKERS[variant]()
-    namespace = {}
+    namespace: dict[str, Any] = {}
     if variant == "asyncio":
         import asyncio
 
@@ -132,13 +134,13 @@ def main():
     sys.setswitchinterval(0.0005)
     barrier = threading.Barrier(THREADS.get(variant, 1))
 
-    def work():
+    def work() -> None:
         barrier.wait()
         namespace["churn"]()
 
     for _ in range(THREADS.get(variant, 1) - 1):
         threading.Thread(target=work, daemon=True).start()
-    announced = {"ready": True, "pid": os.getpid(), "threads": THREADS.get(variant, 1)}
+    announced: dict[str, object] = {"ready": True, "pid": os.getpid(), "threads": THREADS.get(variant, 1)}
     announced["callees"] = callees_of(lines)
     announced["functions"] = functions_of(lines)
     announced["roots"] = ["churn", "task", "several"] if variant == "asyncio" else ["churn"]

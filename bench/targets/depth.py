@@ -4,9 +4,10 @@ import json
 import os
 import sys
 import threading
+from collections.abc import Callable
 
 
-def busy():
+def busy() -> None:
     value = 0
     while True:
         value += 1
@@ -14,14 +15,14 @@ def busy():
             value = 0
 
 
-def descend(frames, work):
+def descend(frames: int, work: Callable[[], object]) -> None:
     if frames <= 0:
         work()
         return
     descend(frames - 1, work)
 
 
-def main():
+def main() -> None:
     frames = int(sys.argv[1])
     threads = int(sys.argv[2]) if len(sys.argv) > 2 else 1
     busy_threads = int(sys.argv[3]) if len(sys.argv) > 3 else 1

@@ -9,26 +9,30 @@ import os
 import re
 import sys
 from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
-RECORDS = [
+Row = dict[str, Any]
+
+RECORDS: list[Row] = [
     {"name": f"row{number}", "value": number * 7919 % 1009, "tags": ["a", "b", str(number)]} for number in range(300)
 ]
 TEXT = json.dumps(RECORDS)
 WORD = re.compile(r"[a-z]+\d+")
 
 
-def total(rows):
-    result = 0
+def total(rows: list[Row]) -> int:
+    result: int = 0
     for row in rows:
         result += row["value"]
     return result
 
 
-def key_of(row):
+def key_of(row: Row) -> tuple[int, str]:
     return row["value"] % 97, row["name"]
 
 
-def ordered(rows):
+def ordered(rows: list[Row]) -> list[tuple[int, str]]:
     keys = []
     for row in rows:
         key = key_of(row)
@@ -37,11 +41,11 @@ def ordered(rows):
     return keys
 
 
-def words(text):
+def words(text: str) -> list[tuple[str, int]]:
     return Counter(WORD.findall(text)).most_common(5)
 
 
-def shape(row):
+def shape(row: Row) -> str:
     parts = []
     for name in sorted(row):
         part = f"{name}={row[name]!r}"
@@ -49,7 +53,7 @@ def shape(row):
     return ", ".join(parts)
 
 
-def report(rows):
+def report(rows: list[Row]) -> str:
     lines = []
     for row in rows:
         line = shape(row)
@@ -57,18 +61,19 @@ def report(rows):
     return "\n".join(lines)
 
 
-def fibonacci(number):
+def fibonacci(number: int) -> int:
     first, second = 0, 1
     for _ in range(number):
         first, second = second, first + second
     return first
 
 
-def parse():
-    return json.loads(TEXT)
+def parse() -> list[Row]:
+    rows: list[Row] = json.loads(TEXT)
+    return rows
 
 
-def handle():
+def handle() -> str:
     rows = parse()
     total(rows)
     ordered(rows)
@@ -78,26 +83,27 @@ def handle():
     return text
 
 
-def churn():
+def churn() -> None:
     while True:
         handle()
 
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[..., object]] = {
     function.__name__: function
     for function in (total, key_of, ordered, words, shape, report, fibonacci, parse, handle, churn)
 }
 
 
-def described():
+def described() -> tuple[dict[str, str], dict[str, list[int]]]:
     """Return {"function:line": callee} and the lines of each function, from this file's own source."""
-    callees, lines = {}, {}
+    callees: dict[str, str] = {}
+    lines: dict[str, list[int]] = {}
     with open(os.path.abspath(__file__)) as file:
         tree = ast.parse(file.read())
     for node in tree.body:
         if not isinstance(node, ast.FunctionDef) or node.name not in FUNCTIONS:
             continue
-        lines[node.name] = list(range(node.lineno, node.end_lineno + 1))
+        lines[node.name] = list(range(node.lineno, (node.end_lineno or node.lineno) + 1))
         # What is called that is not of this program, or is written in C, may show or not.
         for number in lines[node.name]:
             callees[f"{node.name}:{number}"] = ""
@@ -107,9 +113,15 @@ def described():
     return callees, lines
 
 
-def main():
+def main() -> None:
     callees, lines = described()
-    announced = {"ready": True, "pid": os.getpid(), "threads": 1, "callees": callees, "functions": lines}
+    announced: dict[str, object] = {
+        "ready": True,
+        "pid": os.getpid(),
+        "threads": 1,
+        "callees": callees,
+        "functions": lines,
+    }
     announced["roots"] = ["churn"]
     print(json.dumps(announced))
     sys.stdout.flush()

@@ -9,6 +9,7 @@ import os
 import random
 import struct
 import sys
+from collections.abc import Callable
 from time import monotonic_ns
 
 SHORTEST_NS = 15_000
@@ -16,7 +17,7 @@ LINGER_NS = 300_000
 DEPTH = 24
 
 
-def left(way, depth, linger):
+def left(way: int, depth: int, linger: Callable[[], None]) -> None:
     if depth == 0:
         return linger()
     if way & 1:
@@ -24,7 +25,7 @@ def left(way, depth, linger):
     return right(way >> 1, depth - 1, linger)
 
 
-def right(way, depth, linger):
+def right(way: int, depth: int, linger: Callable[[], None]) -> None:
     if depth == 0:
         return linger()
     if way & 1:
@@ -32,11 +33,11 @@ def right(way, depth, linger):
     return right(way >> 1, depth - 1, linger)
 
 
-def main():
+def main() -> None:
     file = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     pack = struct.Struct("<qq").pack
 
-    def linger():
+    def linger() -> None:
         last = monotonic_ns()
         end = last + LINGER_NS
         while last < end:

@@ -10,6 +10,7 @@ import os
 import struct
 import sys
 import threading
+from collections.abc import Callable
 from time import monotonic_ns
 
 WINDOW_NS = 50_000_000
@@ -17,16 +18,16 @@ SHORTEST_NS = 10_000_000
 PIECES = 200
 
 
-def step(value):
+def step(value: int) -> int:
     return value * 5 % 1000003
 
 
-def waited_ns(schedstat):
+def waited_ns(schedstat: int) -> int:
     """Return how long the main thread has waited for a processor so far."""
     return int(os.pread(schedstat, 100, 0).split()[1])
 
 
-def work(write, pack, schedstat):
+def work(write: Callable[[bytes], object], pack: Callable[[int, int], bytes], schedstat: int) -> None:
     value = 1
     begin, waited = monotonic_ns(), waited_ns(schedstat)
     done = 0
@@ -44,14 +45,14 @@ def work(write, pack, schedstat):
             begin, waited, done = monotonic_ns(), total, 0
 
 
-def descend(frames, work, *arguments):
+def descend(frames: int, work: Callable[..., object], *arguments: object) -> None:
     if frames <= 0:
         work(*arguments)
         return
     descend(frames - 1, work, *arguments)
 
 
-def main():
+def main() -> None:
     file = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     frames, threads = int(sys.argv[2]), int(sys.argv[3])
     parked = threading.Event()

@@ -162,6 +162,7 @@ class Target:
 
     def has_spoken(self) -> bool:
         """True where there is something to read."""
+        assert self.process.stdout is not None
         return bool(self._pending) or bool(select.select([self.process.stdout], [], [], 0)[0])
 
     def wait_until_blocked(self, *threads: int) -> None:
