@@ -3,7 +3,7 @@ import type { SelectedTree } from "./selection";
 import { Slices } from "./slices";
 import { Spares } from "./spares";
 
-/** How many are kept: fewer where they are large, whose memory goes to those that follow; two at least. */
+/** How many are kept beside the one that is shown: fewer where they are large, whose memory goes to those that follow; two at least. */
 const MOST = 8;
 const KEPT_BYTES = 200e6;
 const NODE_BYTES = 48;
@@ -29,7 +29,7 @@ export class Folding {
     kept.set(key, next);
     const most = Math.min(MOST, KEPT_BYTES / NODE_BYTES / next.tree.size);
     for (const [old, tree] of kept) {
-      if (kept.size <= Math.max(2, most)) break;
+      if (kept.size - 1 <= Math.max(2, most)) break;
       if (tree === shown || tree === next) continue;
       kept.delete(old);
       tree.release(spares);

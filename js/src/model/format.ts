@@ -39,11 +39,16 @@ export function elapsed(us: number): string {
 }
 
 let words: Intl.DateTimeFormat | undefined;
+/** The last moment that was asked for, and its words: they are asked for in every frame, and a language's rules take a tenth of a millisecond. */
+let [last, lastWords]: [number | string, string] = ["", ""];
 
 /** A moment, in the reader's own words and time zone; "" where it is none. */
 export function moment(when: number | string): string {
+  if (when === last) return lastWords;
   const date = new Date(when);
-  return Number.isNaN(date.getTime()) ? "" : (words ??= new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" })).format(date);
+  words ??= new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+  [last, lastWords] = [when, Number.isNaN(date.getTime()) ? "" : words.format(date)];
+  return lastWords;
 }
 
 const SIGNALS = ["", "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "", "SIGFPE", "SIGKILL", "", "SIGSEGV", "", "SIGPIPE", "SIGALRM", "SIGTERM"];

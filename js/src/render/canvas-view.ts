@@ -12,7 +12,8 @@ export class CanvasView {
   constructor(document: Document, private readonly paint: (now: number) => void) {
     this.canvas = document.createElement("canvas");
     this.canvas.setAttribute("aria-hidden", "true");
-    const context = this.canvas.getContext("2d");
+    // Whoever paints begins with the background: what can be seen through has to be mixed with what is below, in every frame.
+    const context = this.canvas.getContext("2d", { alpha: false });
     if (!context) throw new Error("this browser gives no 2D canvas");
     this.context = context;
   }

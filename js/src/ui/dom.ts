@@ -19,9 +19,12 @@ export function button(className: string, label: string, text: string, onClick: 
   return element;
 }
 
-/** Writes only what differs: an untouched node costs no layout. */
+/** Writes only what differs: an untouched node costs no layout. A text that is there becomes another, which costs less than a new one. */
 export function setText(node: Node, text: string): void {
-  if (node.textContent !== text) node.textContent = text;
+  const { firstChild } = node;
+  if (firstChild instanceof Text && !firstChild.nextSibling) {
+    if (firstChild.data !== text) firstChild.data = text;
+  } else if (node.textContent !== text) node.textContent = text;
 }
 
 export function setAttribute(element: Element, name: string, value: string): void {

@@ -56,11 +56,14 @@ export class Header {
   private warningLines: string[] = [];
   private readonly hotShare = el("strong", "nbspy-share");
   private readonly hotOf = el("span", "nbspy-muted nbspy-optional");
-  private hotShown = "";
+  private readonly hotMore = el("span", "nbspy-muted");
+  private readonly hotLinks: { readonly arrow: HTMLElement | null; readonly link: HTMLButtonElement }[] = [];
+  private hotNodes: number[] = [];
 
   constructor(private readonly source: Source, private readonly state: ViewState, tooltip: Tooltip, cleanup: Cleanup, events: HeaderEvents) {
     this.target.append(this.program, this.targetRest);
     this.counts.append(this.samples, this.rate);
+    this.makeHotLine();
     const meter = el("span", "nbspy-meter", this.gilBar);
     this.gil.append(this.gilText, meter);
     this.gil.title = "Share of the time in which some thread held the GIL";
@@ -200,22 +203,28 @@ export class Header {
     const path = hottestPath(state.tree, busy ? weights.total : state.total);
     if (path) setText(this.hotShare, percent(path.share));
     setText(this.hotOf, busy && state.selection.mode === "all" ? "of running time" : "");
-    // The names stay the same elements while they are the same: one may be about to be clicked.
-    const text = path ? `${path.nodes.map((node) => state.nameOf(node)).join("\n")} ${path.nodes.join()} ${state.granularity}` : "";
-    if (text === this.hotShown) return;
-    this.hotShown = text;
-    if (!path) {
-      this.hotLine.replaceChildren();
-      return;
-    }
-    const shown = path.nodes.slice(-HOT_NAMES);
-    const parts: (Node | string)[] = [el("span", "nbspy-muted", "Hottest")];
-    if (shown.length < path.nodes.length) parts.push(el("span", "nbspy-muted", "…"));
-    shown.forEach((node, i) => {
-      if (i) parts.push(el("span", "nbspy-muted nbspy-arrow", "→"));
-      parts.push(button("nbspy-link", state.placeOf(node) || state.nameOf(node), state.nameOf(node), () => state.zoomTo(node)));
+    show(this.hotLine, path !== null);
+    if (!path) return;
+    this.hotNodes = path.nodes.slice(-HOT_NAMES);
+    write(this.hotMore, this.hotNodes.length < path.nodes.length ? "…" : "");
+    this.hotLinks.forEach(({ arrow, link }, i) => {
+      const node = this.hotNodes[i];
+      const name = node === undefined ? "" : state.nameOf(node);
+      if (arrow) write(arrow, name && "→");
+      write(link, name);
+      setAttribute(link, "title", node === undefined ? "" : state.placeOf(node) || name);
     });
-    this.hotLine.replaceChildren(...parts, this.hotShare, this.hotOf);
+  }
+
+  /** The line is made once, and written to: what is pressed while samples arrive stays the same button, and little is laid out. */
+  private makeHotLine(): void {
+    for (let i = 0; i < HOT_NAMES; i++) {
+      const arrow = i ? el("span", "nbspy-muted nbspy-arrow") : null;
+      const link = button("nbspy-link", "", "", () => this.state.zoomTo(this.hotNodes[i]!));
+      this.hotLinks.push({ arrow, link });
+    }
+    const names = this.hotLinks.flatMap(({ arrow, link }) => (arrow ? [arrow, link] : [link]));
+    this.hotLine.append(el("span", "nbspy-muted", "Hottest"), this.hotMore, ...names, this.hotShare, this.hotOf);
   }
 
   private explain(cleanup: Cleanup, tooltip: Tooltip, anchor: HTMLElement, content: () => TooltipContent): void {
@@ -229,4 +238,10 @@ export class Header {
     cleanup.listen(anchor, "pointerleave", close);
     cleanup.listen(anchor, "blur", close);
   }
+}
+
+/** Writes a text, or takes the element out of sight where there is none. */
+function write(element: HTMLElement, text: string): void {
+  setText(element, text);
+  show(element, text !== "");
 }

@@ -28,6 +28,8 @@ interface Row {
   readonly active: HTMLElement;
   readonly gil: HTMLElement;
   readonly spark: SVGPathElement;
+  /** What its sparkline was drawn of. */
+  sparkOf: string;
 }
 
 export class ThreadTable {
@@ -183,6 +185,9 @@ export class ThreadTable {
     setAttribute(row.now, "title", node ? `${STATE_WORDS[kind]!} in ${name}, ${names.place(key)}` : "");
     setText(row.active, percent(time.active / time.seen));
     setText(row.gil, percent(time.gil / time.seen));
+    const sparkOf = `${runs.length} ${profile.endUs}`;
+    if (sparkOf === row.sparkOf) return;
+    row.sparkOf = sparkOf;
     setAttribute(row.spark, "d", sparkPath(profile.activity.recentShares(runs, profile.endUs, this.shares)));
   }
 }
@@ -194,7 +199,7 @@ function makeRow(thread: number): Row {
   const row = {
     element: el("tr"), square: el("span", "nbspy-state"), name, head: el("span", "nbspy-head"), tail: el("span"),
     now: el("div", "nbspy-now"), active: el("td", "nbspy-number"), gil: el("td", "nbspy-number"),
-    spark: document.createElementNS(SVG, "path"),
+    spark: document.createElementNS(SVG, "path"), sparkOf: "",
   };
   name.append(row.head, row.tail);
   row.element.dataset["thread"] = String(thread);

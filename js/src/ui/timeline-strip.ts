@@ -264,7 +264,8 @@ export class TimelineStrip {
     const { tokens, view } = this;
     if (!tokens || !view.widthPx) return;
     const ctx = view.context;
-    ctx.clearRect(0, 0, view.widthPx, view.heightPx);
+    ctx.fillStyle = tokens.background;
+    ctx.fillRect(0, 0, view.widthPx, view.heightPx);
     const bottom = view.heightPx - AXIS_PX;
     this.paintAxis(ctx, tokens, bottom);
     ctx.save();

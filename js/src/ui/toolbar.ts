@@ -22,6 +22,14 @@ export interface ToolbarEvents {
   options(anchor: HTMLElement): void;
 }
 
+/** What is left out or selected, and how it is undone: where `verb` does not say it, by a cross. */
+interface Chip {
+  readonly text: string;
+  readonly label: string;
+  readonly remove: () => void;
+  readonly verb: string;
+}
+
 export class Toolbar {
   readonly element = el("div", "nbspy-toolbar");
   readonly bar = el("div", "nbspy-crumbs");
@@ -36,6 +44,8 @@ export class Toolbar {
   private readonly amount = el("span", "nbspy-muted nbspy-amount");
   private crumbsShown = "";
   private chipsShown = "";
+  /** What the chips undo, one after the other. */
+  private removers: (() => void)[] = [];
 
   constructor(private readonly state: ViewState, private readonly events: ToolbarEvents, cleanup: Cleanup) {
     this.tabs = new Tabs(state);
@@ -191,13 +201,9 @@ export class Toolbar {
     const key = JSON.stringify([mode, rules, recursion, threads, names, time, state.hidesMachinery, state.idlersOut]);
     if (key === this.chipsShown) return;
     this.chipsShown = key;
-    const chips: HTMLElement[] = [];
+    const chips: Chip[] = [];
     const add = (text: string, label: string, remove: () => void, verb = ""): void => {
-      const chip = button("nbspy-chip", label, "", remove);
-      // However long the text is, what a click does is seen.
-      chip.append(el("span", "", text), verb ? ` · ${verb}` : " ✕");
-      setAttribute(chip, "aria-label", `${text}${verb && ` · ${verb}`}: ${label}`);
-      chips.push(chip);
+      chips.push({ text, label, remove, verb });
     };
     // What nobody asked to leave out comes first, beside the total that lacks it.
     if (state.idlersOut) {
@@ -215,7 +221,28 @@ export class Toolbar {
     names.forEach((name, i) => add(name, `Show all threads but ${name} too`, () => state.toggleThread(threads[i]!, true)));
     if (threads.length > 4) add(`${threads.length - 4} more threads`, "Show all threads", () => state.select({ threads: new Set() }));
     if (time) add(`${(time[0] / 1e6).toFixed(2)} – ${(time[1] / 1e6).toFixed(2)} s`, "Show all of the time", () => state.select({ time: null }));
-    this.chips.replaceChildren(...chips);
+    this.writeChips(chips);
+  }
+
+  /** Writes them into the buttons that are there: one that has the focus keeps it, and nothing is laid out that is not another. */
+  private writeChips(chips: readonly Chip[]): void {
+    const { children } = this.chips;
+    while (children.length > chips.length) children[chips.length]!.remove();
+    while (children.length < chips.length) {
+      const chip = button("nbspy-chip", "", "", () => this.removers[at]!());
+      const at = children.length;
+      // However long the text is, what a click does is seen.
+      chip.append(el("span"), el("span", "nbspy-chip-sign"));
+      this.chips.append(chip);
+    }
+    this.removers = chips.map(({ label, remove, text, verb }, i) => {
+      const chip = children[i]!;
+      setText(chip.firstChild!, text);
+      setText(chip.lastChild!, verb ? `· ${verb}` : "✕");
+      setAttribute(chip, "title", label);
+      setAttribute(chip, "aria-label", `${text}${verb && ` · ${verb}`}: ${label}`);
+      return remove;
+    });
   }
 }
 

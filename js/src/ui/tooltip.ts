@@ -1,5 +1,5 @@
 /** A small card beside the pointer or the focus, always inside the view and the window. */
-import { el } from "./dom";
+import { el, show } from "./dom";
 
 export interface TooltipContent {
   readonly title: string;
@@ -40,7 +40,7 @@ export class Tooltip {
   }
 
   hide(): void {
-    this.element.hidden = true;
+    show(this.element, false);
   }
 
   private place(x: number, y: number): void {
