@@ -4,6 +4,7 @@ import { everywhere, outermost } from "../src/model/functions";
 import { heaviestFirst } from "../src/model/search";
 import { EVERYTHING, SelectedTree } from "../src/model/selection";
 import { turns } from "../src/model/slices";
+import { LineTimes } from "../src/model/source-lines";
 import { CallTree } from "../src/model/tree";
 import type { Change } from "../src/model/view-state";
 import { ViewState } from "../src/model/view-state";
@@ -153,6 +154,35 @@ describe("a selection folded in slices", () => {
     state.undo();
     vi.runAllTimers();
     expect(at()).toEqual(before);
+  });
+
+  test("GIVEN the source of a function THEN its lines are counted in slices, go on as samples come, and stand still in a pause", () => {
+    const maker = manyLines(40_000);
+    const state = new ViewState(maker.profile, () => undefined);
+    state.refresh(true);
+    const done = vi.fn();
+    const lines = new LineTimes(state, done);
+    const sum = (): number | undefined => lines.of({ name: "log", file: "", line: 0 })?.whole;
+    expect(lines.update()).toBe(false);
+    expect(lines.working).toBe(true);
+    vi.runAllTimers();
+    expect(done).toHaveBeenCalledOnce();
+    expect(sum()).toBe(40_000);
+    const one = Uint32Array.of(1);
+    const more = (us: number): void => maker.profile.apply({
+      kind: "samples", baseTimeUs: 0, startUs: Uint32Array.of(40_000), thread: Uint32Array.of(0), node: Uint32Array.of(4), state: Uint8Array.of(3), count: one, weightUs: Uint32Array.of(us),
+    });
+    more(5);
+    lines.update();
+    vi.runAllTimers();
+    expect(sum()).toBe(40_000 + 5);
+    state.pause(true, false);
+    more(7);
+    lines.update();
+    vi.runAllTimers();
+    expect(sum()).toBe(40_000 + 5);
+    lines.forget();
+    expect(sum()).toBe(undefined);
   });
 
   test("GIVEN a search and a zoom THEN they are of the new selection when it is whole", () => {

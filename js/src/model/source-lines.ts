@@ -3,11 +3,10 @@ import { functionRows } from "./functions";
 import type { FunctionRef } from "./function-ref";
 import { fits } from "./function-ref";
 import { Names } from "./names";
-import type { Profile } from "./profile";
-import { SelectedTree } from "./selection";
-import type { Selection } from "./selection";
-import type { Shaping } from "./shape";
-import { isPackageKey, Shape } from "./shape";
+import type { SelectedTree } from "./selection";
+import { isPackageKey } from "./shape";
+import { Slices } from "./slices";
+import type { ViewState } from "./view-state";
 
 export interface SourceLine {
   readonly line: number;
@@ -31,10 +30,40 @@ const MAX_LINES = 5000;
 /** Lines without text that are shown around those with time. */
 const AROUND = 1;
 
-/** Gives the lines of the function that `subject` names; null where there is none with samples. */
-export function functionSource(profile: Profile, selection: Selection, shaping: Shaping, subject: FunctionRef): FunctionSource | null {
+/** The times of lines, folded in slices: of a large profile they take longer than a frame. What was folded goes on as samples arrive. */
+export class LineTimes {
+  private readonly slices = new Slices();
+  private selected: SelectedTree | null = null;
+  private key = "";
+
+  /** `done` is called when all is folded, where that was not at once. */
+  constructor(private readonly state: ViewState, private readonly done: () => void) {}
+
+  get working(): boolean {
+    return this.slices.working;
+  }
+
+  /** Takes what arrived, or another selection; true where all is folded at once. */
+  update(): boolean {
+    const key = this.state.linesKey;
+    if (key !== this.key || !this.selected) [this.key, this.selected] = [key, this.state.makeLines()];
+    return this.slices.run(this.selected.updating(), this.done);
+  }
+
+  /** Gives the lines of a function; null where it has no samples. */
+  of(subject: FunctionRef): FunctionSource | null {
+    return this.selected && functionSource(this.selected, subject);
+  }
+
+  /** Lets go of the tree: nobody looks at it. */
+  forget(): void {
+    this.slices.stop();
+    this.selected = null;
+  }
+}
+
+function functionSource({ profile, tree, weights }: SelectedTree, subject: FunctionRef): FunctionSource | null {
   const names = new Names(profile, "line");
-  const { tree, weights } = new SelectedTree(profile, selection, "line", new Shape(profile.lineTree, names, shaping));
   const rows = functionRows(tree, weights).filter((row) => !isPackageKey(row.key) && fits(subject, names, row.key));
   const first = rows[0];
   if (!first) return null;

@@ -301,8 +301,22 @@ export class ViewState {
     this.folding.begin(this.key, this.selected);
   }
 
-  private makeSelected(later = false): SelectedTree {
-    const { by, recursion, rules } = this.settings;
+  /** The tree of lines that a function's source is told with, to be folded: there nothing is collapsed. */
+  makeLines(): SelectedTree {
+    return this.makeSelected(true, "line", this.openRules);
+  }
+
+  /** Tells one such tree from another. */
+  get linesKey(): string {
+    return `${selectionKey({ ...this.settings, by: "line", rules: this.openRules }, this.hidesMachinery)} ${String(this.paused)}`;
+  }
+
+  private get openRules(): readonly Rule[] {
+    return this.settings.rules.filter((rule) => rule.do !== "collapse" && rule.do !== "package");
+  }
+
+  private makeSelected(later = false, by = this.settings.by, rules = this.settings.rules): SelectedTree {
+    const { recursion } = this.settings;
     const shape = new Shape(this.profile.treeSoFar(by), this.namesBy[by], { rules, recursion, machinery: this.hidesMachinery });
     const limits = this.paused ? this.selected.limits : null;
     return new SelectedTree(this.profile, this.selection, by, shape, limits, later, this.folding.spares);

@@ -79,6 +79,7 @@ export class Explorer {
       menu: (scene, node, x, y) => this.openMenu(scene, node, x, y),
       moved: () => this.mirrorSoon(),
       rowMenu: (key, x, y) => this.openRowMenu(key, x, y),
+      counted: () => this.writeFacts(),
     }, cleanup);
     this.chart = this.panes.main;
     this.header = new Header(source, state, tooltip, cleanup, {
@@ -284,7 +285,7 @@ export class Explorer {
     const { root, source, state } = this;
     setAttribute(root, "data-samples", String(source.profile.threadSamples));
     setAttribute(root, "data-state", source.state);
-    root.toggleAttribute("data-busy", state.working || this.restTimer > 0);
+    root.toggleAttribute("data-busy", state.working || this.panes.source.working || this.restTimer > 0);
     root.toggleAttribute("data-empty", source.profile.threadSamples === 0);
     setAttribute(root, "data-tab", state.settings.tab);
     setAttribute(root, "data-zoom", state.zoom === 0 ? "" : state.nameOf(state.zoom, state.scene));

@@ -203,7 +203,8 @@ export class Header {
     const path = hottestPath(state.tree, busy ? weights.total : state.total);
     if (path) setText(this.hotShare, percent(path.share));
     setText(this.hotOf, busy && state.selection.mode === "all" ? "of running time" : "");
-    show(this.hotLine, path !== null);
+    // It keeps its height: what is below does not jump.
+    this.hotLine.style.visibility = path ? "" : "hidden";
     if (!path) return;
     this.hotNodes = path.nodes.slice(-HOT_NAMES);
     write(this.hotMore, this.hotNodes.length < path.nodes.length ? "…" : "");

@@ -19,6 +19,8 @@ export interface PaneEvents {
   menu(scene: Scene, node: number, x: number, y: number): void;
   moved(): void;
   rowMenu(key: number, x: number, y: number): void;
+  /** The source's lines, which took their time, are shown. */
+  counted(): void;
 }
 
 export class Panes {
@@ -47,7 +49,7 @@ export class Panes {
     this.sandwich = new Sandwich(chart(state.scenes.above, "Callers"), chart(state.scenes.below, "Callees"));
     this.charts = [this.main, this.sandwich.above, this.sandwich.below];
     this.functions = new FunctionTable(state, { menu: (key, x, y) => events.rowMenu(key, x, y) }, cleanup);
-    this.source = new SourceView(state);
+    this.source = new SourceView(state, () => events.counted());
     this.chartBox.append(this.main.element);
     this.element.setAttribute("role", "tabpanel");
     this.showTab();
@@ -107,6 +109,7 @@ export class Panes {
     const element = charted ? this.chartBox : pane.element;
     if (this.shown !== element) {
       this.shown?.remove();
+      if (this.shown === this.source.element) this.source.leave();
       this.element.prepend((this.shown = element));
     }
     setAttribute(this.element, "data-tab", tab);

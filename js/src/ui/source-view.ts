@@ -2,7 +2,7 @@
 import { duration, percent } from "../model/format";
 import { tame } from "../model/names";
 import type { FunctionSource } from "../model/source-lines";
-import { functionSource } from "../model/source-lines";
+import { LineTimes } from "../model/source-lines";
 import type { ViewState } from "../model/view-state";
 import { el } from "./dom";
 
@@ -13,25 +13,56 @@ const shownText = (text: string): string => tame(text.replaceAll("\t", "    ").s
 
 export class SourceView {
   readonly element = el("div", "nbspy-source-box");
+  private readonly times: LineTimes;
   private shown = "";
+  /** Whose lines are shown, or are being counted. */
+  private subject = "";
 
-  constructor(private readonly state: ViewState) {
+  /** `counted` is called when lines that took their time are shown. */
+  constructor(private readonly state: ViewState, counted: () => void) {
+    this.times = new LineTimes(state, () => {
+      this.show();
+      counted();
+    });
     this.element.tabIndex = 0;
     this.element.setAttribute("role", "region");
     this.element.setAttribute("aria-label", "Source of the function");
   }
 
+  get working(): boolean {
+    return this.times.working;
+  }
+
   update(): void {
-    const { state } = this;
-    const { settings: { recursion, rules, subject } } = state;
-    const shaping = { recursion, rules: rules.filter((rule) => rule.do !== "collapse" && rule.do !== "package"), machinery: state.hidesMachinery };
-    const source = subject ? functionSource(state.profile, state.selection, shaping, subject) : null;
+    if (this.times.update()) this.show();
+    // Lines of the same function stay until they are counted anew; those of another would not belong to its name.
+    else if (JSON.stringify(this.state.settings.subject) !== this.subject) this.say("Counting the time of lines …");
+  }
+
+  /** It is not looked at any more. */
+  leave(): void {
+    this.times.forget();
+  }
+
+  private say(text: string): void {
+    this.shown = "";
+    this.element.replaceChildren(el("p", "nbspy-nothing nbspy-muted", text));
+  }
+
+  private show(): void {
+    const { subject } = this.state.settings;
+    this.subject = JSON.stringify(subject);
+    const source = subject && this.times.of(subject);
     const key = source ? `${source.file} ${source.whole} ${source.lines.length} ${String(source.hasText)} ${source.lines[0]?.line ?? 0}` : "";
-    if (key === this.shown && source) return;
+    if (key && key === this.shown) return;
     const another = key.split(" ")[0] !== this.shown.split(" ")[0];
     this.shown = key;
     const { scrollTop } = this.element;
-    this.element.replaceChildren(...(source ? content(source) : [el("p", "nbspy-nothing nbspy-muted", "No samples of this function in the selected threads, states and time.")]));
+    if (!source) {
+      this.say("No samples of this function in the selected threads, states and time.");
+      return;
+    }
+    this.element.replaceChildren(...content(source));
     // Only what is in here scrolls: the notebook around it stays where it is.
     const hottest = another ? this.element.querySelector<HTMLElement>(".nbspy-hottest") : null;
     this.element.scrollTop = hottest ? hottest.offsetTop - this.element.clientHeight / 2 : another ? 0 : scrollTop;
