@@ -8,6 +8,7 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -23,10 +24,13 @@ console = Console(stderr=True, highlight=False)
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
-    settings = Settings(
-        repeat=1 if options.quick else max(1, options.repeat), quick=options.quick, only=tuple(options.who)
-    )
     path = Path(options.into) if options.into else results.FOLDER / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
+    settings = Settings(
+        repeat=1 if options.quick else max(1, options.repeat),
+        quick=options.quick,
+        only=tuple(options.who),
+        keep=partial(results.write, path),
+    )
     if options.show:
         rows = results.read(Path(options.show))
         if options.markdown:
@@ -47,8 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     console.print(f"bench: {len(cases)} cases, about {_length(sum(case.seconds for case in cases))} on an idle machine")
     # Whoever ends this with a signal gets what was measured so far.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    _show(_measure(cases, path), path)
-    return 0
+    whole = _measure(cases, path)
+    if path.exists():
+        _show(results.read(path), path)
+    return 0 if whole else 130
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,9 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _measure(cases: Sequence[Case], path: Path) -> list[Row]:
-    """Measure ``cases`` and gather the rows in ``path``, after each; returns all that are there then."""
-    rows: list[Row] = results.read(path) if path.exists() else []
+def _measure(cases: Sequence[Case], path: Path) -> bool:
+    """Measure ``cases`` and gather the rows in ``path``; returns False where somebody ended it before its end."""
     for number, case in enumerate(cases, 1):
         console.print(f"bench: {number}/{len(cases)} {case.name} ...")
         try:
@@ -75,18 +80,18 @@ def _measure(cases: Sequence[Case], path: Path) -> list[Row]:
             new = [Row(case.name, "", "", note=f"not measured: {err}")]
         except KeyboardInterrupt:
             console.print("bench: interrupted; what was measured is kept")
-            break
+            return False
         except Exception as err:
             # One case must not take the others' hours with it; that it is a defect is shown in full.
             traceback.print_exc()
             new = [Row(case.name, "", "", note=f"the benchmark itself failed: {type(err).__name__}: {err}")]
-        rows = results.write(path, new)
-    return rows
+        results.write(path, new)
+    return True
 
 
 def _show(rows: Sequence[Row], path: Path) -> None:
     out = Console(width=None if sys.stdout.isatty() else 160)
-    out.print(report.table(rows))
+    out.print(report.table(rows, results.missing(path)))
     out.print(report.tally(rows), highlight=False)
     charts = path.with_suffix(".html")
     charts.write_text(page.page(rows, results.about(path)), encoding="utf-8")

@@ -21,11 +21,13 @@ _TURNS: Final = 3
 def cases(settings: Settings) -> Iterator[Case]:
     who = [one for one in chosen(settings) if not settings.quick or one.name.startswith("nbspy")]
     turns = settings.repeat if settings.quick else settings.repeat * _TURNS
-    yield Case("attach: start and end", len(who) * turns * (SECONDS + _STARTING_S), lambda: _measure(who, turns))
+    yield Case(
+        "attach: start and end", len(who) * turns * (SECONDS + _STARTING_S), lambda: _measure(who, turns, settings)
+    )
 
 
-def _measure(who: Sequence[Contestant], turns: int) -> list[Row]:
-    tally = Tally()
+def _measure(who: Sequence[Contestant], turns: int, settings: Settings) -> list[Row]:
+    tally = Tally(settings.keep)
     by_name = {one.name: one for one in who}
     beyond = "starting and ending of a recording command"
 

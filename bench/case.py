@@ -47,6 +47,14 @@ class Row:
         return statistics.median(self.values) if self.values else None
 
 
+Keep = Callable[[list[Row]], object]
+"""Is given what a case has measured so far, each time there is more."""
+
+
+def keep_nothing(_rows: list[Row]) -> None:
+    """Who measures for others than the command takes the rows when all are there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How thoroughly to measure."""
@@ -56,6 +64,8 @@ class Settings:
     """One short turn, and of each group only the cases that matter most."""
     only: tuple[str, ...] = ()
     """Words of contestants' names; empty for all contestants."""
+    keep: Keep = keep_nothing
+    """What a killed run has measured is not lost: rows are told as they come."""
 
     @property
     def seconds(self) -> int:
@@ -79,8 +89,9 @@ class Case:
 
 @dataclass(slots=True)
 class Tally:
-    """Gathers the values of a case's rows, in the order in which they first come."""
+    """Gathers the values of a case's rows, in the order in which they first come, and has them kept as they come."""
 
+    _keep: Keep = keep_nothing
     _values: dict[tuple[str, str, str], list[float]] = field(default_factory=dict)
     _trials: dict[tuple[str, str, str], int] = field(default_factory=dict)
     _notes: dict[tuple[str, str, str], str] = field(default_factory=dict)
@@ -104,12 +115,14 @@ class Tally:
             self._trials[key] = trials
         if note:
             self._notes[key] = note
+        self._keep(self.rows())
 
     def fail(self, figure: str, who: str, unit: str, why: str) -> None:
         """Say why ``who`` has no (further) values of ``figure``."""
         key = (figure, who, unit)
         self._values.setdefault(key, [])
         self._notes[key] = why
+        self._keep(self.rows())
 
     def rows(self) -> list[Row]:
         """Return the rows, those of a figure together."""

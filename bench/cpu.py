@@ -68,7 +68,7 @@ def chosen(settings: Settings) -> list[Contestant]:
 
 
 def _measure(load: Load, who: Sequence[Contestant], settings: Settings) -> list[Row]:
-    tally = Tally()
+    tally = Tally(settings.keep)
     by_name = {one.name: one for one in who}
 
     def measure(name: str) -> None:

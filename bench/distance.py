@@ -48,7 +48,7 @@ def distance(one: Shares, other: Shares) -> float:
 
 
 def _measure(what: str, script: str, arguments: tuple[str, ...], settings: Settings) -> list[Row]:
-    tally = Tally()
+    tally = Tally(settings.keep)
     figure = f"distance from the blocking profile: {what}"
 
     def measure(_: str) -> None:

@@ -47,7 +47,7 @@ def cases(settings: Settings) -> Iterator[Case]:
 
 
 def _measure(figure: str, rate: int, threads: int, who: Sequence[Contestant], settings: Settings) -> list[Row]:
-    tally = Tally()
+    tally = Tally(settings.keep)
     by_name = {one.name: one for one in who}
 
     def measure(name: str) -> None:

@@ -29,11 +29,11 @@ def cases(settings: Settings) -> Iterator[Case]:
     minutes = min(SAMPLES) if settings.quick else max(SAMPLES)
     names = [name for name in MODES if settings.wants(name)]
     seconds = len(names) * SAMPLES[minutes] / EXPECTED_HZ
-    yield Case(f"memory: {minutes} minutes' worth", seconds, lambda: _measure(minutes, names))
+    yield Case(f"memory: {minutes} minutes' worth", seconds, lambda: _measure(minutes, names, settings))
 
 
-def _measure(until: int, names: list[str]) -> list[Row]:
-    tally = Tally()
+def _measure(until: int, names: list[str], settings: Settings) -> list[Row]:
+    tally = Tally(settings.keep)
     figure = "sampler memory after {} minutes' worth"
 
     def measure(name: str) -> None:

@@ -49,6 +49,7 @@ def target(script: str, *arguments: object, python: str) -> Iterator[Program]:
         stdout=subprocess.PIPE,
         stdin=subprocess.PIPE,
         preexec_fn=die_with_parent,
+        process_group=0,  # a Ctrl-C in the terminal is for the benchmark, which ends what it started
     )
     assert process.stdout is not None
     assert process.stdin is not None

@@ -42,7 +42,7 @@ def taken(seen: Recording, rate: float) -> float:
 
 
 def _share(who: Sequence[Contestant], settings: Settings) -> list[Row]:
-    tally = Tally()
+    tally = Tally(settings.keep)
     by_name = {one.name: one for one in who}
     figure = "share of 20 kHz taken, 1 thread"
 
@@ -61,7 +61,7 @@ def _share(who: Sequence[Contestant], settings: Settings) -> list[Row]:
 
 
 def _late(who: Sequence[Contestant], settings: Settings) -> list[Row]:
-    tally = Tally()
+    tally = Tally(settings.keep)
     by_name = {one.name: one for one in who}
     figure = "samples not taken at 1 kHz"
 
@@ -77,7 +77,7 @@ def _late(who: Sequence[Contestant], settings: Settings) -> list[Row]:
 
 
 def _ladder(who: Sequence[Contestant], settings: Settings) -> list[Row]:
-    tally = Tally()
+    tally = Tally(settings.keep)
     figure = "highest rate held (19 of 20 samples)"
     for one in who:
         held = 0

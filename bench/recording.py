@@ -201,7 +201,12 @@ def _run(contestant: Contestant, pid: int, command: Sequence[str], seconds: floa
     with tempfile.TemporaryFile() as output:
         begun_ns = time.monotonic_ns()
         process = subprocess.Popen(
-            command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            preexec_fn=die_with_parent,
+            process_group=0,  # a Ctrl-C in the terminal is for the benchmark, which ends what it started
         )
         watcher = threading.Thread(target=wait, daemon=True)
         watcher.start()

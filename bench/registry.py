@@ -18,6 +18,7 @@ GROUPS: Final = (
     "bench.truth",
     "bench.distance",
     "bench.stream",
+    "bench.itself",
     "bench.bundle",
     "bench.day",
     "bench.browser.cases",

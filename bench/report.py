@@ -21,8 +21,8 @@ def ratio(rows: Sequence[Row], row: Row) -> float | None:
     return None
 
 
-def table(rows: Sequence[Row]) -> Table:
-    """Return the figures: a block for each, a line for each contestant."""
+def table(rows: Sequence[Row], missing: Sequence[str] = ()) -> Table:
+    """Return the figures: a block for each, a line for each contestant; ``missing`` says which peers are not there."""
     view = Table(title="nbspy beside its peers: medians", title_justify="left")
     view.add_column("figure", max_width=44)
     view.add_column("contestant")
@@ -44,6 +44,11 @@ def table(rows: Sequence[Row]) -> Table:
             _goals(rows, row),
         )
         last = row.figure
+    if missing:
+        view.add_section()
+    for line in missing:
+        who, _, why = line.partition(": ")
+        view.add_row("", Text(who), "-", "", "", Text(f"MISSING: {why}", "yellow"))
     return view
 
 

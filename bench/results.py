@@ -40,13 +40,16 @@ def write(path: Path, rows: Sequence[Row]) -> list[Row]:
     anew = {(new.figure, new.who) for new in rows}
     old = [row for row in read(path) if (row.figure, row.who) not in anew] if path.exists() else []
     together = [*old, *rows]
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     content = {
         "measured": time.strftime("%Y-%m-%d %H:%M", time.gmtime()),
         "machine": machine(),
         "rows": [asdict(row) for row in together],
     }
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    # Replaced in one step: who is killed while writing leaves the figures of before.
+    whole = path.with_name(f"{path.name}.new")
+    whole.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    os.replace(whole, path)
     return together
 
 
@@ -56,6 +59,11 @@ def read(path: Path) -> list[Row]:
 
 def _row(values: dict[str, Any]) -> Row:
     return Row(**{**values, "values": tuple(values["values"])})
+
+
+def missing(path: Path) -> list[str]:
+    """Return a line about each peer that was not there when the figures of ``path`` were measured."""
+    return [str(line) for line in json.loads(path.read_text(encoding="utf-8"))["machine"]["missing"]]
 
 
 def about(path: Path) -> list[str]:

@@ -49,7 +49,7 @@ def _share(tally: Tally, what: str, name: str, seen: Recording) -> None:
 
 
 def _count(what: str, script: str, arguments: Sequence[object], one: Contestant, settings: Settings) -> list[Row]:
-    tally = Tally()
+    tally = Tally(settings.keep)
     for _ in range(settings.repeat):
         with target(script, *arguments, python=python_for(one)) as program:
             _share(tally, what, one.name, record(one, program.pid, rate=RATES[0][0], seconds=settings.seconds))
@@ -57,7 +57,7 @@ def _count(what: str, script: str, arguments: Sequence[object], one: Contestant,
 
 
 def _measure(rate: int, words: str, who: Sequence[Contestant], settings: Settings) -> list[Row]:
-    tally = Tally()
+    tally = Tally(settings.keep)
     by_name = {one.name: one for one in who}
     felt = f"interruption felt by the target at {words}"
 

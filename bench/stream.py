@@ -45,7 +45,7 @@ class Relayed:
 
 
 def _measure(what: str, script: str, arguments: tuple[object, ...], settings: Settings) -> list[Row]:
-    tally = Tally()
+    tally = Tally(settings.keep)
     size, busy, message = (
         f"{name}: {what}"
         for name in ("stream per thread and sample", "CPU of the kernel's side", "CPU of a message to the browser")

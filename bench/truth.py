@@ -87,7 +87,7 @@ class _Sum:
 def _measure(
     word: str, version: Version, script: str, variants: Sequence[str], who: Sequence[Contestant], settings: Settings
 ) -> list[Row]:
-    tally = Tally()
+    tally = Tally(settings.keep)
     impossible, discarded = f"impossible stacks per million: {word}", f"discarded: {word}"
     by_name = {one.name: one for one in who}
     interpreter = by_version().get(version)

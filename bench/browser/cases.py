@@ -44,7 +44,7 @@ def cases(settings: Settings) -> Iterator[Case]:
 
 
 def _repeated(settings: Settings, measure: partial[Iterator[tuple[str, str, float]]]) -> list[Row]:
-    tally = Tally()
+    tally = Tally(settings.keep)
     for _ in range(settings.repeat):
         for figure, unit, value in measure():
             tally.add(f"explorer, {figure}", WHO, unit, value)

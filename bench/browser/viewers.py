@@ -114,7 +114,7 @@ def _asked(page: Page, script: str, frames: int, patience_ms: int) -> Measured:
 
 def rows(settings: Settings, nodes: int) -> list[Row]:
     """Return the rows of all viewers for one size."""
-    tally = Tally()
+    tally = Tally(settings.keep)
     which = f"call tree of {nodes:,} nodes"
     for viewer in filter(settings.wants, ALL):
         measured = measure(viewer, nodes)
@@ -129,7 +129,7 @@ def rows(settings: Settings, nodes: int) -> list[Row]:
 
 def largest(settings: Settings) -> list[Row]:
     """Return the largest profile of which each viewer has a picture in time: sizes double until there is none."""
-    tally = Tally()
+    tally = Tally(settings.keep)
     for viewer in filter(settings.wants, ALL):
         nodes, shown, picture_ms, why = SIZES[0], 0, 0.0, ""
         while nodes <= MOST_NODES and not why:

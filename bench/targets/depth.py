@@ -6,7 +6,6 @@ import sys
 import threading
 from collections.abc import Callable
 
-
 BEGIN = threading.Event()
 """Threads that are busy would keep the others from starting: 150 take turns of 5 ms, for a minute."""
 

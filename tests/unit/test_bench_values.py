@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from bench import page, registry, report, results
-from bench.case import NotMeasured, Row, Settings, Tally, take_turns
+from bench import itself, page, peers, registry, report, results
+from bench.__main__ import main
+from bench.case import Case, NotMeasured, Row, Settings, Tally, take_turns
 from bench.distance import distance
 from bench.goals import GOALS, MILLION, Goal, verdicts
 from bench.windows import WINDOW_NS, inside, read_pairs, slowdown
+from nbspy.model.tables import FrameInfo
 
 CPU = "CPU per sample: 10 frames, 1 thread"
 
@@ -171,9 +176,7 @@ def test_results_come_back_and_gather(tmp_path: Path) -> None:
 
 
 def test_table_says_ratios_and_goals() -> None:
-    from rich.console import Console
-
-    console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=200, record=True, file=io.StringIO())
     console.print(report.table(ROWS))
     text = console.export_text()
 
@@ -181,6 +184,96 @@ def test_table_says_ratios_and_goals() -> None:
     assert "10.0 to 20.0" in text
     assert "reached <= 1/4 of py-spy: 1/10.0" in text
     assert "<i>crashed</i>" in text
+
+
+def test_table_names_the_peers_that_are_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(peers, "_program", lambda name: None)
+    monkeypatch.setattr(peers, "by_version", dict)
+    monkeypatch.setattr(results, "contestants", peers.contestants.__wrapped__)
+    monkeypatch.setattr(results, "machine", results.machine.__wrapped__)
+    results.write(tmp_path / "results.json", ROWS)
+
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(report.table(ROWS, results.missing(tmp_path / "results.json")))
+    text = console.export_text()
+
+    assert [line.partition(": ")[0] for line in results.missing(tmp_path / "results.json")] == [
+        "py-spy",
+        "profiling.sampling",
+        "austin",
+    ]
+    assert text.count("MISSING: not installed; pip install 'nbspy[bench]'") == 2
+    assert "MISSING: no Python 3.15" in text
+
+
+def test_rows_are_kept_as_they_come() -> None:
+    kept: list[list[Row]] = []
+    tally = Tally(kept.append)
+
+    tally.add("speed", "nbspy", "us", 1.0)
+    tally.add("speed", "nbspy", "us", 3.0)
+    tally.fail("speed", "py-spy", "us", "it crashed")
+
+    assert kept == [
+        [Row("speed", "nbspy", "us", (1.0,))],
+        [Row("speed", "nbspy", "us", (1.0, 3.0))],
+        [Row("speed", "nbspy", "us", (1.0, 3.0)), Row("speed", "py-spy", "us", note="it crashed")],
+    ]
+
+
+def test_list_and_words_that_name_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["--list", "harm:"]) == 0
+    assert "harm: 1 kHz, with 149 sleeping threads  (" in capsys.readouterr().out
+    assert main(["no such figure", "--into", str(tmp_path / "none.json")]) == 2
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_defect_in_one_case_leaves_the_others_and_their_medians(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    pytest.importorskip("plotly")
+
+    def cases(settings: Settings, _words: list[str]) -> Iterator[Case]:
+        def good() -> list[Row]:
+            tally = Tally(settings.keep)
+            for turn in range(settings.repeat):
+                tally.add("speed", "nbspy", "us", 10.0 * turn)
+                tally.add("speed", "py-spy", "us", 40.0 * turn, against="nbspy")
+            return tally.rows()
+
+        def bad() -> list[Row]:
+            Tally(settings.keep).add("height", "nbspy", "m", 1.0)
+            raise KeyError("width")
+
+        yield Case("bad", 1, bad)
+        yield Case("good", 1, good)
+
+    monkeypatch.setattr("bench.__main__.all_cases", cases)
+
+    assert main(["--repeat", "5", "--into", str(tmp_path / "results.json")]) == 0
+
+    text = capsys.readouterr().out
+    assert "4.00 x" in text
+    assert "0.00 to 160" in text
+    rows = {(row.figure, row.who): row for row in results.read(tmp_path / "results.json")}
+    assert rows["speed", "py-spy"].value == 80
+    assert rows["height", "nbspy"].values == (1.0,)
+    assert "KeyError" in rows["bad", ""].note
+
+
+def test_parts_of_the_sampler_are_told_apart_by_their_leaf_but_sleep_is_one() -> None:
+    def stack(count: int, *functions: tuple[str, str]) -> itself.Seen:
+        return [FrameInfo(f"A.{name}", file, file, "m", 1, 1, 0) for name, file in functions], count
+
+    seen = itself.parts(
+        [
+            stack(60, ("loop", "sampler.py"), ("wait_until", "worker.py"), ("wait_for_more", "posix.py")),
+            stack(39, ("loop", "sampler.py"), ("read", "memory.py")),
+            stack(1, ("loop", "sampler.py")),
+        ]
+    )
+
+    assert itself.gathered(seen) == {itself.SLEEPING: 60, "memory.py": 39, itself.REST: 1}
 
 
 def test_document_has_a_line_for_each_figure_that_was_measured() -> None:
