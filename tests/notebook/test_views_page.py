@@ -12,6 +12,7 @@ import pytest
 from nbspy import wire
 from nbspy.importers import speedscope
 from nbspy.model.builder import profile_from_stream
+from nbspy.wire import State
 from tests.notebook.replay import Replay
 from tests.notebook.simple_page import chart_point, mirror, simple_stream, wait_for, wait_for_text
 from tests.notebook.synthetic import GIL, RUNNING, Function, StreamBuilder
@@ -80,7 +81,7 @@ def test_given_the_tabs_then_each_shows_the_same_samples_its_own_way(replay: Rep
     named = root.locator(".nbspy-functions .nbspy-link")
     assert named.all_inner_texts() == ["decode", "step", "main", "load"]
     root.get_by_role("button", name="Total").click()
-    assert rows(root, ".nbspy-functions")[0].startswith("mainapp.py:3 0 s0 % 1.00 s100 % 100")
+    assert rows(root, ".nbspy-functions")[0].startswith("main app.py:3 0 s0 % 1.00 s100 % 100")
     root.locator(".nbspy-search").fill("images.py")
     assert named.all_inner_texts() == ["decode"]
     root.locator(".nbspy-search").fill("")
@@ -261,6 +262,39 @@ def test_given_the_menu_of_the_view_then_what_is_saved_can_be_read(replay: Repla
     page.set_content(html)
     wait_for(page.locator(".nbspy-explorer"), "data-samples", "200")
     assert page.locator("tr.nbspy-selected").count() == 1  # the page is as the view was
+
+
+def test_given_long_names_that_begin_alike_then_their_ends_are_seen(page: Page) -> None:
+    replay = Replay(page, width="700px")
+    builder = StreamBuilder()
+    stream = builder.hello("python app.py", 99) + builder.threads(["MainThread", "pool"])
+    names = [f"{'a_name_that_goes_on_' * 5}{end}" for end in ("decoding", "encoding")]
+    stack = [Function(name, "/srv/app.py", 3 + i, "app").at(4) for i, name in enumerate(names)]
+    builder.run(0, stack, GIL, 0, 1000, 100)
+    builder.run(1, stack[:1], State(0), 0, 1000, 100)
+    replay.send_all([stream + builder.flush() + builder.status(1000, 100), builder.end(1000)])
+    root = replay.root
+    inside = """([one, box]) => { const [own, all] = [one, box].map((each) => each.getBoundingClientRect());
+        return own.width > 0 && own.left >= all.left && own.right <= all.right + 0.5; }"""
+
+    def is_seen(part: Locator, place: Locator) -> bool:
+        return bool(part.evaluate("(one, [inside, box]) => eval(inside)([one, box])", [inside, place.element_handle()]))
+
+    ends = root.locator(".nbspy-hot .nbspy-tail")
+    wait_for_text(root.locator(".nbspy-hot"), "decoding.*encoding")
+    assert ends.all_text_contents() == ["decoding", "encoding"]
+    assert all(is_seen(end, root.locator(".nbspy-hot")) for end in ends.all())
+    page.evaluate("() => host.model.set('view', {tab: 'functions'})")
+    wait_for_text(root.locator(".nbspy-functions"), "encoding")
+    cells = root.locator(".nbspy-functions td.nbspy-col-name")
+    assert all(is_seen(cell.locator(".nbspy-tail"), cell) for cell in cells.all() if cell.is_visible())
+    # However narrow it is: what a click on a chip does.
+    root.evaluate("(element) => { element.parentElement.style.width = '150px'; }")
+    wait_for(root, "data-width", "tiny")
+    chip = root.locator(".nbspy-chip")
+    assert "1 idle thread left out · show" in (chip.text_content() or "")
+    assert is_seen(chip.locator(".nbspy-chip-sign"), chip)
+    assert is_seen(chip, root)
 
 
 def test_given_a_pause_then_the_picture_stands_still_and_catches_up(page: Page) -> None:

@@ -27,6 +27,24 @@ export function setText(node: Node, text: string): void {
   } else if (node.textContent !== text) node.textContent = text;
 }
 
+/** Names that are longer may be cut in the middle: so many letters of their end stay, which tell what begins alike apart. */
+const LONG_NAME = 24;
+const END_LETTERS = 8;
+
+/** Writes a name into a button: where there is no room for a long one its middle is left out. */
+export function setName(element: HTMLElement, name: string): void {
+  const long = name.length > LONG_NAME;
+  if (long !== element.childElementCount > 0) element.replaceChildren(...(long ? [el("span", "nbspy-head"), el("span", "nbspy-tail")] : []));
+  if (!long) {
+    setText(element, name);
+    element.removeAttribute("aria-label");
+    return;
+  }
+  setText(element.firstChild!, name.slice(0, -END_LETTERS));
+  setText(element.lastChild!, name.slice(-END_LETTERS));
+  setAttribute(element, "aria-label", name);
+}
+
 export function setAttribute(element: Element, name: string, value: string): void {
   if (element.getAttribute(name) !== value) element.setAttribute(name, value);
 }

@@ -6,7 +6,7 @@ import type { FunctionRow } from "../model/functions";
 import type { Names } from "../model/names";
 import type { ViewState } from "../model/view-state";
 import type { Cleanup } from "./dom";
-import { button, el, setAttribute, setText, show } from "./dom";
+import { button, el, setAttribute, setName, setText, show } from "./dom";
 
 const ROW_PX = 26;
 const MARGIN_ROWS = 6;
@@ -137,8 +137,9 @@ export class FunctionTable {
     setAttribute(element, "data-row", String(at));
     setAttribute(element, "aria-rowindex", String(at + 2));
     element.tabIndex = at === this.at ? 0 : -1;
-    setText(name.children[0]!, names.label(row.key));
-    setText(name.children[1]!, names.place(row.key));
+    const [label, place] = Array.from(name.firstElementChild!.children) as [HTMLElement, HTMLElement];
+    setName(label, names.label(row.key));
+    setText(place, names.place(row.key));
     setAttribute(name, "title", `${names.qualname(row.key)}  ${names.fullPlace(row.key)}`);
     (self.children[0] as HTMLElement).style.width = `${(BAR_PX * row.self) / most}px`;
     setText(self.children[1]!, duration(row.self));
@@ -215,8 +216,9 @@ function writeChange(cell: HTMLElement, { selfAfter, selfBefore, totalAfter, tot
 }
 
 function makeRow(): HTMLTableRowElement {
-  const name = el("td", "nbspy-col-name", el("button", "nbspy-link"), el("span", "nbspy-muted nbspy-place"));
-  (name.firstElementChild as HTMLElement).tabIndex = -1;
+  const label = el("button", "nbspy-link");
+  label.tabIndex = -1;
+  const name = el("td", "nbspy-col-name", el("div", "nbspy-name-line", label, el("span", "nbspy-muted nbspy-place")));
   return el(
     "tr", "", name,
     el("td", "nbspy-col-self", el("i", "nbspy-bar"), el("span"), el("span", "nbspy-part")),

@@ -5,7 +5,7 @@ import { tame, tameLines } from "../model/names";
 import type { ViewState } from "../model/view-state";
 import type { Source, SourceState } from "../source";
 import type { Cleanup } from "./dom";
-import { button, el, setAttribute, setText, show } from "./dom";
+import { button, el, setAttribute, setName, setText, show } from "./dom";
 import type { Tooltip, TooltipContent } from "./tooltip";
 
 /** Reasons of the end record, in words. */
@@ -212,7 +212,8 @@ export class Header {
       const node = this.hotNodes[i];
       const name = node === undefined ? "" : state.nameOf(node);
       if (arrow) write(arrow, name && "→");
-      write(link, name);
+      setName(link, name);
+      show(link, name !== "");
       setAttribute(link, "title", node === undefined ? "" : state.placeOf(node) || name);
     });
   }

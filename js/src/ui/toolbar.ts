@@ -237,8 +237,8 @@ export class Toolbar {
     }
     this.removers = chips.map(({ label, remove, text, verb }, i) => {
       const chip = children[i]!;
-      setText(chip.firstChild!, text);
-      setText(chip.lastChild!, verb ? ` · ${verb}` : " ✕");
+      setText(chip.children[0]!, text);
+      setText(chip.children[1]!, verb ? ` · ${verb}` : " ✕");
       setAttribute(chip, "title", label);
       setAttribute(chip, "aria-label", `${text}${verb && ` · ${verb}`}: ${label}`);
       return remove;
