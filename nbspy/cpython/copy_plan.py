@@ -20,7 +20,7 @@ from nbspy.cpython.frame_chain import FrameChain
 from nbspy.cpython.glance import Glance
 from nbspy.cpython.process_words import ProcessWords
 from nbspy.cpython.runtime import Runtime
-from nbspy.cpython.thread_state import Interpreter, word
+from nbspy.cpython.thread_state import Interpreter
 from nbspy.target.memory import PreparedRead, RemoteMemory
 
 
@@ -73,8 +73,9 @@ class CopyPlan(Generic[T]):
             self.spans.append(Span(thread, start, offset))
             ranges += thread.chain.ranges
             if tails:
-                ranges.append(thread.chain.leaf_range)
-                offset += 8
+                tail = thread.chain.head.tail_ranges
+                ranges += tail
+                offset += sum(size for _, size in tail)
         self.identities_start = offset
         self._identities: CodeIdentities | None = None
         if len(threads) == 1 and not words.counts_codes:
@@ -146,4 +147,4 @@ class CopyPlan(Generic[T]):
 
     def tail_agrees(self, data: bytes, span: Span[T]) -> bool:
         """True where the leaf pointer after a region is the one that the region began with."""
-        return word(data, span.end) == span.thread.chain.leaf_pointer(data, span.start)
+        return span.thread.chain.head.tail_agrees(data, span.start, span.end)

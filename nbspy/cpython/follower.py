@@ -99,8 +99,12 @@ class Follower:
         wanted.discard(0)
         self._codes.refresh(wanted)
 
-    def follow(self, plan: Plan, data: bytes) -> bool:
-        """Bring the chains up to ``data``; False where a list of threads is no longer what it was."""
+    def follow(self, plan: Plan, data: bytes, *, stood: bool) -> bool:
+        """Bring the chains up to ``data``; False where a list of threads is no longer what it was.
+
+        ``stood``: no thread that was copied ran meanwhile, or it is known that what it did is not seen. Raises
+        CorruptTarget and MemoryFault.
+        """
         if data == plan.last and plan.last_followed == self.followed:
             return True
         changed = self.changed
@@ -124,7 +128,7 @@ class Follower:
             thread.ahead_of_chain = False
             self.followed += 1
             try:
-                chain.update(region)
+                chain.update(region, stood=stood)
             finally:
                 # What is left of the nodes is true of the frames that were left alone.
                 del thread.nodes[chain.changed_from :]
@@ -232,7 +236,7 @@ class Follower:
             # What it was followed to since was not believed.
             thread.chain.region = b""
             thread.nodes.clear()
-        self.follow(plan, bytes(plan.buffer))
+        self.follow(plan, bytes(plan.buffer), stood=True)
         self.changed[thread] = None
         self.read_ahead()
         self.name(thread)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from nbspy.cpython.chain_head import ChainHead
 from nbspy.cpython.frame_places import FramePlaces
 from nbspy.cpython.frame_struct import FrameStruct
 from nbspy.cpython.layout import Layout
@@ -25,11 +26,9 @@ from nbspy.target.memory import RemoteMemory
 MAX_FRAMES: Final = 100_000
 """Longest chain that is followed; ``sys.setrecursionlimit`` is seldom above 10,000."""
 
-_CFRAME_SIZE: Final = 24
-"""``struct _PyCFrame`` of 3.11 (3.12's is smaller)."""
 _UNORDERED: Final = 16
-"""Frame objects above which the plan is made anew: those that came back to such places."""
-_MAX_GENERATORS: Final = 1 << 12
+"""Frames above which the plan is made anew: those that came back to places that are copied behind the others."""
+_MAX_ELSEWHERE: Final = 1 << 12
 _ROOMY: Final = 1 << 16
 """Regions above this size are planned anew when most of their bytes are no longer frames."""
 
@@ -43,22 +42,18 @@ class FrameChain:
     __slots__ = (
         "_address",
         "_are_objects",
-        "_cframe",
+        "_elsewhere",
         "_fields",
-        "_first",
-        "_generators",
-        "_long_size",
         "_memory",
-        "_next_cframe",
         "_offsets",
         "_ordered",
         "_positions",
         "_thread",
-        "_tolerated",
         "_unpack",
         "addresses",
         "changed_from",
         "codes",
+        "head",
         "instructions",
         "places",
         "ranges",
@@ -71,7 +66,7 @@ class FrameChain:
         self._memory = memory
         self._address = thread.address
         self._thread = layout.thread_state
-        self._long_size = layout.long_size
+        self.head = ChainHead(thread.address, layout.thread_state, layout.long_size)
         self._fields = layout.frame
         self._unpack = unpack.unpack_from
         self.addresses: list[int] = []
@@ -87,18 +82,13 @@ class FrameChain:
         """True where :attr:`ranges` has changed since the region was copied."""
         self.places = FramePlaces(layout.frame.size)
         self._are_objects = layout.frame.lasti_unit is not None
-        self._generators: set[int] = set()
-        """Where frames of generators were seen, which lie in objects of their own (3.11+)."""
-        self._tolerated = _UNORDERED if self._are_objects else 0
+        self._elsewhere: set[int] = set()
+        """Where frames were seen that are not on the data stack (3.11+): those of generators, and shims."""
         self._positions: dict[int, int] = {}
         self._offsets: list[int] = []
         """Where each frame begins in the region."""
         self._ordered = 0
-        # Where there is no _PyCFrame yet to read, the thread state itself stands in for it.
-        self._cframe = self._next_cframe = thread.address
-        self.ranges: list[tuple[int, int]] = self._head_ranges()
-        self._first = sum(length for _, length in self.ranges)
-        """Where the frames begin in a region."""
+        self.ranges: list[tuple[int, int]] = [*self.head.ranges]
         self._index_ranges()
 
     @property
@@ -109,7 +99,7 @@ class FrameChain:
     @property
     def frames_start(self) -> int:
         """Where, in a region, the frames begin."""
-        return self._first
+        return self.head.size
 
     @property
     def frame_size(self) -> int:
@@ -122,65 +112,41 @@ class FrameChain:
         return self._ordered
 
     @property
-    def leaf_pointer_offset(self) -> int:
-        """Where, in a region, the pointer to the leaf frame stands."""
-        inner = self._thread.cframe_current_frame
-        return self._thread.current_frame if inner is None else self._thread.size + inner
+    def gil_requested_offset(self) -> int | None:
+        """Where, in a region, stands whether the thread asks for the GIL (3.15); None where nothing says it."""
+        return self._thread.gil_requested
 
     @property
-    def deciding_words(self) -> list[tuple[int, int]]:
-        """What, in a region and before the frames, says all that is told of a thread but its frames: (offset, size)."""
-        thread = self._thread
-        own_id = thread.thread_id if thread.native_thread_id is None else thread.native_thread_id
-        words = [(thread.next, 8), (own_id, self._long_size), (thread.current_frame, 8), (thread.exception_raised, 8)]
-        optional = ((thread.gil_requested, 4), (thread.status, 4), (thread.exception_handled, 8))
-        words += [(offset, size) for offset, size in optional if offset is not None]
-        if thread.cframe_current_frame is not None:
-            words.append((thread.size + thread.cframe_current_frame, 8))
-        return sorted(set(words))
+    def status_offset(self) -> int | None:
+        """Where, in a region, the status bits of the thread stand (3.13+)."""
+        return self._thread.status
 
-    @property
-    def leaf_range(self) -> tuple[int, int]:
-        """Where the pointer to the leaf frame lies, by what is known of the thread."""
-        inner = self._thread.cframe_current_frame
-        if inner is None:
-            return self._address + self._thread.current_frame, 8
-        return self._cframe + inner, 8
-
-    def leaf_pointer(self, data: bytes, start: int) -> int:
-        """Return the pointer to the leaf frame in the region that begins at ``start`` of ``data``."""
-        return word(data, start + self.leaf_pointer_offset)
-
-    def _head_ranges(self) -> list[tuple[int, int]]:
-        """What stands before the frames: the thread state and, in 3.11 and 3.12, its ``_PyCFrame``."""
-        head = [(self._address, self._thread.size)]
-        if self._thread.cframe_current_frame is not None:
-            head.append((self._cframe, _CFRAME_SIZE))
-        return head
-
-    def update(self, region: bytes) -> None:
+    def update(self, region: bytes, *, stood: bool = True) -> None:
         """Take ``region``, a new copy of :attr:`ranges`, and follow the chain as far as it has changed.
 
         What the region lacks is read now: the thread must be standing still, or the caller must check
-        :attr:`unpredicted` and copy again. Raises CorruptTarget or MemoryFault; the chain is then empty, and the next
-        region, of the same ranges, is walked in full.
+        :attr:`unpredicted` and copy again. Raises CorruptTarget or MemoryFault. Where the thread ``stood``, the chain
+        is then empty, and the next region, of the same ranges, is walked in full; where it ran on, the copy was torn,
+        and the chain is what it was.
         """
-        self.unpredicted = False
+        had, self.unpredicted = self.unpredicted, False
         try:
             unchanged = self._unchanged_frames(region)
             if not (unchanged and self._step(region, unchanged)):
-                self._follow(self._leaf_address(region), region, unchanged)
+                self._follow(self._leaf_address(region), region, unchanged, stood=stood)
         except (CorruptTarget, MemoryFault):
-            self._forget_frames()
+            self.changed_from = len(self.addresses)
+            if stood:
+                self._forget_frames()
+            else:
+                self.unpredicted = had
             raise
         self.region = region
 
     def _step(self, region: bytes, unchanged: int) -> bool:
         """Take the most common change: the same leaf, at another instruction. False where it is another change."""
         leaf = len(self.addresses) - 1
-        if unchanged != leaf or self.leaf_pointer(region, 0) != self.addresses[leaf]:
-            return False
-        if self._thread.cframe_current_frame is not None and word(region, self._thread.current_frame) != self._cframe:
+        if unchanged != leaf or self.head.leaf(region) != self.addresses[leaf]:
             return False
         code, previous, instruction, owner = self._unpack(region, self._offsets[leaf])
         if owner in self._fields.owners_without_code or previous != self.addresses[leaf - 1]:
@@ -196,8 +162,8 @@ class FrameChain:
         Only the leaf may have gone on to another instruction. Needs a chain that lies within its region.
         """
         old, offsets = self.region, self._offsets
-        head = self._first
-        if self._leaf_words(region) != self._leaf_words(old):
+        head = self.head.size
+        if self.head.leaf_words(region) != self.head.leaf_words(old):
             return False
         ordered = self._ordered == len(offsets)
         if not offsets or (ordered and region[head : offsets[-1]] == old[head : offsets[-1]]):
@@ -212,11 +178,6 @@ class FrameChain:
         code, previous, _, owner = unpack(region, offsets[-1])
         old_code, old_previous, _, old_owner = unpack(old, offsets[-1])
         return bool(code == old_code and previous == old_previous and owner == old_owner)
-
-    def _leaf_words(self, region: bytes) -> tuple[int, int]:
-        inner = self._thread.cframe_current_frame
-        pointer = word(region, self._thread.current_frame)
-        return pointer, 0 if inner is None else word(region, self._thread.size + inner)
 
     def byte_at(self, index: int, field: int) -> int:
         """Return a byte-sized field of the frame at ``index``, from the last region or the target.
@@ -250,23 +211,22 @@ class FrameChain:
         """Forget everything but the thread."""
         self._forget_frames()
         self.places.reset()
-        # A wild pointer must not be planned for ever.
-        self._cframe = self._next_cframe = self._address
-        self.ranges = self._head_ranges()
+        self.head.reset()
+        self.ranges = [*self.head.ranges]
         self._index_ranges()
         self.stale = True
 
     def plan(self) -> None:
         """Choose the ranges for the next copy from the frames seen last."""
-        self._cframe = self._next_cframe
-        self.ranges = self._head_ranges() + self.places.choose(self.addresses)
+        self.head.plan()
+        self.ranges = self.head.ranges + self.places.choose(self.addresses, self._elsewhere)
         self._index_ranges()
         self.region = b""
         self.stale = False
 
     def _index_ranges(self) -> None:
         """Make the tables that find an address in a region."""
-        self.places.lay_out(self.ranges[len(self._head_ranges()) :], self._first)
+        self.places.lay_out(self.ranges[len(self.head.ranges) :], self.head.size)
         # The frames seen last are where they were, but may lie elsewhere in the next region.
         self._offsets = [self.places.offset_of(address) for address in self.addresses]
         self._ordered = self._count_ordered()
@@ -274,7 +234,7 @@ class FrameChain:
     def _count_ordered(self) -> int:
         """Return how many frames, from the root, lie one behind the other in the region."""
         size = self._fields.size
-        last = self._first - size
+        last = self.head.size - size
         for count, offset in enumerate(self._offsets):
             if offset < last + size:
                 return count
@@ -282,45 +242,48 @@ class FrameChain:
         return len(self._offsets)
 
     def _leaf_address(self, region: bytes) -> int:
-        pointer = word(region, self._thread.current_frame)
-        inner = self._thread.cframe_current_frame
-        if inner is None or pointer == 0:
-            return pointer
-        if pointer == self._cframe:
-            return word(region, self._thread.size + inner)
-        self._next_cframe = pointer
+        at = self.head.leaf_at(region)
+        if at:
+            return word(region, at)
         self.unpredicted = self.stale = True
-        return word(self._memory.read(pointer, _CFRAME_SIZE), inner)
+        return word(self._memory.read(*self.head.elsewhere(region)), 0)
 
     def _unchanged_frames(self, region: bytes) -> int:
         """Return how many frames, from the root, have the same bytes in ``region`` as in the last one."""
         old = self.region
         if not self._ordered or len(old) != len(region):
             return 0
-        first = self._first
+        first = self.head.size
         offsets = self._offsets
-        count = self._ordered - 1
+        # Down from the leaf in steps that double, then between the last two.
+        differs = self._ordered
+        same = differs - 1
         step = 1
-        while count > 0:
-            end = offsets[count]
-            if region[first:end] == old[first:end]:
-                return count
-            count -= step
+        while same > 0 and region[first : offsets[same]] != old[first : offsets[same]]:
+            differs = same
+            same -= step
             step *= 2
-        return 0
+        same = max(same, 0)
+        while differs - same > 2:
+            middle = (same + differs) // 2
+            start = offsets[same]
+            if region[start : offsets[middle]] == old[start : offsets[middle]]:
+                same = middle
+            else:
+                differs = middle
+        return same
 
-    def _follow(self, address: int, region: bytes, unchanged: int) -> None:
+    def _follow(self, address: int, region: bytes, unchanged: int, *, stood: bool) -> None:
         """Walk from the leaf to the first frame that has not changed, and replace what is above it."""
         unpack, positions = self._unpack, self._positions
         mask, without_code = self._fields.executable_mask, self._fields.owners_without_code
-        generator = self._fields.owner_generator
         size = self._fields.size
         addresses: list[int] = []
         codes: list[int] = []
         instructions: list[int] = []
         offsets: list[int] = []
         seen: set[int] = set()
-        base = 0
+        base = owner = 0
         low = high = delta = 0
         while address:
             known = positions.get(address)
@@ -339,13 +302,16 @@ class FrameChain:
                 offset = -1
                 self.unpredicted = True
                 code, previous, instruction, owner = unpack(self._memory.read(address, size))
-            if owner == generator:
-                self._generators.add(address)
+            if owner:
+                self._elsewhere.add(address)
             addresses.append(address)
             codes.append(0 if owner in without_code else code & mask)
             instructions.append(instruction)
             offsets.append(offset)
             address = previous
+        if not stood and not base and unchanged and offsets and owner == self._fields.owner_generator:
+            # The first frames are all there. One that yields is unlinked from its caller before the leaf is set anew.
+            raise CorruptTarget("a generator that nobody resumed")
         self._replace(base, addresses, codes, instructions, offsets, region)
 
     def _replace(
@@ -363,10 +329,10 @@ class FrameChain:
             positions.pop(gone, None)
         if self._are_objects:
             self.places.leave(left)
-        elif self._generators:
-            self.places.leave(self._generators.intersection(left))
-            if len(self._generators) > _MAX_GENERATORS:
-                self._generators.clear()
+        elif self._elsewhere:
+            self.places.leave(self._elsewhere.intersection(left))
+            if len(self._elsewhere) > _MAX_ELSEWHERE:
+                self._elsewhere.clear()
         for new in (addresses, codes, instructions, offsets):
             new.reverse()
         self.addresses[base:] = addresses
@@ -376,12 +342,12 @@ class FrameChain:
         for index, address in enumerate(addresses, base):
             positions[address] = index
         self.changed_from = base
-        used = self._offsets[-1] - self._first if self._offsets else 0
+        used = self._offsets[-1] - self.head.size if self._offsets else 0
         if self.unpredicted or len(region) > max(_ROOMY, 4 * used):
             self.stale = True
         # Hot: as _count_ordered.
         size = self._fields.size
-        last = self._offsets[base - 1] if base else self._first - size
+        last = self._offsets[base - 1] if base else self.head.size - size
         ordered = base
         for offset in offsets:
             if offset < last + size:
@@ -389,5 +355,5 @@ class FrameChain:
             last = offset
             ordered += 1
         self._ordered = ordered
-        if base + len(offsets) - ordered > self._tolerated:
+        if base + len(offsets) - ordered > _UNORDERED:
             self.stale = True

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 _PAGE: Final = 4096
@@ -48,29 +48,35 @@ class FramePlaces:
         """Take note that these frames, each in an object of its own, are no longer on the chain."""
         self._left.update(dict.fromkeys(addresses))
 
-    def choose(self, addresses: Sequence[int]) -> list[tuple[int, int]]:
-        """Return the ranges for the frames at ``addresses``, root first."""
-        frames = self._ranges(addresses, _MERGE_GAP)
+    def choose(self, addresses: Sequence[int], elsewhere: Collection[int] = ()) -> list[tuple[int, int]]:
+        """Return the ranges for the frames at ``addresses``, root first; ``elsewhere`` are not on the data stack."""
+        frames = self._ranges(addresses, elsewhere, _MERGE_GAP)
         ends = sorted((address, address + size) for address, size in frames)
         if any(end > start for (_, end), (start, _) in itertools.pairwise(ends)):
             # Objects on the heap: what lies between two frames may be a third, from elsewhere in the chain.
-            frames = self._ranges(addresses, 0)
+            frames = self._ranges(addresses, elsewhere, 0)
         return frames + self._spares(addresses)
 
-    def _ranges(self, addresses: Sequence[int], merge_gap: int) -> list[tuple[int, int]]:
+    def _ranges(self, addresses: Sequence[int], elsewhere: Collection[int], merge_gap: int) -> list[tuple[int, int]]:
         """Frames that are not further apart than the gap share a range."""
         size = self._size
-        ranges = []
-        low = high = 0
+        ranges: list[tuple[int, int]] = []
+        low = high = top = 0
         for address in addresses:
             if low and high <= address <= high + merge_gap:
                 high = address + size
-                continue
-            if low:
-                ranges.append((low, high - low))
-            low, high = address, address + size
+            else:
+                if low:
+                    ranges.append((low, high - low))
+                low, high = address, address + size
+            if address not in elsewhere:
+                top = len(ranges)
         if low:
-            ranges.append((low, self._extent_above(high) - low if merge_gap else high - low))
+            ranges.append((low, high - low))
+        if merge_gap and low:
+            # What is called next begins above the last frame of the data stack, wherever the leaf is.
+            low, length = ranges[top]
+            ranges[top] = low, self._extent_above(low + length) - low
         return ranges
 
     def _spares(self, addresses: Sequence[int]) -> list[tuple[int, int]]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from nbspy.cpython.code_object import CodeCache
 from nbspy.cpython.frame_chain import FrameChain
@@ -31,9 +31,20 @@ _LOOKS: Final = 1024
 """How deep the stack has changed is kept in mind for so many copies that were remembered, and so many looks."""
 _MAX_STRUCTS: Final = 256
 _DEEPEST: Final = 1 << 30
+_MAX_FACES: Final = 16
 _word: Final = struct.Struct("<Q").unpack_from
 
 Trust = Callable[[Sequence[int]], tuple[bytes, frozenset[int] | None]]
+
+
+class Face(NamedTuple):
+    """What a copy must show to be judged by the frames near the leaf alone."""
+
+    words: tuple[Any, ...]
+    leaf_at: int
+    """Where in the copy the pointer to the leaf frame then stands."""
+    beside: int
+    """:attr:`~nbspy.cpython.thread_list.TrackedThread.beside` of the thread then."""
 
 
 class Glance:
@@ -59,10 +70,12 @@ class Glance:
         self._interner = interner
         self._unpack = unpack.unpack_from
         self._size = chain.frame_size
-        self._leaf_at = region + chain.leaf_pointer_offset
-        self._words = [
-            (region + offset, size) for offset, size in chain.deciding_words if offset != chain.leaf_pointer_offset
-        ]
+        self._leaf_at = 0
+        """Where the pointer to the leaf frame stands."""
+        self._words = [(region + offset, size) for offset, size in chain.head.deciding_words]
+        starts = [start - region for start, _ in self._words]
+        self._status_part = starts.index(chain.status_offset) + 1 if chain.status_offset in starts else 0
+        """Which part of a copy has the status bits of the thread; 0 for none."""
         self._region = region
         self._frames = region + chain.frames_start
         self._behind = behind
@@ -70,6 +83,10 @@ class Glance:
         """By the size of the beginning that must be the same."""
         self._apart: struct.Struct | None = None
         self._expected: tuple[Any, ...] = ()
+        self._faces: list[Face] = []
+        """The one expected, then others that the thread had above the same callers: with the GIL, and without it."""
+        self.turned = False
+        """True where the last copy that was told showed another of them than the one before."""
         self._ranges = chain.ranges
         """Those that the plan copies, while the chain has chosen no others."""
         self.bottom = 0
@@ -92,11 +109,17 @@ class Glance:
         self._trusted: frozenset[int] | None = None
         """The codes whose identities are copied; None where the copy tells when codes were freed."""
 
-    def remember(self, data: bytes, nodes: Sequence[int], trust: Trust) -> None:
+    @property
+    def beside(self) -> int:
+        """What is beside the main state of the thread, by the last copy."""
+        return self._faces[0].beside
+
+    def remember(self, data: bytes, nodes: Sequence[int], trust: Trust, beside: int) -> None:
         """Take ``data``, a copy that was believed, for what the next ones are compared with.
 
-        ``nodes`` are those of the chain's frames. ``trust``, given the codes of the frames that are going to be walked,
-        tells what their identities in a copy will be, and whose those are (None: they need none).
+        ``nodes`` are those of the chain's frames, ``beside`` is :attr:`Face.beside`. ``trust``, given the codes of the
+        frames that are going to be walked, tells what their identities in a copy will be, and whose those are (None:
+        they need none).
         """
         chain = self._chain
         leaf = len(chain.addresses) - 1
@@ -104,6 +127,7 @@ class Glance:
         if leaf < 0 or bottom > chain.ordered:
             self.forget()
             return
+        before = self._apart, self._trusted, self._bottom, self._node, self._site, self._ranges
         self.bottom = bottom
         identity, self._trusted = trust(chain.codes[bottom:])
         size = 0
@@ -119,10 +143,42 @@ class Glance:
             apart = self._structs[size] = self._take_apart(size)
         *rest, _, last = apart.unpack_from(data)
         self._expected = (*rest, identity, last)
+        self._leaf_at = chain.head.leaf_at(data, self._region)
+        if not self._leaf_at:
+            self.forget()
+            return
         self._low, self._high, self._delta = chain.places.range_around(chain.addresses[leaf])
         self._delta += self._region
         self._apart = apart
         self._ranges = chain.ranges
+        if (apart, self._trusted, self._bottom, self._node, self._site, chain.ranges) != before or self._asks(data):
+            self._faces.clear()
+        faces = [face for face in self._faces if face.words != self._expected]
+        self._faces = [Face(self._expected, self._leaf_at, beside), *faces[: _MAX_FACES - 1]]
+
+    def _asks(self, data: bytes) -> bool:
+        """True where the thread asks for the GIL in ``data``: what it does is then told by its region (3.15)."""
+        offset = self._chain.gil_requested_offset
+        return offset is not None and bool(data[self._region + offset])
+
+    def _turns(self, words: tuple[Any, ...]) -> int | None:
+        """Expect another face, if ``words`` are those of one, and return None; otherwise what :meth:`node` returns."""
+        if not words[0].startswith(words[-1]):
+            return self._torn()
+        for index, face in enumerate(self._faces):
+            if face.words == words:
+                self._faces.insert(0, self._faces.pop(index))
+                self._expected, self._leaf_at, self.turned = words, face.leaf_at, True
+                return None
+        status = self._status_part
+        if status and any(_without(status, face.words) == _without(status, words) for face in self._faces):
+            # It attaches, or detaches: the GIL follows.
+            return self._torn()
+        return ELSEWHERE
+
+    def _torn(self) -> int:
+        self.unknown = None
+        return UNKNOWN
 
     def _lower(self, changed_from: int) -> int:
         """Return the lowest index at which the stack has changed lately, given where it has changed now."""
@@ -148,15 +204,19 @@ class Glance:
         apart = self._apart
         if apart is None or not self._looks_left or self._chain.ranges is not self._ranges:
             return ELSEWHERE
-        if apart.unpack_from(copy) != self._expected:
-            return ELSEWHERE
+        words = apart.unpack_from(copy)
+        if words != self._expected:
+            verdict = self._turns(words)
+            if verdict is not None:
+                return verdict
         self._looks_left -= 1
         (address,) = _word(copy, self._leaf_at)
         low, high, delta, trusted, unpack = self._low, self._high, self._delta, self._trusted, self._unpack
         self.unknown = None
-        if not low <= address <= high:
+        offset = address + delta if low <= address <= high else self._offset_of(address)
+        if not offset:
             return ELSEWHERE
-        code, previous, instruction, owner = unpack(copy, address + delta)
+        code, previous, instruction, owner = unpack(copy, offset)
         if trusted is not None and code not in trusted:
             return ELSEWHERE
         bottom, node = self._bottom, self._node
@@ -165,7 +225,8 @@ class Glance:
             while previous != bottom:
                 offset = previous + delta if low <= previous <= high else self._offset_of(previous)
                 if not offset or len(callers) >= _MAX_WALK:
-                    return ELSEWHERE
+                    last = callers[-1][2] if callers else owner
+                    return UNKNOWN if self._known.is_unlinked(previous, last) else ELSEWHERE
                 one, previous, at, whose = unpack(copy, offset)
                 if trusted is not None and one not in trusted:
                     return ELSEWHERE
@@ -226,3 +287,7 @@ class Glance:
             text += f"{start - position}x{size}s"
             position = start + size
         return struct.Struct(text + f"{identity - position}x{last - identity}s{end - last}s")
+
+
+def _without(part: int, words: tuple[Any, ...]) -> tuple[Any, ...]:
+    return words[:part] + words[part + 1 :]

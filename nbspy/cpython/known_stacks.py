@@ -48,6 +48,7 @@ class KnownStacks:
         self._codes = codes
         self._mask = fields.executable_mask
         self._without_code = fields.owners_without_code
+        self._generator = fields.owner_generator
         self._proofs: dict[tuple[int, int], int] = {}
         """(node of the leaf's caller, function of the leaf) -> how often it was proved."""
         self.steps: dict[tuple[int, int, int, int], int] = {}
@@ -84,6 +85,13 @@ class KnownStacks:
     def code_of(self, code: int, owner: int) -> int:
         """Return the address of the code object of a frame, given its words; 0 where C code keeps it on the chain."""
         return 0 if owner in self._without_code else code & self._mask
+
+    def is_unlinked(self, previous: int, owner: int) -> bool:
+        """True where a frame with these words is that of a generator that is just yielding: it has no caller any more.
+
+        It is unlinked before the thread's leaf is set anew.
+        """
+        return not previous and owner == self._generator
 
     def step(self, node: int, code: int, instruction: int, owner: int) -> int:
         """Return the node of a frame above ``node``, given its words; -1 where none was made yet."""

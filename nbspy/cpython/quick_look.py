@@ -52,6 +52,7 @@ class QuickLook:
             return ELSEWHERE
         glance = plan.glance
         assert glance is not None, "plans that tell all have one"
+        glance.turned = False
         try:
             plan.read()
             node = glance.node(plan.buffer)
@@ -111,6 +112,6 @@ class QuickLook:
             known = codes.get(code)
             return b"" if known is None else known.copied
 
-        glance.remember(data, thread.nodes, lambda wanted: plan.trust(wanted, copied))
+        glance.remember(data, thread.nodes, lambda wanted: plan.trust(wanted, copied), thread.beside)
         if plan is self._plans.current:
             self.plan = plan

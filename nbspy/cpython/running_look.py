@@ -71,11 +71,13 @@ class RunningLook:
         if (holders and not held) or not self._plans.covers(plan, data):
             return None
         try:
-            followed = plan.words.same_lists(data) and follower.follow(plan, data)
+            # What leads astray again and again may be as it is seen.
+            stood = self._astray >= _TOO_OFTEN
+            followed = plan.words.same_lists(data) and follower.follow(plan, data, stood=stood)
         except (MemoryFault, CorruptTarget):
             # Frames of generators lie in objects that are freed, and their links in a torn copy lead anywhere.
             self._astray += 1
-            if self._astray < _TOO_OFTEN:
+            if not stood:
                 return None
             self._astray = 0
             raise

@@ -101,7 +101,7 @@ class StandingLook:
         data = bytes(plan.buffer)
         if not plan.stood(data, holders) or not self._plans.covers(plan, data):
             return None
-        if not (plan.words.same_lists(data) and follower.follow(plan, data)):
+        if not (plan.words.same_lists(data) and follower.follow(plan, data, stood=True)):
             self._list.listed = False
             return None
         if any(thread.chain.unpredicted for thread in follower.changed):
@@ -123,14 +123,14 @@ class StandingLook:
         data = plan.copy()
         if not plan.stood(data, holders) or not self._plans.covers(plan, data):
             return None
-        if not (plan.words.same_lists(data) and follower.follow(plan, data)):
+        if not (plan.words.same_lists(data) and follower.follow(plan, data, stood=True)):
             self._list.listed = False
             if patient or not self._refresh_threads():
                 return None
             self._plans.plan_chains()
             plan = self._plans.ready()
             data = plan.copy()
-            if not plan.stood(data, holders) or not follower.follow(plan, data):
+            if not plan.stood(data, holders) or not follower.follow(plan, data, stood=True):
                 return None
         if self._free_threaded:
             # Others may have attached, called and detached while they were copied: no words tell of that.

@@ -70,7 +70,7 @@ class StateNotes:
     def _main_state(self, thread: TrackedThread) -> int:
         """Return what a thread mainly does.
 
-        What this, or ThreadWords, reads of its region must be among :attr:`FrameChain.deciding_words`.
+        What this, or ThreadWords, reads of its region must be among :attr:`ChainHead.deciding_words`.
         """
         if thread.state.address in self.holders:
             return _ACTIVE if self._free_threaded else _HOLDS

@@ -21,7 +21,7 @@ retried.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from nbspy.cpython.activity_watch import ActivityWatch
@@ -260,7 +260,15 @@ class Unwinder:
             if thread.quiet:
                 self._activity.wake(thread)
         # All that is told of threads that were not asked about was seen to be the same.
-        asked = self._activity.asked
+        asked: Sequence[TrackedThread] = self._activity.asked
+        assert plan.glance is not None, "it told the node"
+        if plan.glance.turned:
+            # It has let the GIL go, or has it again.
+            self._believe(plan, bytes(plan.buffer), plan.words.gil.holders(plan.buffer))
+            thread.beside = plan.glance.beside
+            asked = self._noted
+            if thread.quiet and self._states.holders:
+                self._activity.wake(thread)
         self.news = list(dict.fromkeys([*news, *self._states.note(asked, self.threads)])) if asked else news
 
     def _observe_stopped(self, plan: Plan, holders: tuple[int, ...], patient: bool) -> bool:
@@ -309,7 +317,7 @@ class Unwinder:
             # Code objects are looked at again: better while they cannot change.
             return False
         try:
-            if not (plan.words.same_lists(data) and self._follower.follow(plan, data)):
+            if not (plan.words.same_lists(data) and self._follower.follow(plan, data, stood=False)):
                 return False
         except (MemoryFault, CorruptTarget):
             return False

@@ -1,0 +1,127 @@
+"""What a region begins with, before the frames: the thread state and, in 3.11 and 3.12, its ``_PyCFrame`` objects.
+
+The pointer to the leaf frame stands in the thread state; in those two versions in the ``_PyCFrame`` to which that
+points. Each call from C to Python has one of its own, on the C stack (``_PyEval_EvalFrameDefault`` in
+``Python/ceval.c``), so a thread that goes back and forth, as under asyncio or in ``sorted`` with a key, has a few in
+turn: those seen last are all copied.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from nbspy.cpython.layout import ThreadStateLayout
+from nbspy.cpython.thread_state import word
+
+_CFRAME_SIZE: Final = 24
+"""``struct _PyCFrame`` of 3.11 (3.12's is smaller)."""
+_MAX_CFRAMES: Final = 12
+_POINTER: Final = 8
+
+
+class ChainHead:
+    """The head of the regions of one thread."""
+
+    __slots__ = (
+        "_address",
+        "_cframes",
+        "_index",
+        "_inner",
+        "_learnt",
+        "_long_size",
+        "_pointer",
+        "_thread",
+        "ranges",
+        "size",
+    )
+
+    def __init__(self, address: int, thread: ThreadStateLayout, long_size: int) -> None:
+        """``address``: of the thread state."""
+        self._address = address
+        self._thread = thread
+        self._long_size = long_size
+        self._pointer = thread.current_frame
+        self._inner = thread.cframe_current_frame
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all but the thread state: a wild pointer must not be planned for ever."""
+        # Where there is no _PyCFrame yet to read, the thread state itself stands in for it.
+        self._learnt = [self._address]
+        self.plan()
+
+    def plan(self) -> None:
+        """Begin to copy what was learnt since the last time."""
+        self.ranges = [(self._address, self._thread.size)]
+        self._cframes: list[int] = []
+        if self._inner is not None:
+            self._cframes = [*self._learnt]
+            self.ranges += [(address, _CFRAME_SIZE) for address in self._cframes]
+        self.size = sum(size for _, size in self.ranges)
+        """Bytes of a region before its frames."""
+        self._index = {
+            address: self._thread.size + index * _CFRAME_SIZE + (self._inner or 0)
+            for index, address in enumerate(self._cframes)
+        }
+
+    def leaf_at(self, data: bytes | bytearray, start: int = 0) -> int:
+        """Return where the pointer to the leaf frame stands in the region that begins at ``start`` of ``data``.
+
+        0 where that was not copied: :meth:`elsewhere` is to be read.
+        """
+        if self._inner is None:
+            return start + self._pointer
+        pointer = word(data, start + self._pointer)
+        if not pointer:
+            # No Python runs, and no frame is there.
+            return start + self._pointer
+        at = self._index.get(pointer, 0)
+        return start + at if at else 0
+
+    def leaf(self, data: bytes, start: int = 0) -> int:
+        """Return the pointer to the leaf frame; 0 also where it was not copied."""
+        at = self.leaf_at(data, start)
+        return word(data, at) if at else 0
+
+    def elsewhere(self, data: bytes) -> tuple[int, int]:
+        """Return where the pointer to the leaf frame lies that was not copied: (address, size). It is next time."""
+        assert self._inner is not None, "else the thread state has it"
+        cframe = word(data, self._pointer)
+        self._learnt = [*dict.fromkeys([*self._learnt, cframe])][-_MAX_CFRAMES:]
+        return cframe + self._inner, _POINTER
+
+    def leaf_words(self, data: bytes, start: int = 0) -> tuple[int, int]:
+        """Return all that says which frame the leaf is, to be compared."""
+        return word(data, start + self._pointer), self.leaf(data, start)
+
+    @property
+    def deciding_words(self) -> list[tuple[int, int]]:
+        """What says all that is told of a thread but its frames: (offset, size), in order.
+
+        Without the pointer to the leaf frame itself.
+        """
+        thread = self._thread
+        own_id = thread.thread_id if thread.native_thread_id is None else thread.native_thread_id
+        words = [(thread.next, 8), (own_id, self._long_size), (thread.exception_raised, 8)]
+        optional = ((thread.gil_requested, 4), (thread.status, 4), (thread.exception_handled, 8))
+        words += [(offset, size) for offset, size in optional if offset is not None]
+        if self._inner is not None:
+            words.append((self._pointer, _POINTER))
+        return sorted(set(words))
+
+    @property
+    def tail_ranges(self) -> list[tuple[int, int]]:
+        """What is copied once more after a region, to know whether the leaf was the same all the while."""
+        inner = self._inner or 0
+        return [(self._address + self._pointer, _POINTER), *((one + inner, _POINTER) for one in self._cframes)]
+
+    def tail_agrees(self, data: bytes, start: int, end: int) -> bool:
+        """True where the tail at ``end`` of ``data`` says of the leaf what the region at ``start`` says."""
+        pointer = word(data, start + self._pointer)
+        if word(data, end) != pointer:
+            return False
+        if self._inner is None or not pointer:
+            return True
+        if pointer not in self._index:
+            return False
+        return word(data, end + _POINTER * (1 + self._cframes.index(pointer))) == self.leaf(data, start)
