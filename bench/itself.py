@@ -1,11 +1,12 @@
 """Where the time of a sample goes: the sampler of a 1 kHz session, sampled by a second one that does not stop it.
 
-The sampler sleeps for nine tenths of its time, and only the time awake is of interest: samples in which it was active
-by the system's word. The second sampler's rate is no multiple of the first's, so that it meets it in all of its phases.
-The two have processors of their own, for who waits for the processor that the sampler has never sees it awake; where
-there are only two, the second one shares the target's. What the kernel says that a sample costs is shared out by how
-often the sampler was seen in each module. To sleep and to wake up is a part of its own, whatever module does it. A part
-that was seen a few times says little: the note says how often the sampler was seen at all.
+The sampler sleeps for nine tenths of its time, and only the rest is of interest: samples in which no function of its
+stack is the one that sleeps. The second sampler's rate is no multiple of the first's, so that it meets it in all of its
+phases. The two have processors of their own, for who waits for the processor that the sampler has never sees it awake;
+where there are only two, the second one shares the target's.
+
+A module's part is time that passes, waiting for a thread to stop included. Beside it stands the CPU time that the
+kernel counts: what it has more, without stops, is what falling asleep and waking up take inside the kernel.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import nbspy
@@ -26,9 +28,9 @@ RATE_HZ: Final = 1000
 SECOND_HZ: Final = 4700
 FRAMES: Final = 10
 LENGTHS: Final = 5
-"""How many times as long as an ordinary recording: of 4,700 samples a second some 150 find it awake."""
+"""How many times as long as an ordinary recording: of 4,700 samples a second some 200 find it awake."""
 MODES: Final = {"nbspy": False, "nbspy --nonblocking": True}
-SLEEPING: Final = "sleeping and waking"
+SLEEPING: Final = "asleep"
 REST: Final = "all the rest"
 _SLEEPS: Final = "wait_until"
 """The function that sleeps until a sample is due; what it calls belongs to it."""
@@ -54,20 +56,40 @@ def _measure(names: list[str], settings: Settings) -> list[Row]:
     figure = "the sampler's own time, a sample at 1 kHz: {}"
 
     def measure(name: str) -> None:
-        stacks, per_sample_us = watch(MODES[name], LENGTHS * settings.seconds)
-        seen = parts(stacks)
+        watched = watch(MODES[name], LENGTHS * settings.seconds)
+        seen = parts(watched.stacks)
+        one_us = watched.period_us / max(seen.total(), 1)
+        del seen[SLEEPING]
         if seen.total() < _FEWEST:
             raise NotMeasured(f"the sampler was awake in {seen.total()} samples only")
-        tally.add(figure.format("in all"), name, "us", per_sample_us, note=f"seen awake {seen.total():,} times")
+        tally.add(figure.format("CPU, by the kernel"), name, "us", watched.cpu_us)
+        note = f"seen awake {seen.total():,} times"
+        tally.add(figure.format("not asleep, in all"), name, "us", one_us * seen.total(), note=note)
         for part, count in gathered(seen).items():
-            tally.add(figure.format(part), name, "us", per_sample_us * count / seen.total())
+            tally.add(figure.format(part), name, "us", one_us * count)
 
-    take_turns(names, settings.repeat, measure, lambda name, why: tally.fail(figure.format("in all"), name, "us", why))
+    take_turns(
+        names,
+        settings.repeat,
+        measure,
+        lambda name, why: tally.fail(figure.format("not asleep, in all"), name, "us", why),
+    )
     return tally.rows()
 
 
-def watch(nonblocking: bool, seconds: float) -> tuple[list[Seen], float]:
-    """Return the sampler's stacks while it was awake, and its CPU time for each of its samples, in us."""
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What was seen of a sampler."""
+
+    stacks: list[Seen]
+    cpu_us: float
+    """Its CPU time for each of its samples."""
+    period_us: float
+    """Time that passed for each of them."""
+
+
+def watch(nonblocking: bool, seconds: float) -> Watched:
+    """Sample the sampler of a session of :data:`RATE_HZ`."""
     with target("depth.py", FRAMES, 1, 1, python=target_python()) as program:
         watched_cpu, *others = sorted(os.sched_getaffinity(0))
         if not others:
@@ -81,16 +103,16 @@ def watch(nonblocking: bool, seconds: float) -> tuple[list[Seen], float]:
             with nbspy.attach(sampler, rate=SECOND_HZ, nonblocking=True, recording=False) as second:
                 [watcher] = set(tree(os.getpid())) - before - {sampler}
                 os.sched_setaffinity(watcher, others[-1:])
-                begun = session.sample_count, _cpu_ns(sampler)
+                begun = session.sample_count, _cpu_ns(sampler), time.monotonic_ns()
                 time.sleep(seconds)
-                ended = session.sample_count, _cpu_ns(sampler)
+                ended = session.sample_count, _cpu_ns(sampler), time.monotonic_ns()
             if not session.running:
                 raise NotMeasured(f"the sampler that was watched ended: {session.error or session.end}")
     taken = ended[0] - begun[0]
     if not taken:
         raise NotMeasured("the sampler that was watched took no samples")
-    awake = second.profile.select(states="active").stacks()
-    return [(stack.frames, stack.count) for stack in awake], (ended[1] - begun[1]) / taken / 1e3
+    stacks: list[Seen] = [(stack.frames, stack.count) for stack in second.profile.stacks()]
+    return Watched(stacks, (ended[1] - begun[1]) / taken / 1e3, (ended[2] - begun[2]) / taken / 1e3)
 
 
 def parts(stacks: Iterable[Seen]) -> Counter[str]:

@@ -119,9 +119,9 @@ def test_given_150_busy_threads_then_the_target_is_soon_ready() -> None:
 
 
 def test_given_a_sampler_then_it_is_seen_awake_in_its_own_modules() -> None:
-    stacks, per_sample_us = itself.watch(nonblocking=True, seconds=2)
-    seen = itself.parts(stacks)
+    watched = itself.watch(nonblocking=True, seconds=2)
+    seen = itself.parts(watched.stacks)
 
-    assert per_sample_us > 1
+    assert 1 < watched.cpu_us < watched.period_us
     assert seen[itself.SLEEPING]
     assert any(part.startswith("nbspy/cpython/") for part in seen)
