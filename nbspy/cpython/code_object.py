@@ -119,6 +119,14 @@ class CodeCache:
             self._load(fresh)
         return changed
 
+    def are_still(self, addresses: Iterable[int]) -> bool:
+        """True where what lies at ``addresses`` are code objects that are known. Hot path: one short read."""
+        wanted = tuple(dict.fromkeys(addresses))
+        found = self._probe(wanted) if len(wanted) <= _PROBED else None
+        return found is not None and all(
+            self.codes[address].copied == identity for address, identity in zip(wanted, found, strict=True)
+        )
+
     def _probe(self, addresses: tuple[int, ...]) -> list[bytes] | None:
         """Read the identities of a few code objects that are known; None where they are not, or cannot be read.
 

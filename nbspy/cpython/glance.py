@@ -66,6 +66,7 @@ class Glance:
         """
         self._chain = chain
         self._known = known
+        self._without_code = known.without_code
         self._codes = codes
         self._interner = interner
         self._unpack = unpack.unpack_from
@@ -107,7 +108,10 @@ class Glance:
         self._whole_is_new = False
         """True where the last copy that was remembered had a stack all of whose frames were new."""
         self._trusted: frozenset[int] | None = None
-        """The codes whose identities are copied; None where the copy tells when codes were freed."""
+        """The codes whose identities are copied; None where the copy tells when codes were freed.
+
+        Those of others are read after the copy.
+        """
 
     @property
     def beside(self) -> int:
@@ -217,8 +221,7 @@ class Glance:
         if not offset:
             return ELSEWHERE
         code, previous, instruction, owner = unpack(copy, offset)
-        if trusted is not None and code not in trusted:
-            return ELSEWHERE
+        doubted = [code] if trusted is not None and code not in trusted else []
         bottom, node = self._bottom, self._node
         callers: list[tuple[int, int, int]] = []
         if previous != bottom:
@@ -228,8 +231,8 @@ class Glance:
                     last = callers[-1][2] if callers else owner
                     return UNKNOWN if self._known.is_unlinked(previous, last) else ELSEWHERE
                 one, previous, at, whose = unpack(copy, offset)
-                if trusted is not None and one not in trusted:
-                    return ELSEWHERE
+                if trusted is not None and one not in trusted and whose not in self._without_code:
+                    doubted.append(one)
                 callers.append((one, at, whose))
             steps = self._known.steps
             for one, at, whose in reversed(callers):
@@ -244,6 +247,8 @@ class Glance:
         if leaf is None:
             self.unknown = (address, code, owner, *callers)
             return UNKNOWN
+        if doubted and not self._codes.are_still(doubted):
+            return ELSEWHERE
         frame = leaf.frame_ids.get(instruction)
         if frame is None:
             if not self._codes.runs(leaf, instruction):

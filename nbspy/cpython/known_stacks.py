@@ -47,7 +47,7 @@ class KnownStacks:
         self._interner = interner
         self._codes = codes
         self._mask = fields.executable_mask
-        self._without_code = fields.owners_without_code
+        self.without_code = fields.owners_without_code
         self._generator = fields.owner_generator
         self._proofs: dict[tuple[int, int], int] = {}
         """(node of the leaf's caller, function of the leaf) -> how often it was proved."""
@@ -84,7 +84,7 @@ class KnownStacks:
 
     def code_of(self, code: int, owner: int) -> int:
         """Return the address of the code object of a frame, given its words; 0 where C code keeps it on the chain."""
-        return 0 if owner in self._without_code else code & self._mask
+        return 0 if owner in self.without_code else code & self._mask
 
     def is_unlinked(self, previous: int, owner: int) -> bool:
         """True where a frame with these words is that of a generator that is just yielding: it has no caller any more.
@@ -95,7 +95,7 @@ class KnownStacks:
 
     def step(self, node: int, code: int, instruction: int, owner: int) -> int:
         """Return the node of a frame above ``node``, given its words; -1 where none was made yet."""
-        child = node if owner in self._without_code else self._child(node, code & self._mask, instruction)
+        child = node if owner in self.without_code else self._child(node, code & self._mask, instruction)
         if child >= 0:
             if len(self.steps) >= _MAX_STEPS:
                 self.steps.clear()
@@ -104,7 +104,7 @@ class KnownStacks:
 
     def leaf(self, node: int, code: int, owner: int) -> CodeObject | None:
         """Return the code of a leaf above ``node``, given its words; None where the stack that it ends is not known."""
-        known = None if owner in self._without_code else self._codes.codes.get(code & self._mask)
+        known = None if owner in self.without_code else self._codes.codes.get(code & self._mask)
         if known is None or self._proofs.get((node, known.function), 0) < PROOFS:
             return None
         if len(self.leaves) >= _MAX_STEPS:

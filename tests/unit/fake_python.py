@@ -216,9 +216,9 @@ class FakePython:
         self.held = False
         """True while a thread holds a GIL."""
         self._next = 0x7000_0000_0000
-        self._c_stack = 0x7FFF_FFFF_0000
+        self.c_stack = 0x7FFF_FFFF_0000
         self.memory.add(RUNTIME, bytes(0x1000))
-        self.memory.add(self._c_stack - 0x20000, bytes(0x20000))
+        self.memory.add(self.c_stack - 0x20000, bytes(0x20000))
         self._next_native = 1000
         self.add_interpreter()
 
@@ -230,8 +230,8 @@ class FakePython:
         return address
 
     def on_c_stack(self, size: int) -> int:
-        self._c_stack -= (size + 15) & -16
-        return self._c_stack
+        self.c_stack -= (size + 15) & -16
+        return self.c_stack
 
     def cframe(self, current: int) -> int:
         """Make a ``_PyCFrame`` on the C stack."""

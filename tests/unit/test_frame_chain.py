@@ -284,6 +284,43 @@ def test_frame_at_the_end_of_a_mapping_is_read_without_reading_beyond(layout: La
 
 
 @every_layout
+def test_what_a_generator_calls_is_predicted_although_the_leaf_was_the_generator(layout: Layout) -> None:
+    watched = deep(layout)
+    generator = watched.python.generator()
+    watched.thread.resume(generator, watched.codes[0])
+    for _ in range(2):
+        watched.look()
+
+    watched.thread.call(watched.codes[0])
+
+    assert watched.look() == watched.plain()
+    assert not watched.chain.unpredicted
+
+
+@every_layout
+def test_copy_of_a_running_thread_that_leads_nowhere_leaves_the_chain_as_it_was(layout: Layout) -> None:
+    watched = deep(layout)
+    generator = watched.python.generator()
+    watched.thread.resume(generator, watched.codes[0])
+    for _ in range(2):
+        before = watched.look()
+    addresses = list(watched.chain.addresses)
+
+    watched.python.write_frame(generator, previous=0)
+    if layout.frame.owner_generator is not None:
+        with pytest.raises(CorruptTarget):
+            watched.chain.update(watched.copy(), stood=False)
+    watched.python.write_frame(generator, previous=8)
+    with pytest.raises(MemoryFault):
+        watched.chain.update(watched.copy(), stood=False)
+
+    assert watched.chain.addresses == addresses
+    assert not watched.chain.unpredicted
+    watched.python.write_frame(generator, previous=addresses[-2])
+    assert watched.look() == watched.plain() == before
+
+
+@every_layout
 def test_chain_that_does_not_change_is_predicted_and_replaces_nothing(layout: Layout) -> None:
     watched = deep(layout)
     for _ in range(3):
