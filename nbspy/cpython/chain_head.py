@@ -64,6 +64,11 @@ class ChainHead:
             for index, address in enumerate(self._cframes)
         }
 
+    @property
+    def fixed_leaf_at(self) -> int:
+        """Where in every region the pointer to the leaf frame stands; 0 where each says it (:meth:`leaf_at`)."""
+        return self._pointer if self._inner is None else 0
+
     def leaf_at(self, data: bytes | bytearray, start: int = 0) -> int:
         """Return where the pointer to the leaf frame stands in the region that begins at ``start`` of ``data``.
 
@@ -98,15 +103,13 @@ class ChainHead:
     def deciding_words(self) -> list[tuple[int, int]]:
         """What says all that is told of a thread but its frames: (offset, size), in order.
 
-        Without the pointer to the leaf frame itself.
+        Without what leads to the leaf frame.
         """
         thread = self._thread
         own_id = thread.thread_id if thread.native_thread_id is None else thread.native_thread_id
         words = [(thread.next, 8), (own_id, self._long_size), (thread.exception_raised, 8)]
         optional = ((thread.gil_requested, 4), (thread.status, 4), (thread.exception_handled, 8))
         words += [(offset, size) for offset, size in optional if offset is not None]
-        if self._inner is not None:
-            words.append((self._pointer, _POINTER))
         return sorted(set(words))
 
     @property

@@ -24,6 +24,8 @@ ELSEWHERE: Final = -1
 """More than the frames near the leaf may be new."""
 UNKNOWN: Final = -2
 """Only those are new, and not known: perhaps the copy is torn, and another shows what is."""
+ASTRAY: Final = -3
+"""The links lead out of the copy: to where no frame was seen yet, or, far more often, the copy is torn."""
 _MAX_WALK: Final = 48
 """Frames from the leaf that are looked at one by one."""
 _FORGET_AFTER: Final = 64
@@ -31,7 +33,7 @@ _LOOKS: Final = 1024
 """How deep the stack has changed is kept in mind for so many copies that were remembered, and so many looks."""
 _MAX_STRUCTS: Final = 256
 _DEEPEST: Final = 1 << 30
-_MAX_FACES: Final = 16
+_MAX_FACES: Final = 4
 _word: Final = struct.Struct("<Q").unpack_from
 
 Trust = Callable[[Sequence[int]], tuple[bytes, frozenset[int] | None]]
@@ -41,8 +43,6 @@ class Face(NamedTuple):
     """What a copy must show to be judged by the frames near the leaf alone."""
 
     words: tuple[Any, ...]
-    leaf_at: int
-    """Where in the copy the pointer to the leaf frame then stands."""
     beside: int
     """:attr:`~nbspy.cpython.thread_list.TrackedThread.beside` of the thread then."""
 
@@ -71,8 +71,9 @@ class Glance:
         self._interner = interner
         self._unpack = unpack.unpack_from
         self._size = chain.frame_size
-        self._leaf_at = 0
-        """Where the pointer to the leaf frame stands."""
+        self._head = chain.head
+        self._leaf_at = region + chain.head.fixed_leaf_at if chain.head.fixed_leaf_at else 0
+        """Where the pointer to the leaf frame stands; 0 where each copy says it."""
         self._words = [(region + offset, size) for offset, size in chain.head.deciding_words]
         starts = [start - region for start, _ in self._words]
         self._status_part = starts.index(chain.status_offset) + 1 if chain.status_offset in starts else 0
@@ -147,10 +148,6 @@ class Glance:
             apart = self._structs[size] = self._take_apart(size)
         *rest, _, last = apart.unpack_from(data)
         self._expected = (*rest, identity, last)
-        self._leaf_at = chain.head.leaf_at(data, self._region)
-        if not self._leaf_at:
-            self.forget()
-            return
         self._low, self._high, self._delta = chain.places.range_around(chain.addresses[leaf])
         self._delta += self._region
         self._apart = apart
@@ -158,7 +155,7 @@ class Glance:
         if (apart, self._trusted, self._bottom, self._node, self._site, chain.ranges) != before or self._asks(data):
             self._faces.clear()
         faces = [face for face in self._faces if face.words != self._expected]
-        self._faces = [Face(self._expected, self._leaf_at, beside), *faces[: _MAX_FACES - 1]]
+        self._faces = [Face(self._expected, beside), *faces[: _MAX_FACES - 1]]
 
     def _asks(self, data: bytes) -> bool:
         """True where the thread asks for the GIL in ``data``: what it does is then told by its region (3.15)."""
@@ -172,7 +169,7 @@ class Glance:
         for index, face in enumerate(self._faces):
             if face.words == words:
                 self._faces.insert(0, self._faces.pop(index))
-                self._expected, self._leaf_at, self.turned = words, face.leaf_at, True
+                self._expected, self.turned = words, True
                 return None
         status = self._status_part
         if status and any(_without(status, face.words) == _without(status, words) for face in self._faces):
@@ -204,7 +201,7 @@ class Glance:
         return self._apart is not None and self._apart.unpack_from(copy)[-2] != self._expected[-2]
 
     def node(self, copy: bytes | bytearray) -> int:
-        """Return the leaf node of the stack that ``copy`` shows; :data:`ELSEWHERE` or :data:`UNKNOWN`."""
+        """Return the leaf node of the stack that ``copy`` shows, or one of the three above. Hot path."""
         apart = self._apart
         if apart is None or not self._looks_left or self._chain.ranges is not self._ranges:
             return ELSEWHERE
@@ -214,12 +211,15 @@ class Glance:
             if verdict is not None:
                 return verdict
         self._looks_left -= 1
-        (address,) = _word(copy, self._leaf_at)
+        leaf_at = self._leaf_at or self._head.leaf_at(copy, self._region)
+        if not leaf_at:
+            return ASTRAY
+        (address,) = _word(copy, leaf_at)
         low, high, delta, trusted, unpack = self._low, self._high, self._delta, self._trusted, self._unpack
         self.unknown = None
         offset = address + delta if low <= address <= high else self._offset_of(address)
         if not offset:
-            return ELSEWHERE
+            return ASTRAY
         code, previous, instruction, owner = unpack(copy, offset)
         doubted = [code] if trusted is not None and code not in trusted else []
         bottom, node = self._bottom, self._node
@@ -227,9 +227,11 @@ class Glance:
         if previous != bottom:
             while previous != bottom:
                 offset = previous + delta if low <= previous <= high else self._offset_of(previous)
-                if not offset or len(callers) >= _MAX_WALK:
+                if len(callers) >= _MAX_WALK:
+                    return ELSEWHERE
+                if not offset:
                     last = callers[-1][2] if callers else owner
-                    return UNKNOWN if self._known.is_unlinked(previous, last) else ELSEWHERE
+                    return ASTRAY if previous or self._known.is_unlinked(previous, last) else ELSEWHERE
                 one, previous, at, whose = unpack(copy, offset)
                 if trusted is not None and one not in trusted and whose not in self._without_code:
                     doubted.append(one)
@@ -268,7 +270,7 @@ class Glance:
             return False
         function_at = known.sites.frame_function
         frames: list[FrameWords] = []
-        (address,) = _word(copy, self._leaf_at)
+        (address,) = _word(copy, self._leaf_at or self._head.leaf_at(copy, self._region))
         while address != self._bottom:
             offset = self._offset_of(address)
             if not offset or len(frames) > _MAX_WALK:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from nbspy.cpython.code_object import CodeCache
-from nbspy.cpython.glance import ELSEWHERE, UNKNOWN, Glance
+from nbspy.cpython.glance import ASTRAY, ELSEWHERE, UNKNOWN, Glance
 from nbspy.cpython.plan_book import Plan, PlanBook
 from nbspy.cpython.thread_list import ThreadList
 from nbspy.errors import MemoryFault
@@ -21,6 +21,8 @@ _LOOKS_AGAIN: Final = 4
 """A copy that may be torn is taken again so often before a thread is stopped: it costs a tenth of that."""
 _LOOKS_FOR_NEW: Final = 48
 """The same where nothing is stopped."""
+_LOOKS_ASTRAY: Final = 2
+"""So many copies that lead nowhere may be torn; with more, ranges are to be chosen anew."""
 _MAX_PROOFS: Final = 4
 """So many different stacks are tried to be proved by call sites in one sample: each takes two reads for each frame."""
 
@@ -56,23 +58,28 @@ class QuickLook:
         try:
             plan.read()
             node = glance.node(plan.buffer)
-            if node == UNKNOWN:
-                node = self._again(plan, glance)
+            if node in (UNKNOWN, ASTRAY):
+                node = self._again(plan, glance, node)
         except MemoryFault:
             return ELSEWHERE  # what is no longer there will be missed again
         if node >= 0 and not self._list.are_the_same((plan.spans[0].thread,)):
             return ELSEWHERE
         return node
 
-    def _again(self, plan: Plan, glance: Glance) -> int:
+    def _again(self, plan: Plan, glance: Glance, node: int) -> int:
         before, same = glance.unknown, 1
+        astray = 0
         tried: set[tuple[Any, ...]] = set()
         if self._is_proved(glance, plan, tried):
             return glance.node(plan.buffer)
         for _ in range(_LOOKS_AGAIN if self.stops else _LOOKS_FOR_NEW):
+            if node == ASTRAY:
+                astray += 1
+                if astray > _LOOKS_ASTRAY:
+                    return ELSEWHERE
             plan.read()
             node = glance.node(plan.buffer)
-            if node != UNKNOWN:
+            if node not in (UNKNOWN, ASTRAY):
                 self.retried += 1
                 return node
             if self._is_proved(glance, plan, tried):
