@@ -211,12 +211,12 @@ class Glance:
             if verdict is not None:
                 return verdict
         self._looks_left -= 1
+        self.unknown = None
         leaf_at = self._leaf_at or self._head.leaf_at(copy, self._region)
         if not leaf_at:
             return ASTRAY
         (address,) = _word(copy, leaf_at)
         low, high, delta, trusted, unpack = self._low, self._high, self._delta, self._trusted, self._unpack
-        self.unknown = None
         offset = address + delta if low <= address <= high else self._offset_of(address)
         if not offset:
             return ASTRAY

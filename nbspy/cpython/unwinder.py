@@ -185,7 +185,8 @@ class Unwinder:
     def _observe_well(self) -> bool:
         for attempt in range(_ATTEMPTS_IN_VAIN if self._quick.in_vain else ATTEMPTS):
             if attempt:
-                if attempt >= _PATIENT_ATTEMPTS and not self.while_standing and self._is_out_of_time():
+                late = time.monotonic_ns() - self._now_ns > _BUDGET_NS
+                if late and attempt >= _PATIENT_ATTEMPTS and not self.while_standing:
                     break
                 self._attempts += 1
             self._codes.fresh.clear()
@@ -204,9 +205,6 @@ class Unwinder:
                 break
         self.discarded += 1
         return False
-
-    def _is_out_of_time(self) -> bool:
-        return time.monotonic_ns() - self._now_ns > _BUDGET_NS
 
     def frames(self, thread: TrackedThread) -> list[ObservedFrame]:
         """Return the frames that the last sample saw of ``thread``, leaf first."""
@@ -259,10 +257,9 @@ class Unwinder:
             news.append(thread)
             if thread.quiet:
                 self._activity.wake(thread)
-        # All that is told of threads that were not asked about was seen to be the same.
+        # Of threads that were not asked about all was seen to be the same.
         asked: Sequence[TrackedThread] = self._activity.asked
-        assert plan.glance is not None, "it told the node"
-        if plan.glance.turned:
+        if plan.glance is not None and plan.glance.turned:
             # It has let the GIL go, or has it again.
             self._believe(plan, bytes(plan.buffer), plan.words.gil.holders(plan.buffer))
             thread.beside = plan.glance.beside

@@ -3,6 +3,8 @@
 Deadlines lie on a fixed grid, so one late sample does not delay those after it; each is moved by up to a tenth of the
 interval, because a target that works in step with the clock would otherwise
 always be seen in the same place (aliasing).
+What is taken a little late is still a sample: above 1 kHz those of the last millisecond are made up for, one right
+after the other, so that writing what was seen does not cost any. Older ones are left out.
 Lateness is data: it is counted, never printed.
 """
 
@@ -15,6 +17,8 @@ from typing import Final
 
 JITTER: Final = 0.1
 """Largest shift, as a part of the interval, to either side."""
+CATCH_UP_NS: Final = 1_000_000
+"""Deadlines that passed longer ago, and an interval ago, are left out."""
 
 
 class Clock:
@@ -30,13 +34,13 @@ class Clock:
         """Deadlines that were missed by more than half an interval."""
 
     def next_deadline(self) -> int:
-        """Return the next moment to sample at; moments that have passed already are counted and left out."""
+        """Return the next moment to sample at, which may have passed; those long ago are counted and left out."""
         interval = self.interval_ns
         self._grid += interval
         behind = self._now() - self._grid
         if behind > interval // 2:
             self.late += 1
-            if behind > interval:
+            if behind > max(interval, CATCH_UP_NS):
                 # Too late for these: go on with the next on the grid instead of hurrying after them.
                 self._grid += behind // interval * interval
         return self._grid + int((self._random() - 0.5) * self._jitter)

@@ -58,6 +58,21 @@ def test_deadline_missed_by_less_than_half_an_interval_is_not_late() -> None:
     assert clock.late == 0
 
 
+def test_deadlines_of_the_last_millisecond_are_made_up_for() -> None:
+    now = FakeNow()
+    clock = Clock(INTERVAL_NS // 20, now, seed=1)
+    start = now.ns
+    clock.next_deadline()
+    now.ns += 18 * INTERVAL_NS // 20
+
+    following = [clock.next_deadline() for _ in range(18)]
+
+    assert [round((deadline - start) / (INTERVAL_NS // 20)) for deadline in following] == list(range(2, 20))
+    assert clock.late == 16
+    now.ns += 5 * INTERVAL_NS
+    assert clock.next_deadline() >= now.ns - INTERVAL_NS // 20
+
+
 @given(st.lists(st.integers(0, 20 * INTERVAL_NS), max_size=60), st.integers(0, 9))
 def test_deadlines_whatever_the_delays_advance_and_never_fall_behind(delays: list[int], seed: int) -> None:
     now = FakeNow()
