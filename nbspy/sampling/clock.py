@@ -3,8 +3,9 @@
 Deadlines lie on a fixed grid, so one late sample does not delay those after it; each is moved by up to a tenth of the
 interval, because a target that works in step with the clock would otherwise
 always be seen in the same place (aliasing).
-What is taken a little late is still a sample: above 1 kHz those of the last millisecond are made up for, one right
-after the other, so that writing what was seen does not cost any. Older ones are left out.
+What is taken a little late is still a sample: from 10 kHz on those of the last 10 ms are made up for, one right after
+the other, so that writing what was seen (7 ms, five times a second, at 20 kHz) does not cost any. All others that have
+passed are left out.
 Lateness is data: it is counted, never printed.
 """
 
@@ -17,8 +18,10 @@ from typing import Final
 
 JITTER: Final = 0.1
 """Largest shift, as a part of the interval, to either side."""
-CATCH_UP_NS: Final = 1_000_000
-"""Deadlines that passed longer ago, and an interval ago, are left out."""
+FAST_NS: Final = 100_000
+"""Intervals up to this are those of a fast clock."""
+CATCH_UP_NS: Final = 10_000_000
+"""What of its deadlines passed longer ago is left out."""
 
 
 class Clock:
@@ -40,7 +43,7 @@ class Clock:
         behind = self._now() - self._grid
         if behind > interval // 2:
             self.late += 1
-            if behind > max(interval, CATCH_UP_NS):
+            if behind > (CATCH_UP_NS if interval <= FAST_NS else interval):
                 # Too late for these: go on with the next on the grid instead of hurrying after them.
                 self._grid += behind // interval * interval
         return self._grid + int((self._random() - 0.5) * self._jitter)
