@@ -55,6 +55,7 @@ function start(): void {
   const parent = document.getElementById("nbspy-root");
   if (!parent) return;
   const source = new Source(Infinity);
+  source.local = true;
   source.saved = parent.dataset["saved"] ?? "";
   const explorer = new Explorer(source);
   givePageScript(document.getElementById("nbspy-script")?.textContent ?? "");

@@ -17,6 +17,10 @@ export class Source {
   failure: string | null = null;
   /** When the page was saved that this is in; "" where it is in none. */
   saved = "";
+  /** The data is the page's own: nobody sends it. */
+  local = false;
+  /** Who sends it is gone: the kernel was stopped, or started anew. */
+  lost = false;
   /** The sender has said that there is no more. */
   finished = false;
   /** The stream as it came, in order: what a recording is. Null from where it is more than `MAX_KEPT_BYTES`. */
@@ -55,6 +59,7 @@ export class Source {
   /** Takes the piece of the stream at `offset`; `total` is its length as the sender knows it, `next` where it goes on. */
   receive(offset: number, bytes: Uint8Array, total: number, ended: boolean, next = 0): void {
     this.announced = Math.max(this.announced, total);
+    this.lost = false;
     this.finished ||= ended;
     if (total > this.assembler.next) this.profile.expect(total - this.assembler.next);
     for (const piece of this.assembler.add(offset, bytes)) this.decode(piece);
@@ -66,6 +71,11 @@ export class Source {
   finish(): void {
     this.finished = true;
     this.announced = this.assembler.next;
+    this.tell();
+  }
+
+  lose(): void {
+    this.lost = true;
     this.tell();
   }
 

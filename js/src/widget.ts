@@ -146,8 +146,13 @@ function render({ model, el: parent }: { model: Model; el: HTMLElement }): () =>
     const theme = model.get("theme");
     explorer.setTheme(theme === "light" || theme === "dark" ? theme : ("auto" satisfies ThemeChoice));
   };
+  // The manager of widgets marks what lost its kernel; the same event says that a model was connected.
+  const look = (): void => {
+    if (parent.closest(".jupyter-widgets-disconnected")) source.lose();
+  };
   model.on("change:height", setHeight);
   model.on("change:theme", setTheme);
+  model.on("comm_live_update", look);
   listenToHandle(model, explorer, handle, cleanup);
   setHeight();
   givePageScript(entry.script && `${entry.script};nbspy.default.page()`);
@@ -160,6 +165,7 @@ function render({ model, el: parent }: { model: Model; el: HTMLElement }): () =>
   return () => {
     model.off("change:height", setHeight);
     model.off("change:theme", setTheme);
+    model.off("comm_live_update", look);
     offerView(source.identity, explorer.state.settings, explorer.root.dataset["theme"]);
     shared.views.delete(explorer);
     cleanup.run();

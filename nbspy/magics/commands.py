@@ -213,6 +213,9 @@ class NbspyMagics(Magics):
         ``%nbspy stop`` ends them all, ``%nbspy stop PID`` one; its value is the Profile, or the list of Profiles
         where there were several.
 
+        ``%nbspy show``, or ``%nbspy show PID``, shows a session that runs once more: after its cell was run again, say.
+        Its value is the Session.
+
         ``%nbspy recordings`` lists what sessions left on disk; its value is the list: ``nbspy.load(_[0].path)``.
 
         ``%nbspy doctor [PID]`` says whether a process (this kernel) can be sampled, and what is in the way; its value
@@ -225,13 +228,15 @@ class NbspyMagics(Magics):
             return self._status()
         if words[0] == "stop" and len(words) <= 2:
             return self._stop(parse_pid(words[1]) if len(words) == 2 else None)
+        if words[0] == "show" and len(words) <= 2:
+            return self._running_one(parse_pid(words[1]) if len(words) == 2 else None)
         if words == ["recordings"]:
             found = recordings.listing()
             table = recordings.table(found)
             return Listing(found, text=table.text(), html=table.html())
         if words[0] == "doctor" and len(words) <= 2:
             return doctor.diagnose(parse_pid(words[1]) if len(words) == 2 else None)
-        raise UsageError(f"%nbspy: {line!r} is no command", "%nbspy [status | stop [PID] | doctor [PID] | recordings]")
+        raise UsageError(f"%nbspy: {line!r} is no command", "%nbspy [status | show [PID] | stop [PID] | doctor [PID] | recordings]")
 
     @line_magic
     @_refusals_in_one_line
@@ -262,7 +267,8 @@ class NbspyMagics(Magics):
 
     def _start(self, pid: int, options: SamplingOptions) -> Session:
         if any(session.pid == pid for session in self._running()):
-            raise UsageError(f"process {pid} is already being profiled by this notebook", "%nbspy stop ends that")
+            help_text = f"%nbspy show {pid} shows that, %nbspy stop {pid} ends it"
+            raise UsageError(f"process {pid} is already being profiled by this notebook", help_text)
         own = pid == os.getpid()
         start = sessions.profile if own else functools.partial(sessions.attach, pid)
         session = start(
@@ -325,6 +331,15 @@ class NbspyMagics(Magics):
         table = Table("nbspy: running sessions" if rows else "nbspy: no session runs", columns, rows)
         return Listing(running, text=table.text() if rows else table.title, html=table.html())
 
+    def _running_one(self, pid: int | None) -> Session:
+        """Return the session of ``pid``, or the only one: as a cell's value it is shown there."""
+        running = [session for session in self._running() if pid in (None, session.pid)]
+        if len(running) == 1:
+            return running[0]
+        which = "" if pid is None else f" of process {pid}"
+        what = f"{len(running)} sessions run: name the pid of one" if running else f"no session{which} runs"
+        raise UsageError(f"%nbspy show: {what}", "%nbspy lists those that do")
+
     def _stop(self, pid: int | None) -> Any:
         running = [session for session in self._running() if pid in (None, session.pid)]
         if not running:
@@ -352,6 +367,7 @@ def _pid_candidates() -> list[Candidate]:
 def _command_candidates() -> list[Candidate]:
     return [
         Candidate("status", "list the sessions that run"),
+        Candidate("show", "show one of them again"),
         Candidate("stop", "end them"),
         Candidate("recordings", "list what sessions left on disk"),
         Candidate("doctor", "say whether a process can be sampled"),

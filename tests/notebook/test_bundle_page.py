@@ -197,7 +197,38 @@ def test_given_silence_then_it_is_said(page: Page) -> None:
     for piece in simple_stream(end=False):
         replay.send(piece)
     page.clock.run_for(8000)
-    wait_for_text(replay.root.locator(".nbspy-header"), r"no data for [78] s")
+    wait_for_text(replay.root.locator(".nbspy-header"), r"Silent 1\.0.s.*no data for [78] s")
+
+
+@pytest.mark.parametrize("began", [True, False])
+def test_given_a_kernel_that_is_gone_then_it_is_said_until_data_comes_again(page: Page, began: bool) -> None:
+    replay = Replay(page)
+    pieces = simple_stream(end=False)
+    if began:
+        for piece in pieces:
+            replay.send(piece)
+        wait_for_text(replay.root.locator(".nbspy-header"), r"^Live 1\.0.s")
+    # What JupyterLab's manager of widgets does when the kernel is started anew.
+    page.evaluate("() => document.getElementById('output').classList.add('jupyter-widgets-disconnected')")
+    page.evaluate("() => host.model.emit('comm_live_update')")
+    header = replay.root.locator(".nbspy-header")
+    wait_for_text(header, r"^Connection lost")
+    if not began:
+        wait_for_text(replay.root.locator(".nbspy-message"), "run the cell again")
+        return
+    wait_for_text(header, r"the kernel is gone; complete up to 1\.0.s")
+    assert replay.root.get_by_role("button", name="Pause the view").count() == 0
+    replay.send(StreamBuilder().end(1000, "stopped"))
+    wait_for_text(header, r"^Stopped 1\.0.s(?!.*gone)")
+
+
+def test_given_the_functions_then_their_names_stand_beside_their_bars(replay: Replay) -> None:
+    replay.root.get_by_role("tab", name="Functions").click()
+    row = replay.root.locator(".nbspy-functions tbody tr:not(.nbspy-gap)").first
+    boxes = [row.locator(part).bounding_box() for part in (".nbspy-link", ".nbspy-bar", ".nbspy-part >> nth=0")]
+    middles = [box["y"] + box["height"] / 2 for box in boxes if box is not None]
+    assert len(middles) == 3
+    assert max(middles) - min(middles) <= 1.5
 
 
 @pytest.mark.parametrize(

@@ -275,6 +275,16 @@ def test_same_process_twice_is_one_clear_refusal(notebook: Notebook) -> None:
     assert notebook.running == [4242]
 
 
+def test_a_running_session_is_shown_again(notebook: Notebook) -> None:
+    notebook.run("%profile_remote 4242")
+    assert "%nbspy show 4242 shows that" in refusal(notebook.run("%profile_remote 4242"))
+    assert notebook.run("%nbspy show 4242").result is notebook.sessions[0]
+    assert notebook.run("%nbspy show").result is notebook.sessions[0]
+    assert "no session of process 99 runs" in refusal(notebook.run("%nbspy show 99"))
+    notebook.run("%profile_remote 4343")
+    assert "2 sessions run: name the pid" in refusal(notebook.run("%nbspy show"))
+
+
 def test_two_processes_at_once_and_nested(notebook: Notebook) -> None:
     assert notebook.run("%%profile_remote 4242\n%%profile_cell\nx = 1").success
     assert [session.pid for session in notebook.sessions] == [4242, os.getpid()]

@@ -95,7 +95,7 @@ export class Header {
     const { profile } = this.source;
     const { hello, status } = profile;
     this.dot.dataset["look"] = this.dotLook(facts);
-    setText(this.word, this.stateWord(facts.state));
+    setText(this.word, this.stateWord(facts));
     setAttribute(this.word, "title", tameLines(profile.end ? `${profile.end.message}\n${profile.end.help}`.trim() : ""));
     setText(this.program, hello ? tame(programName(hello.commandLine)) : "");
     setText(this.targetRest, hello ? ` pid ${hello.pid} · Python ${tame(hello.pythonVersion)}${this.recorded(facts.state)}` : "");
@@ -111,12 +111,15 @@ export class Header {
     setText(this.notices, plural(profile.notices.length, "notice"));
     show(this.notices, profile.notices.length > 0);
     const { paused } = this.state;
-    const hint = facts.gap ? `waiting for lost data; complete up to ${elapsed(profile.endUs)}`
-      : facts.silentSeconds >= 5 ? `no data for ${facts.silentSeconds} s; complete up to ${elapsed(profile.endUs)}` : "";
+    const upTo = `complete up to ${elapsed(profile.endUs)}`;
+    const live = facts.state === "live" && !this.source.local;
+    const hint = live && this.source.lost ? `the kernel is gone; ${upTo}`
+      : facts.gap ? `waiting for lost data; ${upTo}`
+      : facts.silentSeconds >= 5 ? `no data for ${facts.silentSeconds} s; ${upTo}` : "";
     const told = performance.now() < this.toldUntil ? this.told : paused ? "view paused" : hint;
     setText(this.hint, told);
     show(this.hint, told !== "");
-    show(this.pause, facts.state === "live" || paused);
+    show(this.pause, (live && !this.source.lost) || paused);
     setAttribute(this.pause, "aria-pressed", String(paused));
     this.updateHotLine();
   }
@@ -130,14 +133,15 @@ export class Header {
   private dotLook(facts: HeaderFacts): string {
     if (facts.state === "error") return "error";
     if (facts.state !== "live") return facts.state;
-    return facts.silentSeconds >= 5 ? "silent" : this.warningLines.length ? "late" : "live";
+    return this.source.lost || facts.silentSeconds >= 5 ? "silent" : this.warningLines.length ? "late" : "live";
   }
 
-  private stateWord(state: SourceState): string {
-    const { profile } = this.source;
+  private stateWord({ silentSeconds, state }: HeaderFacts): string {
+    const { local, lost, profile } = this.source;
     const time = profile.endUs > 0 ? ` ${elapsed(profile.endUs)}` : "";
-    if (state === "starting") return profile.hello ? "Starting" : "Attaching";
-    if (state === "live") return `Live${time}`;
+    if (local && (state === "starting" || state === "live")) return "Opening";
+    if (state === "starting") return lost ? "Connection lost" : profile.hello ? "Starting" : "Attaching";
+    if (state === "live") return (lost ? "Connection lost" : silentSeconds >= 5 ? "Silent" : "Live") + time;
     const exit = profile.end?.exitStatus ?? null;
     if (exit !== null) return `${REASONS.get("target-ended")!}${time} · ${exitWords(exit)}`;
     const reason = profile.end ? (REASONS.get(profile.end.reason) ?? "Ended") : state === "error" ? "Failed" : "Ended";

@@ -39,7 +39,7 @@ export class Message {
   }
 
   private content(waitedSeconds: number): Content | null {
-    const { failure, profile, state } = this.source;
+    const { failure, local, lost, profile, state } = this.source;
     const { end, hello } = profile;
     if (failure !== null) {
       return { title: "This stream cannot be read further", text: `${tame(failure)}. What came before it is shown.` };
@@ -47,6 +47,8 @@ export class Message {
     if (end?.reason === "error") return { title: tame(end.message) || "The sampler failed", text: tameLines(end.help) };
     if (profile.threadSamples === 0) {
       if (state === "ended") return { title: "No samples", text: "The session ended before a sample was taken." };
+      if (local) return { title: "Opening what was saved", text: "" };
+      if (lost) return { title: "Connection lost", text: "The kernel was stopped or started anew: run the cell again." };
       return hello ? { title: `Reading process ${hello.pid}`, text: "Waiting for the first samples." } : attaching(waitedSeconds);
     }
     if (this.state.total[0]! > 0) return null;

@@ -109,8 +109,14 @@ export class TimelineStrip {
     return Math.max(1, this.view.widthPx - this.left - 10);
   }
 
+  /** Where the lanes end: the first second has room from its beginning on, unless no more will come. */
+  private get end(): number {
+    const { end, endUs } = this.state.profile;
+    return Math.max(end ? MIN_SPAN_US : 1e6, endUs);
+  }
+
   private get range(): readonly [number, number] {
-    return this.shown ?? [0, Math.max(1e6, this.state.profile.endUs)];
+    return this.shown ?? [0, this.end];
   }
 
   private timeAt(x: number): number {
@@ -197,7 +203,7 @@ export class TimelineStrip {
     if (!event.ctrlKey && !event.metaKey) return;
     event.preventDefault();
     const [from, to] = this.range;
-    const end = Math.max(1e6, this.state.profile.endUs);
+    const { end } = this;
     const at = this.timeAt(this.localX(event));
     const factor = Math.exp(Math.max(-100, Math.min(100, event.deltaY)) / 100 * 0.35);
     const span = Math.max(20 * MIN_SPAN_US, (to - from) * factor);
