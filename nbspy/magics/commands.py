@@ -236,7 +236,9 @@ class NbspyMagics(Magics):
             return Listing(found, text=table.text(), html=table.html())
         if words[0] == "doctor" and len(words) <= 2:
             return doctor.diagnose(parse_pid(words[1]) if len(words) == 2 else None)
-        raise UsageError(f"%nbspy: {line!r} is no command", "%nbspy [status | show [PID] | stop [PID] | doctor [PID] | recordings]")
+        raise UsageError(
+            f"%nbspy: {line!r} is no command", "%nbspy [status | show [PID] | stop [PID] | doctor [PID] | recordings]"
+        )
 
     @line_magic
     @_refusals_in_one_line

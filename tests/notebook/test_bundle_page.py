@@ -191,6 +191,25 @@ def test_given_a_lost_piece_then_it_is_said_asked_for_and_healed(page: Page) -> 
     assert "lost data" not in replay.root.locator(".nbspy-header").inner_text()
 
 
+def test_given_a_pointer_that_rests_then_its_tooltip_stays_and_follows_the_data(page: Page) -> None:
+    replay = Replay(page)
+    pieces = list(TrainingLoop(seconds=4).pieces())
+    replay.send(b"".join(pieces[: len(pieces) // 2]))
+    chart = replay.root.locator(".nbspy-chart").first
+    box = chart.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 60, box["y"] + 9)
+    tooltip = replay.root.get_by_role("tooltip")
+    wait_for_text(tooltip, r"Total")
+    before = tooltip.inner_text()
+    replay.send(b"".join(pieces[len(pieces) // 2 : -1]))
+    page.wait_for_function("([element, text]) => element.innerText !== text", arg=[tooltip.element_handle(), before])
+    assert tooltip.is_visible()
+    assert tooltip.inner_text().split("\n")[0] == before.split("\n")[0]
+    page.mouse.move(box["x"] + 60, box["y"] - 200)
+    tooltip.wait_for(state="hidden")
+
+
 def test_given_silence_then_it_is_said(page: Page) -> None:
     page.clock.install()
     replay = Replay(page)

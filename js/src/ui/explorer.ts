@@ -46,7 +46,7 @@ export class Explorer {
   /** The chart of the trees: for tests, and for people at the console. */
   readonly chart: Chart;
   private readonly cleanup = new Cleanup();
-  private readonly tooltip = new Tooltip(this.root);
+  private readonly tooltip = new Tooltip(this.root, this.cleanup);
   private readonly header: Header;
   private readonly toolbar: Toolbar;
   private readonly threads: ThreadTable;
@@ -245,7 +245,7 @@ export class Explorer {
   onSettings: (() => void) | null = null;
 
   private changed(change: Change): void {
-    this.tooltip.hide();
+    if (change !== "data") this.tooltip.hide();
     this.panes.changed(change);
     if (change === "selection") this.threads.updateSelection();
     // While another selection is folded its numbers are those of before.
@@ -256,6 +256,7 @@ export class Explorer {
     }
     this.toolbar.update(this.state.found.nodes.indexOf(this.panes.chart.focusNode) + 1);
     if (!folds) this.updateHeader();
+    if (change === "data") this.tooltip.again();
     this.writeFacts();
     this.mirrorSoon();
     if (change === "data") return;

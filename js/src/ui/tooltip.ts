@@ -1,4 +1,5 @@
 /** A small card beside the pointer or the focus, always inside the view and the window. */
+import type { Cleanup } from "./dom";
 import { el, show } from "./dom";
 
 export interface TooltipContent {
@@ -15,9 +16,22 @@ const EDGE_PX = 4;
 export class Tooltip {
   readonly element = el("div", "nbspy-tooltip");
 
-  constructor(private readonly root: HTMLElement) {
+  /** Where the pointer was last. */
+  private over: PointerEvent | null = null;
+  private readonly shownAt = { x: NaN, y: NaN };
+
+  constructor(private readonly root: HTMLElement, cleanup: Cleanup) {
     this.element.hidden = true;
     this.element.setAttribute("role", "tooltip");
+    cleanup.listen<PointerEvent>(root, "pointermove", (event) => (this.over = event), { passive: true });
+  }
+
+  /** What is below a pointer that rests has changed: whoever explains it is asked again, as if it had moved. */
+  again(): void {
+    const { over, shownAt } = this;
+    if (this.element.hidden || over?.clientX !== shownAt.x || over.clientY !== shownAt.y) return;
+    const { clientX, clientY, pointerId, pointerType } = over;
+    over.target?.dispatchEvent(new PointerEvent("pointermove", { bubbles: true, clientX, clientY, pointerId, pointerType }));
   }
 
   /** Shows `content` near (x, y) of the window. */
@@ -36,6 +50,7 @@ export class Tooltip {
       element.append(table);
     }
     element.hidden = false;
+    Object.assign(this.shownAt, { x, y });
     this.place(x, y);
   }
 
