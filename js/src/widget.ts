@@ -146,13 +146,11 @@ function render({ model, el: parent }: { model: Model; el: HTMLElement }): () =>
     const theme = model.get("theme");
     explorer.setTheme(theme === "light" || theme === "dark" ? theme : ("auto" satisfies ThemeChoice));
   };
-  // The manager of widgets marks what lost its kernel; the same event says that a model was connected.
-  const look = (): void => {
-    if (parent.closest(".jupyter-widgets-disconnected")) source.lose();
-  };
+  // A model is connected before it is shown: what is said of its connection later is its end. Data heals it.
+  const lost = (): void => source.lose();
   model.on("change:height", setHeight);
   model.on("change:theme", setTheme);
-  model.on("comm_live_update", look);
+  model.on("comm_live_update", lost);
   listenToHandle(model, explorer, handle, cleanup);
   setHeight();
   givePageScript(entry.script && `${entry.script};nbspy.default.page()`);
@@ -165,7 +163,7 @@ function render({ model, el: parent }: { model: Model; el: HTMLElement }): () =>
   return () => {
     model.off("change:height", setHeight);
     model.off("change:theme", setTheme);
-    model.off("comm_live_update", look);
+    model.off("comm_live_update", lost);
     offerView(source.identity, explorer.state.settings, explorer.root.dataset["theme"]);
     shared.views.delete(explorer);
     cleanup.run();

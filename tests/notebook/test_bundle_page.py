@@ -228,7 +228,6 @@ def test_given_a_kernel_that_is_gone_then_it_is_said_until_data_comes_again(page
             replay.send(piece)
         wait_for_text(replay.root.locator(".nbspy-header"), r"^Live 1\.0.s")
     # What JupyterLab's manager of widgets does when the kernel is started anew.
-    page.evaluate("() => document.getElementById('output').classList.add('jupyter-widgets-disconnected')")
     page.evaluate("() => host.model.emit('comm_live_update')")
     header = replay.root.locator(".nbspy-header")
     wait_for_text(header, r"^Connection lost")
