@@ -1,4 +1,4 @@
-/** Threads that are idle all of the time are left out of what is seen, where others are not; golden cases are shared with Python. */
+/** Threads that are idle nearly all of the time are left out of what is seen, where others are not; golden cases are shared with Python. */
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { EVERYTHING, SelectedTree } from "../src/model/selection";

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable
 from itertools import compress
 from typing import Final
@@ -12,6 +13,9 @@ from nbspy.model.tables import ProcessInfo, RunColumns, Tables, ThreadInfo
 from nbspy.wire import State
 
 _RUNNING: Final = State.ACTIVE | State.GIL
+_ALWAYS_NS: Final = 1 << 63
+_SELDOM: Final = 100
+"""Who is awake for less than one part of so many is idle: a thread that looks now and then whether there is work."""
 _STATES: Final = {
     "idle": lambda state: not state & _RUNNING,
     "active": lambda state: bool(state & _RUNNING),
@@ -38,20 +42,21 @@ def state_table(states: Iterable[str] | str) -> bytes:
 
 
 def awake_threads(runs: RunColumns, time: tuple[int, int] | None = None) -> set[int]:
-    """Return the threads that were not idle all of the time, or all of the ``(start, end)`` in ns.
+    """Return the threads that were awake for a hundredth of the time, or of the ``(start, end)`` in ns, or more.
 
-    Part of a run is enough: the same rule as ``idleThreads`` of js/src/model/thread-times.ts.
+    The same rule as ``idleThreads`` of js/src/model/thread-times.ts.
     """
-    rows = compress(
-        zip(runs.thread, runs.start_ns, runs.weight_us, strict=True), runs.state.tobytes().translate(AWAKE_STATES)
-    )
-    if time is None:
-        return {thread for thread, _, weight_us in rows if weight_us}
-    return {
-        thread
-        for thread, start_ns, weight_us in rows
-        if max(start_ns, time[0]) < min(start_ns + 1000 * weight_us, time[1])
-    }
+    seen_ns: Counter[int] = Counter()
+    awake_ns: Counter[int] = Counter()
+    start, end = time or (0, _ALWAYS_NS)
+    awake = runs.state.tobytes().translate(AWAKE_STATES)
+    for thread, start_ns, weight_us, is_awake in zip(runs.thread, runs.start_ns, runs.weight_us, awake, strict=True):
+        weight_ns = min(start_ns + 1000 * weight_us, end) - max(start_ns, start)
+        if weight_ns > 0:
+            seen_ns[thread] += weight_ns
+            if is_awake:
+                awake_ns[thread] += weight_ns
+    return {thread for thread, ns in awake_ns.items() if ns * _SELDOM >= seen_ns[thread]}
 
 
 def thread_table(

@@ -37,7 +37,7 @@ def with_selection(
 ) -> dict[str, Any]:
     """Return the settings with what is given selected, and all of what is None.
 
-    ``idle_threads``: those that are idle all of the time are shown beside others, too.
+    ``idle_threads``: those that are idle nearly all of the time are shown beside others, too.
     """
     if states is not None and states not in MODES:
         raise UsageError(f"the explorer shows no states {states!r} alone", f"it shows one of {', '.join(MODES)}")
@@ -56,8 +56,8 @@ def with_selection(
 def selected(profile: Profile, settings: Settings) -> Profile:
     """Return the part of ``profile`` that is seen: of its time, threads and states, and of stacks in focus.
 
-    Where no threads are selected, those that are idle all of that time are left out, unless all are or they
-    are wanted.
+    Where no threads are selected, those that are idle for more than 99 % of that time are left out, unless all are or
+    they are wanted.
 
     What only changes the look of stacks (hidden, collapsed, folded) changes no sample, and is not applied.
     """

@@ -87,7 +87,7 @@ class Explorer(anywidget.AnyWidget):
     def selection(self) -> Profile:
         """The profile of what the view shows: its time, threads and states, and of stacks in focus.
 
-        Threads that are idle all of that time are left out, as there: see :meth:`select`.
+        Threads that are idle for more than 99 % of that time are left out, as there: see :meth:`select`.
 
         It knows what was clicked up to the last moment in which the kernel was idle.
         """
@@ -103,8 +103,8 @@ class Explorer(anywidget.AnyWidget):
     ) -> None:
         """Show a part: threads by row, OS id or name; ``time`` in ns; ``states`` as ``active``, ``gil``, ...
 
-        None means all; but of all threads those that are idle all of that time are left out, where others are not and
-        ``idle_threads`` does not ask for them. Raises :class:`UsageError` for what there is none of.
+        None means all; but of all threads those that are idle for more than 99 % of that time are left out, where
+        others are not and ``idle_threads`` does not ask for them. Raises :class:`UsageError` for what there is none of.
         """
         self._set(with_selection(self.view, self.profile, threads, time, states, idle_threads))
 

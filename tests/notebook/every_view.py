@@ -117,7 +117,7 @@ def idle_threads(host: Host) -> None:
     host.says(".nbspy-threads-panel", "worker.*poller.*idle · poll")
     host.root.get_by_role("searchbox").fill("poll")
     host.says(".nbspy-found", "^0 · 0")
-    host.button("1 idle thread left out · show: Never ran in what is selected. Show idle threads too (t)").click()
+    host.button("1 idle thread left out · show: Ran for less than 1 % of what is selected. Show idle threads too (t)").click()
     host.says(".nbspy-crumbs", r"^all2\.00.s · 100.%")
     host.says(".nbspy-found", "^1 · 50.%")
     host.keys("u")

@@ -39,7 +39,7 @@ export interface Selection {
   /** Half-open range of time in us; null means all. */
   readonly time: readonly [number, number] | null;
   readonly mode: Mode;
-  /** Threads that were idle all of the time are left out, where all threads and states are selected. */
+  /** Threads that were idle nearly all of the time are left out, where all threads and states are selected. */
   readonly idlers: boolean;
 }
 

@@ -20,7 +20,7 @@ export interface Settings {
   readonly time: readonly [number, number] | null;
   /** What runs a notebook's cell is hidden. */
   readonly machinery: boolean;
-  /** Threads that were idle all of the time are left out. */
+  /** Threads that were idle nearly all of the time are left out. */
   readonly idlers: boolean;
   /** Recursion is folded. */
   readonly recursion: boolean;

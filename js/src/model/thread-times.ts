@@ -107,15 +107,18 @@ export function threadTimes(profile: Profile, range: Range, limits: Limits): Thr
   return times;
 }
 
-/** Threads that were idle all of the time; none where all were: then nothing else is to be seen. */
+/** Who is awake for less than one part of so many is idle: a thread that only looks now and then whether there is work. */
+const SELDOM = 100;
+
+/** Threads that were idle nearly all of the time; none where all were: then nothing else is to be seen. */
 export function idleThreads(threads: readonly ThreadTime[]): ReadonlySet<number> {
   const idle = new Set<number>();
-  let seen = 0;
-  threads.forEach(({ awake }, thread) => {
-    seen++;
-    if (!awake) idle.add(thread);
+  let count = 0;
+  threads.forEach(({ awake, seen }, thread) => {
+    count++;
+    if (!awake || awake * SELDOM < seen) idle.add(thread);
   });
-  return idle.size < seen ? idle : new Set();
+  return idle.size < count ? idle : new Set();
 }
 
 /** The thread that was active most. */

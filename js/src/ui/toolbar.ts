@@ -207,7 +207,7 @@ export class Toolbar {
     };
     // What nobody asked to leave out comes first, beside the total that lacks it.
     if (state.idlersOut) {
-      add(`${plural(state.idlersOut, "idle thread")} left out`, "Never ran in what is selected. Show idle threads too (t)", () => state.change({ idlers: false }), "show");
+      add(`${plural(state.idlersOut, "idle thread")} left out`, "Ran for less than 1 % of what is selected. Show idle threads too (t)", () => state.change({ idlers: false }), "show");
     }
     if (state.hidesMachinery) add("machinery hidden", "Show the notebook's machinery", () => state.change({ machinery: false }), "show");
     rules.forEach((rule, i) => {
