@@ -12,6 +12,7 @@ kernel counts: what it has more, without stops, is what falling asleep and wakin
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -89,7 +90,9 @@ class Watched:
 
 
 def watch(nonblocking: bool, seconds: float) -> Watched:
-    """Sample the sampler of a session of :data:`RATE_HZ`."""
+    """Sample the sampler of a session of :data:`RATE_HZ`; raises NotMeasured where processes cannot be pinned."""
+    if sys.platform != "linux":
+        raise NotMeasured("who runs on which processor can be said on Linux only")
     with target("depth.py", FRAMES, 1, 1, python=target_python()) as program:
         watched_cpu, *others = sorted(os.sched_getaffinity(0))
         if not others:
