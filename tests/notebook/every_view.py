@@ -117,7 +117,8 @@ def idle_threads(host: Host) -> None:
     host.says(".nbspy-threads-panel", "worker.*poller.*idle · poll")
     host.root.get_by_role("searchbox").fill("poll")
     host.says(".nbspy-found", "^0 · 0")
-    host.button("1 idle thread left out · show: Ran for less than 1 % of what is selected. Show idle threads too (t)").click()
+    why = "Ran for less than 1 % of what is selected. Show idle threads too (t)"
+    host.button(f"1 idle thread left out · show: {why}").click()
     host.says(".nbspy-crumbs", r"^all2\.00.s · 100.%")
     host.says(".nbspy-found", "^1 · 50.%")
     host.keys("u")
