@@ -99,6 +99,17 @@ class ChainHead:
         """Return all that says which frame the leaf is, to be compared."""
         return word(data, start + self._pointer), self.leaf(data, start)
 
+    def asks_for_gil(self, data: bytes, start: int) -> bool:
+        """True where the region at ``start`` of ``data`` says that the thread asks for the GIL (3.15)."""
+        offset = self._thread.gil_requested
+        return offset is not None and bool(data[start + offset])
+
+    @property
+    def status_word(self) -> int | None:
+        """Which of the :attr:`deciding_words` has the status bits of the thread; None for none (before 3.13)."""
+        starts = [offset for offset, _ in self.deciding_words]
+        return None if self._thread.status is None else starts.index(self._thread.status)
+
     @property
     def deciding_words(self) -> list[tuple[int, int]]:
         """What says all that is told of a thread but its frames: (offset, size), in order.

@@ -111,16 +111,6 @@ class FrameChain:
         """How many frames, from the root, lie in the region one behind the other."""
         return self._ordered
 
-    @property
-    def gil_requested_offset(self) -> int | None:
-        """Where, in a region, stands whether the thread asks for the GIL (3.15); None where nothing says it."""
-        return self._thread.gil_requested
-
-    @property
-    def status_offset(self) -> int | None:
-        """Where, in a region, the status bits of the thread stand (3.13+)."""
-        return self._thread.status
-
     def update(self, region: bytes, *, stood: bool = True) -> None:
         """Take ``region``, a new copy of :attr:`ranges`, and follow the chain as far as it has changed.
 

@@ -61,7 +61,8 @@ class FramePlaces:
         """Frames that are not further apart than the gap share a range."""
         size = self._size
         ranges: list[tuple[int, int]] = []
-        low = high = top = 0
+        low = high = 0
+        top = -1
         for address in addresses:
             if low and high <= address <= high + merge_gap:
                 high = address + size
@@ -73,7 +74,7 @@ class FramePlaces:
                 top = len(ranges)
         if low:
             ranges.append((low, high - low))
-        if merge_gap and low:
+        if merge_gap and top >= 0:
             # What is called next begins above the last frame of the data stack, wherever the leaf is.
             low, length = ranges[top]
             ranges[top] = low, self._extent_above(low + length) - low

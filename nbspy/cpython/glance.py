@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from nbspy.cpython.code_object import CodeCache
+from nbspy.cpython.faces import Faces
 from nbspy.cpython.frame_chain import FrameChain
 from nbspy.cpython.frame_struct import FrameStruct
 from nbspy.cpython.interner import ROOT, Interner
@@ -33,18 +34,9 @@ _LOOKS: Final = 1024
 """How deep the stack has changed is kept in mind for so many copies that were remembered, and so many looks."""
 _MAX_STRUCTS: Final = 256
 _DEEPEST: Final = 1 << 30
-_MAX_FACES: Final = 4
 _word: Final = struct.Struct("<Q").unpack_from
 
 Trust = Callable[[Sequence[int]], tuple[bytes, frozenset[int] | None]]
-
-
-class Face(NamedTuple):
-    """What a copy must show to be judged by the frames near the leaf alone."""
-
-    words: tuple[Any, ...]
-    beside: int
-    """:attr:`~nbspy.cpython.thread_list.TrackedThread.beside` of the thread then."""
 
 
 class Glance:
@@ -75,20 +67,14 @@ class Glance:
         self._leaf_at = region + chain.head.fixed_leaf_at if chain.head.fixed_leaf_at else 0
         """Where the pointer to the leaf frame stands; 0 where each copy says it."""
         self._words = [(region + offset, size) for offset, size in chain.head.deciding_words]
-        starts = [start - region for start, _ in self._words]
-        self._status_part = starts.index(chain.status_offset) + 1 if chain.status_offset in starts else 0
-        """Which part of a copy has the status bits of the thread; 0 for none."""
+        status = chain.head.status_word
+        self.faces = Faces(None if status is None else 1 + status)
         self._region = region
         self._frames = region + chain.frames_start
         self._behind = behind
         self._structs: dict[int, struct.Struct] = {}
         """By the size of the beginning that must be the same."""
         self._apart: struct.Struct | None = None
-        self._expected: tuple[Any, ...] = ()
-        self._faces: list[Face] = []
-        """The one expected, then others that the thread had above the same callers: with the GIL, and without it."""
-        self.turned = False
-        """True where the last copy that was told showed another of them than the one before."""
         self._ranges = chain.ranges
         """Those that the plan copies, while the chain has chosen no others."""
         self.bottom = 0
@@ -114,15 +100,10 @@ class Glance:
         Those of others are read after the copy.
         """
 
-    @property
-    def beside(self) -> int:
-        """What is beside the main state of the thread, by the last copy."""
-        return self._faces[0].beside
-
     def remember(self, data: bytes, nodes: Sequence[int], trust: Trust, beside: int) -> None:
         """Take ``data``, a copy that was believed, for what the next ones are compared with.
 
-        ``nodes`` are those of the chain's frames, ``beside`` is :attr:`Face.beside`. ``trust``, given the codes of the
+        ``nodes`` are those of the chain's frames, ``beside`` is that of its thread. ``trust``, given the codes of the
         frames that are going to be walked, tells what their identities in a copy will be, and whose those are (None:
         they need none).
         """
@@ -147,39 +128,14 @@ class Glance:
                 self._structs.clear()
             apart = self._structs[size] = self._take_apart(size)
         *rest, _, last = apart.unpack_from(data)
-        self._expected = (*rest, identity, last)
         self._low, self._high, self._delta = chain.places.range_around(chain.addresses[leaf])
         self._delta += self._region
         self._apart = apart
         self._ranges = chain.ranges
-        if (apart, self._trusted, self._bottom, self._node, self._site, chain.ranges) != before or self._asks(data):
-            self._faces.clear()
-        faces = [face for face in self._faces if face.words != self._expected]
-        self._faces = [Face(self._expected, beside), *faces[: _MAX_FACES - 1]]
-
-    def _asks(self, data: bytes) -> bool:
-        """True where the thread asks for the GIL in ``data``: what it does is then told by its region (3.15)."""
-        offset = self._chain.gil_requested_offset
-        return offset is not None and bool(data[self._region + offset])
-
-    def _turns(self, words: tuple[Any, ...]) -> int | None:
-        """Expect another face, if ``words`` are those of one, and return None; otherwise what :meth:`node` returns."""
-        if not words[0].startswith(words[-1]):
-            return self._torn()
-        for index, face in enumerate(self._faces):
-            if face.words == words:
-                self._faces.insert(0, self._faces.pop(index))
-                self._expected, self.turned = words, True
-                return None
-        status = self._status_part
-        if status and any(_without(status, face.words) == _without(status, words) for face in self._faces):
-            # It attaches, or detaches: the GIL follows.
-            return self._torn()
-        return ELSEWHERE
-
-    def _torn(self) -> int:
-        self.unknown = None
-        return UNKNOWN
+        same = (apart, self._trusted, self._bottom, self._node, self._site, chain.ranges) == before
+        # What a thread that asks for the GIL does is told by its region (3.15).
+        alone = not same or chain.head.asks_for_gil(data, self._region)
+        self.faces.remember((*rest, identity, last), beside, alone=alone)
 
     def _lower(self, changed_from: int) -> int:
         """Return the lowest index at which the stack has changed lately, given where it has changed now."""
@@ -198,20 +154,18 @@ class Glance:
 
     def codes_differ(self, copy: bytes) -> bool:
         """True where ``copy`` shows that a code near the leaf is not what it was."""
-        return self._apart is not None and self._apart.unpack_from(copy)[-2] != self._expected[-2]
+        return self._apart is not None and self._apart.unpack_from(copy)[-2] != self.faces.expected[-2]
 
     def node(self, copy: bytes | bytearray) -> int:
         """Return the leaf node of the stack that ``copy`` shows, or one of the three above. Hot path."""
         apart = self._apart
         if apart is None or not self._looks_left or self._chain.ranges is not self._ranges:
             return ELSEWHERE
-        words = apart.unpack_from(copy)
-        if words != self._expected:
-            verdict = self._turns(words)
-            if verdict is not None:
-                return verdict
-        self._looks_left -= 1
         self.unknown = None
+        words = apart.unpack_from(copy)
+        if words != self.faces.expected and not self.faces.turn(words):
+            return UNKNOWN if self.faces.is_torn(words) else ELSEWHERE
+        self._looks_left -= 1
         leaf_at = self._leaf_at or self._head.leaf_at(copy, self._region)
         if not leaf_at:
             return ASTRAY
@@ -294,7 +248,3 @@ class Glance:
             text += f"{start - position}x{size}s"
             position = start + size
         return struct.Struct(text + f"{identity - position}x{last - identity}s{end - last}s")
-
-
-def _without(part: int, words: tuple[Any, ...]) -> tuple[Any, ...]:
-    return words[:part] + words[part + 1 :]

@@ -54,7 +54,7 @@ class QuickLook:
             return ELSEWHERE
         glance = plan.glance
         assert glance is not None, "plans that tell all have one"
-        glance.turned = False
+        glance.faces.turned = False
         try:
             plan.read()
             node = glance.node(plan.buffer)

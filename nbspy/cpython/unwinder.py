@@ -259,10 +259,10 @@ class Unwinder:
                 self._activity.wake(thread)
         # Of threads that were not asked about all was seen to be the same.
         asked: Sequence[TrackedThread] = self._activity.asked
-        if plan.glance is not None and plan.glance.turned:
+        if plan.glance is not None and plan.glance.faces.turned:
             # It has let the GIL go, or has it again.
             self._believe(plan, bytes(plan.buffer), plan.words.gil.holders(plan.buffer))
-            thread.beside = plan.glance.beside
+            thread.beside = plan.glance.faces.beside
             asked = self._noted
             if thread.quiet and self._states.holders:
                 self._activity.wake(thread)

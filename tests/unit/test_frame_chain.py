@@ -283,13 +283,19 @@ def test_frame_at_the_end_of_a_mapping_is_read_without_reading_beyond(layout: La
     assert not watched.chain.unpredicted
 
 
-@every_layout
-def test_what_a_generator_calls_is_predicted_although_the_leaf_was_the_generator(layout: Layout) -> None:
+def resumed(layout: Layout) -> tuple[Watched, int]:
+    """A thread whose leaf is the frame of a generator, which was seen; and that frame's address."""
     watched = deep(layout)
     generator = watched.python.generator()
     watched.thread.resume(generator, watched.codes[0])
     for _ in range(2):
         watched.look()
+    return watched, generator
+
+
+@every_layout
+def test_what_a_generator_calls_is_predicted_although_the_leaf_was_the_generator(layout: Layout) -> None:
+    watched, _ = resumed(layout)
 
     watched.thread.call(watched.codes[0])
 
@@ -299,11 +305,8 @@ def test_what_a_generator_calls_is_predicted_although_the_leaf_was_the_generator
 
 @every_layout
 def test_copy_of_a_running_thread_that_leads_nowhere_leaves_the_chain_as_it_was(layout: Layout) -> None:
-    watched = deep(layout)
-    generator = watched.python.generator()
-    watched.thread.resume(generator, watched.codes[0])
-    for _ in range(2):
-        before = watched.look()
+    watched, generator = resumed(layout)
+    before = watched.look()
     addresses = list(watched.chain.addresses)
 
     watched.python.write_frame(generator, previous=0)
