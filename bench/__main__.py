@@ -50,8 +50,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.print(Text(f"bench: MISSING {line}", "yellow"))
     console.print(f"bench: {len(cases)} cases, about {_length(sum(case.seconds for case in cases))} on an idle machine")
     # Whoever ends this with a signal gets what was measured so far.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    whole = _measure(cases, path)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        whole = _measure(cases, path)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     if path.exists():
         _show(results.read(path), path)
     return 0 if whole else 130

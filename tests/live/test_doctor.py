@@ -225,7 +225,7 @@ def test_given_a_tracer_then_it_is_named_with_its_command_line(start: Start) -> 
     tracer = start(TRACER.format(pid=pid))
     diagnosis = nbspy.diagnose(pid)
     assert diagnosis.verdict == f"process {pid} can be read, but not stopped"
-    assert re.match(rf"process {tracer} \(.*python.* -Sc .*\) already traces it$", diagnosis.cause)
+    assert re.match(rf"process {tracer} \(.*python.* -Sc[ …].*\) already traces it$", diagnosis.cause)
     assert "--nonblocking" in diagnosis.cure
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import signal
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -250,7 +251,9 @@ def test_a_defect_in_one_case_leaves_the_others_and_their_medians(
 
     monkeypatch.setattr("bench.__main__.all_cases", cases)
 
+    handler = signal.getsignal(signal.SIGTERM)
     assert main(["--repeat", "5", "--into", str(tmp_path / "results.json")]) == 0
+    assert signal.getsignal(signal.SIGTERM) is handler
 
     text = capsys.readouterr().out
     assert "4.00 x" in text
