@@ -1,12 +1,17 @@
 """Call functions so fast that a copy of the stacks is seldom of one instant; the calling line tells the callee.
 
 ``churn.py plain|recursion|generators``: thread "churn" never stands still. A stack is possible only where each caller
-stands on the line that calls the function above it; announces {caller: {line: callee}} and each function's lines.
+stands on the line that calls the function above it; announces {caller: {line: callee}} and each function's lines, once the
+thread has begun to do so: one that was only started may still be in the functions of ``threading``.
 """
 
 import json
 import sys
 import threading
+import time
+
+BEGUN = []
+"""Not empty once the thread runs its variant: ``append`` is no Python function, so no frame of it is left by then."""
 
 
 def leaf1():
@@ -29,6 +34,7 @@ def middle2():
 
 
 def plain():
+    BEGUN.append(True)
     while True:
         middle1()
         middle2()
@@ -44,6 +50,7 @@ def down(level):
 
 
 def recursion():
+    BEGUN.append(True)
     while True:
         down(1)
         leaf1()
@@ -85,6 +92,7 @@ def drive():
 
 
 def generators():
+    BEGUN.append(True)
     while True:
         for _ in numbers():
             leaf1()
@@ -129,6 +137,8 @@ def called_from(function):
 def main():
     thread = threading.Thread(target=globals()[sys.argv[1]], name="churn", daemon=True)
     thread.start()
+    while not BEGUN:
+        time.sleep(0.001)
     calls = {function.__name__: called_from(function) for function in FUNCTIONS}
     first_lines = {function.__name__: function.__code__.co_firstlineno for function in FUNCTIONS}
     print(json.dumps({"ready": True, "calls": calls, "first": first_lines, "churn": thread.native_id}))
