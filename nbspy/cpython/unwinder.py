@@ -43,7 +43,7 @@ from nbspy.cpython.state_notes import StateNotes
 from nbspy.cpython.stop_schedule import StopSchedule
 from nbspy.cpython.thread_list import ThreadList, TrackedThread
 from nbspy.errors import CorruptTarget, MemoryFault
-from nbspy.target.process import StopOutcome, Target
+from nbspy.target.process import StopOutcome, Target, ThreadStopper
 
 ATTEMPTS: Final = 16
 _PATIENT_ATTEMPTS: Final = 4
@@ -84,7 +84,8 @@ class Unwinder:
         self._running = RunningLook(self._list, self._plans, self._follower, self._codes, self._known)
         self.stop_times_ns: list[int] = []
         """How long threads were kept standing, since the caller last emptied it."""
-        self._standing = self._standing_look() if blocking else None
+        self._stopper = target.stopper() if blocking else None
+        self._standing = self._standing_look(self._stopper) if self._stopper is not None else None
         """None where nothing is stopped."""
         self._proved: list[TrackedThread] = []
         """Threads on whose stacks several looks have agreed in this sample."""
@@ -111,9 +112,9 @@ class Unwinder:
         self.while_standing: Callable[[tuple[int, ...]], None] | None = None
         """Called with the thread states that hold a GIL when a sample is believed: while they stand, if they do."""
 
-    def _standing_look(self) -> StandingLook:
+    def _standing_look(self, stopper: ThreadStopper) -> StandingLook:
         return StandingLook(
-            self._target.stopper(),
+            stopper,
             self._list,
             self._plans,
             self._follower,
@@ -148,8 +149,15 @@ class Unwinder:
         return self._attempts + self._quick.retried
 
     def close(self) -> None:
-        if self._standing is not None:
-            self._standing.stopper.close()
+        if self._stopper is not None:
+            self._stopper.close()
+
+    def release_late(self) -> bool:
+        """Let threads go that were slow to stop; True while some have still not: they would stand until the next call.
+
+        Costs nothing where there are none.
+        """
+        return self._stopper is not None and self._stopper.release_late()
 
     def sample(self) -> bool:
         """Observe all threads: afterwards :attr:`threads` holds their leaf nodes and states.
@@ -157,8 +165,7 @@ class Unwinder:
         Returns False where no consistent copy was had; the threads then are as they were. Raises TargetEnded and
         PermissionRefused as the target does.
         """
-        if self._standing is not None:
-            self._standing.stopper.release_late()
+        self.release_late()
         now = self._now_ns = time.monotonic_ns()
         self._ahead = None
         if not self._list.listed and not self._refresh_threads():
@@ -385,7 +392,7 @@ class Unwinder:
 
     def _give_up_stopping(self, reason: str) -> None:
         self.notice = f"threads of the target cannot be stopped ({reason}): sampling goes on without stopping them"
-        self.close()
+        # What does the stopping is kept: others may have been asked already, and stand when they come to it.
         self._standing = None
         self._quick.stops = False
         self._make_plan.tails = True

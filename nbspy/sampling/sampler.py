@@ -32,6 +32,9 @@ FIRST_FLUSH_NS: Final = 20_000_000
 _NAMES_NS: Final = 2_000_000_000
 """Command lines are read again this often: servers name their workers after they have begun."""
 
+_LATE_NS: Final = 1_000_000
+"""How often threads that are slow to stop are looked after between samples; each sample does so too."""
+
 Wait = Callable[[int], bool]
 """Sleep until this monotonic time in ns; True when the sampler is asked to stop."""
 
@@ -78,6 +81,8 @@ class Sampler:
         """Those that are sampled now."""
         self._leaving: list[ProcessSampler] = []
         """Those that have ended, and whose threads may still be untold."""
+        self._dropped: list[ProcessSampler] = []
+        """Those that are no longer sampled while threads of theirs have still not stopped as they were asked to."""
         self._gone = _Counters()
         self._process_rows: dict[int, wire.ProcessRow] = {}
         """Rows that are still to be written."""
@@ -119,10 +124,10 @@ class Sampler:
         deadline = self._origin_ns
         while True:
             if until is not None and deadline >= until:
-                if wait(until):
+                if self._wait(wait, until):
                     return "stopped"
                 return "duration"
-            if wait(deadline):
+            if self._wait(wait, deadline):
                 return "stopped"
             if self._subprocesses is not None:
                 self._follow_subprocesses(self._subprocesses)
@@ -135,6 +140,26 @@ class Sampler:
                 if self._writer.broken:
                     return "stopped"
             deadline = next_deadline()
+
+    def _wait(self, wait: Wait, until: int) -> bool:
+        """Sleep until then; True when asked to stop.
+
+        A thread that was slow to stop, because it slept in the kernel, is not left standing for as long.
+        """
+        if self._options.interval_ns > _LATE_NS:
+            while self._some_are_late():
+                soon = time.monotonic_ns() + _LATE_NS
+                if soon >= until:
+                    break
+                if wait(soon):
+                    return True
+        return wait(until)
+
+    def _some_are_late(self) -> bool:
+        late = False
+        for process in (*self._processes, *self._dropped):
+            late = process.unwinder.release_late() or late
+        return late
 
     def _sample(self) -> None:
         seen = False
@@ -193,6 +218,7 @@ class Sampler:
             raise err
         now = self._now()
         process.end(now)
+        self._dropped = [one for one in (*self._dropped, process) if one.unwinder.release_late()]
         self._take_stops(process)
         self._processes = tuple(other for other in self._processes if other is not process)
         self._leaving.append(process)

@@ -94,15 +94,17 @@ class LinuxThreadStopper:
 
     def stop(self, thread: int) -> StopOutcome:
         self.asked_ns = 0
+        started = time.monotonic_ns()
         outcome = self._ask(thread)
-        return self._wait(thread) if outcome is None else outcome
+        return self._wait(thread, started) if outcome is None else outcome
 
     def stop_all(self, threads: Sequence[int]) -> list[StopOutcome]:
         self.asked_ns = 0
+        started = time.monotonic_ns()
         # All are asked first: those that stand leave their processors to those that must run to stop.
         outcomes = [self._ask(thread) for thread in threads]
         return [
-            self._wait(thread) if outcome is None else outcome
+            self._wait(thread, started) if outcome is None else outcome
             for thread, outcome in zip(threads, outcomes, strict=True)
         ]
 
@@ -147,8 +149,8 @@ class LinuxThreadStopper:
         for thread in list(self._signals):
             self.resume(thread)
         deadline = time.monotonic_ns() + STOP_BUDGET_NS
-        while self._late and time.monotonic_ns() < deadline:
-            self.release_late()
+        while self.release_late() and time.monotonic_ns() < deadline:
+            pass
         # A kernel that dumped another process goes on to start children, and they inherit what is blocked.
         if signal.SIGCHLD not in self._mask:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
@@ -169,8 +171,8 @@ class LinuxThreadStopper:
             self._refusal = f"the system refused it ({os.strerror(code)})"
         return StopOutcome.REFUSED
 
-    def _wait(self, thread: int) -> StopOutcome:
-        started = time.monotonic_ns()
+    def _wait(self, thread: int, started: int) -> StopOutcome:
+        last = False
         while True:
             try:
                 found, status = os.waitpid(thread, _NO_HANG)
@@ -178,11 +180,13 @@ class LinuxThreadStopper:
                 return StopOutcome.GONE
             if found:
                 return self._stopped(thread, status)
-            waited = time.monotonic_ns() - started
-            if waited > STOP_BUDGET_NS and (waited > _STARVED_BUDGET_NS or not _is_runnable(self._pid, thread)):
+            if last:
                 self._late.add(thread)
                 return StopOutcome.TOO_SLOW
-            if waited > _SPIN_NS:
+            waited = time.monotonic_ns() - started
+            # One more look then: this process may have had no processor, and the thread have stopped long ago.
+            last = waited > STOP_BUDGET_NS and (waited > _STARVED_BUDGET_NS or not _is_runnable(self._pid, thread))
+            if waited > _SPIN_NS and not last:
                 signal.sigtimedwait([signal.SIGCHLD], 0.001)  # type: ignore[attr-defined,unused-ignore]  # macOS has none
 
     def _stopped(self, thread: int, status: int) -> StopOutcome:
@@ -192,7 +196,7 @@ class LinuxThreadStopper:
         self._signals[thread] = 0 if status >> 16 == _EVENT_STOP else os.WSTOPSIG(status)
         return StopOutcome.STOPPED
 
-    def release_late(self) -> None:
+    def release_late(self) -> bool:
         for thread in list(self._late):
             try:
                 found, status = os.waitpid(thread, _NO_HANG)
@@ -204,6 +208,7 @@ class LinuxThreadStopper:
             self._late.discard(thread)
             if os.WIFSTOPPED(status):
                 self._detach(thread, 0 if status >> 16 == _EVENT_STOP else os.WSTOPSIG(status))
+        return bool(self._late)
 
     def _detach(self, thread: int, deliver: int) -> None:
         # ESRCH: the thread was killed while it stood; there is nothing left to let go.

@@ -205,8 +205,9 @@ class MacThreadStopper:
             self._mach.resume(self._token)
             self._token = 0
 
-    def release_late(self) -> None:
+    def release_late(self) -> bool:
         """A task stands when suspending it returns."""
+        return False
 
     def refusal(self) -> str:
         return "the system refused to suspend its task"

@@ -82,8 +82,11 @@ class ThreadStopper(Protocol):
         """Let a stopped thread run on."""
         ...
 
-    def release_late(self) -> None:
-        """Let those go that were TOO_SLOW and have stopped since; costs nothing where there are none."""
+    def release_late(self) -> bool:
+        """Let those go that were TOO_SLOW and have stopped since; True while there are others that have not.
+
+        Costs nothing where there are none. To be asked again soon: those that stop meanwhile stand until it is.
+        """
         ...
 
     def refusal(self) -> str:

@@ -208,8 +208,9 @@ class WindowsThreadStopper:
             self._api.resume(handle, change)
             self._api.close(handle)
 
-    def release_late(self) -> None:
+    def release_late(self) -> bool:
         """A thread stands when its registers were read; none is late."""
+        return False
 
     def refusal(self) -> str:
         return self._refusal

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,11 +10,13 @@ import psutil
 import pytest
 
 import nbspy
+from nbspy.target import linux_ptrace
 from nbspy.target.linux_ptrace import LinuxThreadStopper
 from nbspy.target.own_thread import in_own_thread
 from nbspy.target.process import StopOutcome
 
 from .interpreters import Interpreter, Target, start_target
+from .sessions import check_unharmed
 
 
 @pytest.fixture
@@ -110,6 +113,31 @@ def test_session_on_a_thread_that_cannot_be_stopped_samples_it_and_lets_it_go_on
 
     assert session.error is None
     assert profile.thread_sample_count >= 3
+
+
+def test_thread_that_stood_in_time_is_stopped_also_where_we_had_no_processor_to_see_it(
+    current_interpreter: Interpreter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waitpid = os.waitpid
+    away: list[int] = []
+
+    def first_look_then_wait_for_a_processor(pid: int, options: int) -> tuple[int, int]:
+        if away:
+            return waitpid(pid, options)
+        away.append(pid)
+        began = time.monotonic_ns()
+        while psutil.Process(pid).status() != psutil.STATUS_TRACING_STOP:
+            pass
+        while time.monotonic_ns() - began < 2 * linux_ptrace.STOP_BUDGET_NS:
+            pass
+        return 0, 0
+
+    with start_target(current_interpreter.path, "faults.py", "unmapping", "60") as target:
+        monkeypatch.setattr(os, "waitpid", first_look_then_wait_for_a_processor)
+        assert in_own_thread(lambda: stop_and_close(target.pid)) is StopOutcome.STOPPED
+        assert away
+        monkeypatch.undo()
+        check_unharmed(target)
 
 
 def test_signals_on_their_way_to_a_stopped_thread_arrive(current_interpreter: Interpreter, fifo: str) -> None:

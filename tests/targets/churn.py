@@ -1,8 +1,8 @@
 """Call functions so fast that a copy of the stacks is seldom of one instant; the calling line tells the callee.
 
 ``churn.py plain|recursion|generators``: thread "churn" never stands still. A stack is possible only where each caller
-stands on the line that calls the function above it; announces {caller: {line: callee}} and each function's lines, once the
-thread has begun to do so: one that was only started may still be in the functions of ``threading``.
+stands on the line that calls the function above it; announces {caller: {line: callee}} and each function's lines,
+once the thread has begun to do so: one that was only started may still be in the functions of ``threading``.
 """
 
 import json

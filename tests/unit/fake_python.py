@@ -402,6 +402,8 @@ class FakeStopper:
         self.stopped: set[int] = set()
         self.stops = 0
         self.releases = 0
+        self.late = 0
+        """So many calls of :meth:`release_late` until every thread has stopped and been let go."""
         self.closed = False
         self.asked_ns = 0
 
@@ -425,8 +427,10 @@ class FakeStopper:
         if self.after_resume is not None:
             self.after_resume(thread)
 
-    def release_late(self) -> None:
+    def release_late(self) -> bool:
         self.releases += 1
+        self.late = max(self.late - 1, 0)
+        return self.late > 0
 
     def refusal(self) -> str:
         return "process 7 already traces it"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -28,7 +29,14 @@ NEVER_NS: Final = 1 << 60
 class Scene:
     """A sampler on a target of two threads; ``run`` does one action before each sample and then stops."""
 
-    def __init__(self, *, blocking: bool = True, duration_ns: int | None = None, version: str = "3.12") -> None:
+    def __init__(
+        self,
+        *,
+        blocking: bool = True,
+        duration_ns: int | None = None,
+        version: str = "3.12",
+        interval_ns: int = 1000,
+    ) -> None:
         self.python = FakePython(LAYOUTS[version])
         self.codes = {name: self.python.code(name) for name in "abcdefgh"}
         self.threads = [self.python.add_thread() for _ in range(2)]
@@ -41,12 +49,14 @@ class Scene:
         self.sampler = Sampler(
             self.target,
             self.python.runtime,
-            SamplerOptions(interval_ns=1000, duration_ns=duration_ns, requested_ns=0),
+            SamplerOptions(interval_ns=interval_ns, duration_ns=duration_ns, requested_ns=0),
             self.stream_writer,
             blocking=blocking,
             command_line="python app.py",
         )
         self.stream = b""
+        self.heard: Callable[[int], object] = lambda _: None
+        """Told until when each wait is to last."""
 
     def call(self, thread: FakeThread, stack: str) -> None:
         for name in stack:
@@ -64,7 +74,8 @@ class Scene:
         """Sample once after each action, and return what the stream says."""
         waiting = list(actions)
 
-        def wait(_: int) -> bool:
+        def wait(until: int) -> bool:
+            self.heard(until)
             if read:
                 self.read_pipe()
             if not waiting:
@@ -284,6 +295,24 @@ def test_sampler_that_may_not_stop_threads_says_so_once_and_goes_on(scene: Scene
     assert "process 7 already traces it" in profile.notices[0].text
     assert sum(profile.runs.count) == 10
     check_totals(profile)
+
+
+def test_thread_that_is_slow_to_stop_is_looked_after_between_samples_until_it_stands() -> None:
+    scene = Scene(interval_ns=10**9)
+    stopper = scene.target.the_stopper
+    waits: list[int] = []
+    scene.heard = waits.append
+
+    def be_slow() -> None:
+        stopper.outcomes, stopper.late = [StopOutcome.TOO_SLOW], 7
+
+    began = time.monotonic_ns()
+    scene.run(None, be_slow, *[None] * 12)
+    scene.close()
+
+    after = [until for until in waits if until < began + 5 * 10**8]
+    assert stopper.late == 0
+    assert len(after) >= 5, "each wait was for a millisecond, not for the second until the next sample"
 
 
 def test_reader_that_stands_still_until_the_end_gets_everything(

@@ -125,6 +125,11 @@ def test_blocking_sample_when_stopping_is_refused_goes_on_without_and_says_why(l
     assert scene.seen() == scene.truth()
     assert "process 7 already traces it" in scene.unwinder.notice
     assert not scene.unwinder.blocking
+    # Another thread may have been asked to stop, and stands when it comes to it.
+    releases = scene.stopper.releases
+    assert scene.unwinder.sample()
+    assert (scene.stopper.stops, scene.stopper.releases) == (1, releases + 1)
+    scene.unwinder.close()
     assert scene.stopper.closed
 
     scene.call(scene.threads[0], "h")
