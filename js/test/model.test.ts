@@ -158,7 +158,9 @@ describe("profile", () => {
     profile.apply({ kind: "labels", rows: [["/srv/app/cell.py", "In[3]"]] });
     expect(names.place(0)).toBe("In[3]:5");
     expect(names.fullPlace(0)).toBe("/srv/app/cell.py:5");
-    expect(new Names(profile, "line").label(0)).toBe("cell:7");
+    // Where lines are told apart, a frame says its line once.
+    expect([new Names(profile, "line").label(0), new Names(profile, "line").beside(0)]).toEqual(["cell:7", "In[3]"]);
+    expect(new Names(profile, "function").beside(0)).toBe("In[3]:5");
   });
 
   test("GIVEN statuses THEN the achieved rate lies between them", () => {

@@ -9,7 +9,7 @@ import type { FlamePicture } from "../src/render/flame";
 import { paintFlame, ROW_PX } from "../src/render/flame";
 import { LabelFitter, shortenMiddle } from "../src/render/labels";
 import { rasterLanes } from "../src/render/lanes";
-import { columnTimes, ticks } from "../src/render/timeline";
+import { columnTimes, rememberedTimes, ticks } from "../src/render/timeline";
 import type { Profile } from "../src/model/profile";
 import { goldenProfile, numbers, ProfileMaker } from "./golden";
 
@@ -197,8 +197,9 @@ describe("labels", () => {
   test("GIVEN too little room THEN the middle goes and both ends stay", () => {
     expect(shortenMiddle("load_batch", 60, width)).toBe("load_batch");
     expect(shortenMiddle("load_batch", 42, width)).toBe("loa…tch");
-    expect(shortenMiddle("load_batch", 18, width)).toBe("l…h");
-    expect(shortenMiddle("load_batch", 11, width)).toBe("");
+    expect(shortenMiddle("load_batch", 30, width)).toBe("lo…ch");
+    // A letter or two of each end say nothing.
+    expect(shortenMiddle("load_batch", 29, width)).toBe("");
     expect(shortenMiddle("😀😀😀😀😀😀", 30, width)).toBe("😀😀…😀😀");
   });
 
@@ -286,6 +287,23 @@ describe("timeline", () => {
       const gil = times.reduce((sum, us, i) => sum + (i % STATE_CLASSES === StateClass.GIL || i % STATE_CLASSES === StateClass.GC ? us : 0), 0);
       expect(gil).toBeCloseTo(time.gil, -1);
     }
+  });
+
+  test("GIVEN threads that share a lane THEN what any of them does is seen, and it is the same array until more comes", () => {
+    const maker = new ProfileMaker(3);
+    for (const [thread, awake] of [[0, 200], [1, 600], [2, -1]] as const) {
+      for (let start = 0; start < 1000; start += 100) maker.add({ stack: ["f"], thread, start, weight: 100, state: start === awake ? 3 : 0 });
+    }
+    const times = (): Float32Array => rememberedTimes(maker.profile, -1, [0, 1, 2], 0, 1250, 5);
+    const gil = (): number[] => Array.from({ length: 5 }, (_, column) => times()[column * STATE_CLASSES + StateClass.GIL]!);
+    const there = (): boolean[] => Array.from({ length: 5 }, (_, column) => times()[column * STATE_CLASSES + StateClass.IDLE]! > 0);
+    expect(gil()).toEqual([50, 50, 100, 0, 0]);
+    expect(there()).toEqual([true, true, true, true, false]);
+    expect(times()).toBe(times());
+    const before = times();
+    maker.add({ stack: ["f"], thread: 2, start: 1000, weight: 100, state: 3 });
+    expect(times()).not.toBe(before);
+    expect([gil(), there()]).toEqual([[50, 50, 100, 0, 100], [true, true, true, true, true]]);
   });
 
   const plain = [1, 2, 3, 4, 5].map((color) => ({ size: 1, pixels: Uint32Array.of(0xff000000 + 2 * color) }));

@@ -9,7 +9,7 @@ import pytest
 from nbspy import wire
 from tests.notebook.replay import Replay
 from tests.notebook.simple_page import chart_point, mirror, simple_stream, wait_for, wait_for_text
-from tests.notebook.synthetic import GIL, Function, StreamBuilder
+from tests.notebook.synthetic import GIL, Function, StreamBuilder, TrainingLoop
 from tests.notebook.test_views_page import keys, menu_item
 
 if TYPE_CHECKING:
@@ -209,3 +209,44 @@ def test_given_what_canvases_are_told_then_names_times_brush_and_marks_are_drawn
     }
     left, width = 118, root.locator(".nbspy-timeline").evaluate("(element) => element.clientWidth") - 118 - 10
     assert {round(left + part * width - 1) for part in (0.2, 0.6)} <= {round(x) for x in bars}
+
+
+def test_given_more_threads_than_lanes_then_lanes_are_whole_the_rest_is_told_and_idle_ones_share_the_last(
+    page: Page,
+) -> None:
+    replay = Replay(page)
+    replay.send(b"".join(TrainingLoop(seconds=1, extra_threads=60).pieces()), ended=True)
+    strip = replay.root.locator(".nbspy-timeline")
+    page.evaluate(RECORD_CANVAS)
+
+    def painted(scroll_px: int) -> tuple[set[str], set[float]]:
+        """Scroll; return the texts and the tops of lanes of the picture that follows."""
+        strip.evaluate(
+            "(one, px) => { drawn.length = 0; one.scrollTop = px; one.dispatchEvent(new Event('scroll')); }",
+            scroll_px,
+        )
+        page.wait_for_function("() => drawn.some(([name, at]) => name === 'drawImage' && at.includes('timeline'))")
+        drawn = [one for one in page.evaluate("() => drawn") if "timeline" in one[1]]
+        return {args[0] for name, _, *args in drawn if name == "fillText"}, {
+            args[6] for name, _, *args in drawn if name == "drawImage"
+        }
+
+    whole = {4 + 15 * lane for lane in range(7)}
+    texts, tops = painted(0)
+    assert "8 more ↓" in texts
+    assert tops == whole
+    texts, tops = painted(22)
+    assert "7 more ↓" in texts
+    assert tops == whole
+    texts, tops = painted(10_000)
+    assert "51 idle threads" in texts
+    assert not [text for text in texts if "more" in text]
+    assert tops == whole
+    box = strip.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 60, box["y"] + 1 + 4 + 6.5 * 15)
+    wait_for_text(replay.root.locator("[role=tooltip]"), "51 idle threads")
+    page.mouse.down()
+    page.mouse.up()
+    wait_for_text(replay.root.locator(".nbspy-chips"), "^$")
+    assert "58 more ↓" in painted(0)[0]

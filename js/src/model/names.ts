@@ -116,6 +116,11 @@ export class Names {
     return shown > 0 ? `${file}:${shown}` : file;
   }
 
+  /** What stands beside the label: the place, but a line that the label has is not said twice. */
+  beside(key: number): string {
+    return this.granularity === "line" ? this.shownFile(key) : this.place(key);
+  }
+
   /** The place with the whole file name. */
   fullPlace(key: number): string {
     const place = this.place(key);

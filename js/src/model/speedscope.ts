@@ -2,6 +2,7 @@
 import { programName } from "./format";
 import type { Names } from "./names";
 import type { SelectedTree } from "./selection";
+import { threadName } from "./thread-name";
 
 export const SCHEMA = "https://www.speedscope.app/file-format-schema.json";
 
@@ -55,9 +56,7 @@ function sampled(selected: SelectedTree, thread: number, frames: FrameTable): Re
     end = stop;
   }
   if (first < 0) return null;
-  const info = profile.threads[thread]!;
-  const name = info.name || `thread ${info.osThreadId ?? info.id}`;
-  return { type: "sampled", name, unit: "microseconds", startValue: first, endValue: end, samples, weights };
+  return { type: "sampled", name: threadName(profile, thread), unit: "microseconds", startValue: first, endValue: end, samples, weights };
 }
 
 export function speedscopeJson(selected: SelectedTree, names: Names): string {

@@ -1,5 +1,8 @@
 /** The order of the threads: the busiest first, and steady - a row passes another only by a clear margin. */
 
+/** A thread passes another when its share is this much greater. */
+export const MARGIN = 0.03;
+
 /** Gives `previous` with newcomers, re-ordered where a share exceeds an earlier one's by more than `margin`. */
 export function steadyOrder(
   previous: readonly number[], all: readonly number[], share: (thread: number) => number, margin: number,

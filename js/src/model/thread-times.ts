@@ -110,13 +110,16 @@ export function threadTimes(profile: Profile, range: Range, limits: Limits): Thr
 /** Who is awake for less than one part of so many is idle: a thread that only looks now and then whether there is work. */
 const SELDOM = 100;
 
+/** Whether that is a thread's time; `times` as much must be, where it is asked for. */
+export const isIdle = (time: Pick<ThreadTime, "awake" | "seen"> | null, times = 1): boolean => !time?.awake || time.awake * SELDOM * times < time.seen;
+
 /** Threads that were idle nearly all of the time; none where all were: then nothing else is to be seen. */
 export function idleThreads(threads: readonly ThreadTime[]): ReadonlySet<number> {
   const idle = new Set<number>();
   let count = 0;
-  threads.forEach(({ awake, seen }, thread) => {
+  threads.forEach((time, thread) => {
     count++;
-    if (!awake || awake * SELDOM < seen) idle.add(thread);
+    if (isIdle(time)) idle.add(thread);
   });
   return idle.size < count ? idle : new Set();
 }

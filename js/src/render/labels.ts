@@ -2,7 +2,10 @@
 
 export type Measure = (text: string) => number;
 
-/** Gives `text`, or as much of its two ends around "…" as fits, or "" where not even two letters fit. */
+/** Fewer letters of a name than these ("w…e") are only noise. */
+const LEAST_LETTERS = 4;
+
+/** Gives `text`, or as much of its two ends around "…" as fits, or "" where so few letters fit that they would say nothing. */
 export function shortenMiddle(text: string, widthPx: number, measure: Measure): string {
   if (measure(text) <= widthPx) return text;
   const letters = Array.from(text);
@@ -17,7 +20,7 @@ export function shortenMiddle(text: string, widthPx: number, measure: Measure): 
     if (measure(cut(kept)) <= widthPx) low = kept;
     else high = kept - 1;
   }
-  return low >= 2 ? cut(low) : "";
+  return low >= LEAST_LETTERS ? cut(low) : "";
 }
 
 /** Remembers widths and cut texts: the same labels are asked for in every picture. */

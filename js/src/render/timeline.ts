@@ -1,23 +1,40 @@
 /** What the timeline shows: which part of the time of each column went to which state, and where the axis is marked. */
 import type { Activity } from "../model/activity";
 import type { Profile } from "../model/profile";
-import { classOf, STATE_CLASSES } from "../model/state";
+import { classOf, STATE_CLASSES, StateClass } from "../model/state";
 
 interface Columns {
   readonly of: string;
   readonly times: Float32Array;
 }
 
-/** What was drawn last of each thread: while one drags over the timeline it is drawn in every frame. */
-const drawnLast = new WeakMap<Profile, Columns[]>();
+/** What was drawn last of each lane: while one drags over the timeline it is drawn in every frame. */
+const drawnLast = new WeakMap<Profile, Map<number, Columns>>();
 
-/** The same as `columnTimes`, or what it was where nothing has changed. */
-export function rememberedTimes(profile: Profile, thread: number, fromUs: number, toUs: number, columns: number): Float32Array {
+/** The times of a lane's threads, or what they were where nothing has changed: then the same array. */
+export function rememberedTimes(profile: Profile, lane: number, threads: readonly number[], fromUs: number, toUs: number, columns: number): Float32Array {
   let lanes = drawnLast.get(profile);
-  if (!lanes) drawnLast.set(profile, (lanes = []));
-  const of = [profile.runs.generation, profile.runs.of(thread)?.length, fromUs, toUs, columns].join();
-  if (lanes[thread]?.of !== of) lanes[thread] = { of, times: columnTimes(profile, thread, fromUs, toUs, columns) };
-  return lanes[thread]!.times;
+  if (!lanes) drawnLast.set(profile, (lanes = new Map<number, Columns>()));
+  const { runs } = profile;
+  const of = [runs.generation, ...threads.map((thread) => runs.of(thread)?.length), fromUs, toUs, columns].join();
+  let last = lanes.get(lane);
+  if (last?.of !== of) {
+    const times = threads.length === 1 ? columnTimes(profile, threads[0]!, fromUs, toUs, columns) : sharedTimes(profile, threads, fromUs, toUs, columns);
+    lanes.set(lane, (last = { of, times }));
+  }
+  return last.times;
+}
+
+/** What any of the threads does, one upon the other: a lane is full where one of them works all the time. */
+function sharedTimes(profile: Profile, threads: readonly number[], fromUs: number, toUs: number, columns: number): Float32Array {
+  const sum = new Float32Array(columns * STATE_CLASSES);
+  for (const thread of threads) {
+    // Most of them do nothing at all.
+    if (profile.activity.times(thread)?.awake) columnTimes(profile, thread, fromUs, toUs, columns).forEach((us, i) => (sum[i]! += us));
+  }
+  const end = Math.min(columns, Math.ceil(((profile.endUs - fromUs) / (toUs - fromUs)) * columns));
+  for (let column = 0; column < end; column++) sum[column * STATE_CLASSES + StateClass.IDLE]! += 1;
+  return sum;
 }
 
 /** Time per state for each of `columns` equal parts of [fromUs, toUs): `[column * STATE_CLASSES + class]`. */

@@ -375,7 +375,7 @@ export class Chart {
     return {
       fill: (node) => this.palette.fill(scene, node),
       name: (node) => scene.names.label(scene.tree.key.data[node]!),
-      place: (node) => state.placeOf(node, scene),
+      place: (node) => scene.names.beside(scene.tree.key.data[node]!),
       amount: scene.timed ? null : scene === state.scenes.changes ? (node) => points(state.scenes.difference?.change(node) ?? 0)
         : (node) => roughPercent(scene.share(node)),
       matches: state.matches ? (node) => state.isMatch(scene.tree.key.data[node]!, scene) : null,

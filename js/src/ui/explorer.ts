@@ -185,7 +185,7 @@ export class Explorer {
     this.root.toggleAttribute("data-slim", clientWidth < SLIM_PX);
     this.root.toggleAttribute("data-short", clientHeight < SHORT_PX);
     this.panes.resize();
-    this.timeline.resize();
+    this.timeline.resize(clientHeight);
     this.threads.resize();
   }
 
@@ -252,7 +252,7 @@ export class Explorer {
     const { folds } = this.state;
     if (change === "data" || change === "selection" || change === "zoom") {
       if (!folds) this.threads.update();
-      this.timeline.update(this.threads.order);
+      this.timeline.update(change === "data");
     }
     this.toolbar.update(this.state.found.nodes.indexOf(this.panes.chart.focusNode) + 1);
     if (!folds) this.updateHeader();

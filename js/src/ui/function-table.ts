@@ -139,7 +139,7 @@ export class FunctionTable {
     element.tabIndex = at === this.at ? 0 : -1;
     const [label, place] = Array.from(name.firstElementChild!.children) as [HTMLElement, HTMLElement];
     setName(label, names.label(row.key));
-    setText(place, names.place(row.key));
+    setText(place, names.beside(row.key));
     setAttribute(name, "title", `${names.qualname(row.key)}  ${names.fullPlace(row.key)}`);
     (self.children[0] as HTMLElement).style.width = `${(BAR_PX * row.self) / most}px`;
     setText(self.children[1]!, duration(row.self));

@@ -1,9 +1,9 @@
 /** The threads: what each does now, its share of the time, its last half minute. A click selects. */
 import { RECENT_SECONDS } from "../model/activity";
 import { percent } from "../model/format";
-import { tame } from "../model/names";
 import { classOf, STATE_WORDS } from "../model/state";
-import { steadyOrder } from "../model/thread-order";
+import { threadId, threadName } from "../model/thread-name";
+import { MARGIN, steadyOrder } from "../model/thread-order";
 import type { ViewState } from "../model/view-state";
 import { SPARK_HEIGHT, SPARK_WIDTH, sparkPath } from "../render/spark";
 import type { Cleanup } from "./dom";
@@ -13,8 +13,6 @@ const SVG = "http://www.w3.org/2000/svg";
 const ROW_PX = 40;
 /** Rows beyond those in sight: where one goes on by keys. */
 const MARGIN_ROWS = 2;
-/** A row passes another when its share is this much greater. */
-const MARGIN = 0.03;
 const TAIL_LETTERS = 5;
 
 interface Row {
@@ -163,13 +161,11 @@ export class ThreadTable {
     const row = this.rowOf(thread);
     const { profile, selected, names, granularity } = this.state;
     this.mark(thread, row);
-    const info = profile.threads[thread]!;
     const time = selected.threads[thread];
-    const id = info.osThreadId === null ? `0x${info.threadId.toString(16).toUpperCase()}` : String(info.osThreadId);
-    const shown = tame(info.name) || `thread ${id}`;
+    const shown = threadName(profile, thread);
     setText(row.head, shown.slice(0, -TAIL_LETTERS));
     setText(row.tail, shown.slice(-TAIL_LETTERS));
-    setAttribute(row.name, "title", `${shown}, thread id ${id}`);
+    setAttribute(row.name, "title", `${shown}, thread id ${threadId(profile, thread)}`);
     if (!time) {
       setText(row.now, "not seen");
       return;

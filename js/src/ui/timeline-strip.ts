@@ -1,17 +1,16 @@
 /** The timeline: a lane per thread; dragging selects a range of time that filters everything. */
 import type { Lane } from "../model/lane";
-import { classOf, STATE_WORDS, StateClass } from "../model/state";
-import { tame } from "../model/names";
+import { IDLERS, LaneOrder } from "../model/lane-order";
+import { AWAKE, classOf, STATE_WORDS } from "../model/state";
+import { threadName } from "../model/thread-name";
 import type { ViewState } from "../model/view-state";
 import { CanvasView } from "../render/canvas-view";
 import type { Theme } from "../render/colors";
-import { STATE_COLORS } from "../render/colors";
-import { tileOf } from "../render/hatch";
 import { shortenMiddle } from "../render/labels";
-import type { Tile } from "../render/lanes";
-import { rasterLanes } from "../render/lanes";
-import { rememberedTimes, ticks } from "../render/timeline";
-import { duration } from "../model/format";
+import { LanesCanvas } from "../render/lanes-canvas";
+import { paintBrush, paintRuler } from "../render/time-ruler";
+import { rememberedTimes } from "../render/timeline";
+import { duration, plural } from "../model/format";
 import type { Cleanup } from "./dom";
 import { el, setAttribute } from "./dom";
 import type { Tokens } from "./theme";
@@ -21,10 +20,16 @@ const LANE_PX = 15;
 const LANE_GAP_PX = 3;
 const AXIS_PX = 17;
 const PAD_PX = 4;
-const MAX_LANES_SHOWN = 7;
+const BORDER_PX = 1;
+/** Lanes that are in sight at once: more where the view is higher. */
+const LEAST_LANES = 7;
+const MOST_LANES = 16;
+const VIEW_PX_PER_LANE = 60;
 const NAME_PX = 118;
 /** A drag shorter than this is a click. */
 const CLICK_PX = 3;
+/** What an idle thread did is brief: it is found so far from the pointer. */
+const NEAR_PX = 3;
 const MIN_SPAN_US = 1000;
 
 interface Stripe {
@@ -38,7 +43,8 @@ export class TimelineStrip {
   readonly element = el("div", "nbspy-timeline");
   private readonly spacer = el("div", "nbspy-spacer");
   private readonly view = new CanvasView(document, () => this.paint());
-  private order: readonly number[] = [];
+  private readonly order: LaneOrder;
+  private mostLanes = LEAST_LANES;
   /** The part of the session that is shown; null = all of it. */
   private shown: readonly [number, number] | null = null;
   /** Where the lanes are scrolled to. */
@@ -46,17 +52,14 @@ export class TimelineStrip {
   private drag: { startX: number; fromUs: number; toUs: number } | null = null;
   private theme: Theme = "light";
   private tokens: Tokens | null = null;
-  private tiles: Tile[] = [];
-  private tilesRatio = 0;
-  /** The lanes as pixels, and what they show: while one drags they stay as they are. */
-  private readonly lanes = document.createElement("canvas");
-  private lanesShown = "";
+  private readonly lanes = new LanesCanvas();
 
   /** `clicked`: on the stack of a node of the merged tree. */
   constructor(
     private readonly state: ViewState, private readonly tooltip: Tooltip, private readonly clicked: (node: number) => void, cleanup: Cleanup,
   ) {
     const { element } = this;
+    this.order = new LaneOrder(state.profile);
     element.tabIndex = 0;
     element.setAttribute("role", "group");
     element.append(this.view.canvas, this.spacer);
@@ -81,22 +84,32 @@ export class TimelineStrip {
   setTheme(theme: Theme, tokens: Tokens): void {
     this.theme = theme;
     this.tokens = tokens;
-    this.tilesRatio = 0;
-    this.lanesShown = "";
+    this.lanes.forget();
     this.view.invalidate();
   }
 
-  update(order: readonly number[]): void {
-    this.order = order;
-    const lanes = Math.max(1, Math.min(MAX_LANES_SHOWN, order.length));
-    const height = `${lanes * LANE_PX + AXIS_PX + 2 * PAD_PX}px`;
-    if (this.element.style.height !== height) this.element.style.height = height;
-    this.spacer.style.height = `${order.length * LANE_PX + AXIS_PX + 2 * PAD_PX}px`;
+  /** Takes what arrived since (`data`), or what the settings say now. */
+  update(data: boolean): void {
+    const { element, order } = this;
+    order.update(this.state.settings, data && element.matches(":hover"));
+    this.setHeight();
     this.describe();
     this.view.invalidate();
   }
 
-  resize(): void {
+  /** As high as its lanes are, each whole. */
+  private setHeight(): void {
+    const { length } = this.order.lanes;
+    const around = AXIS_PX + 2 * PAD_PX;
+    const height = `${Math.max(1, Math.min(this.mostLanes, length)) * LANE_PX + around + BORDER_PX}px`;
+    if (this.element.style.height !== height) this.element.style.height = height;
+    this.spacer.style.height = `${length * LANE_PX + around}px`;
+  }
+
+  /** `viewPx`: how high the view is that this is a part of. */
+  resize(viewPx: number): void {
+    this.mostLanes = Math.max(LEAST_LANES, Math.min(MOST_LANES, Math.floor(viewPx / VIEW_PX_PER_LANE)));
+    this.setHeight();
     const { clientWidth, clientHeight } = this.element;
     if (clientWidth && clientHeight && this.view.resize(clientWidth, clientHeight)) this.view.paintNow();
   }
@@ -125,25 +138,29 @@ export class TimelineStrip {
     return from + part * (to - from);
   }
 
-  private xAt(us: number): number {
-    const [from, to] = this.range;
-    return this.left + ((us - from) / (to - from)) * this.width;
-  }
-
   private describe(): void {
     const { time } = this.state.selection;
     const range = time ? `selected ${(time[0] / 1e6).toFixed(2)} to ${(time[1] / 1e6).toFixed(2)} s` : "all of the time selected";
-    setAttribute(this.element, "aria-label", `Timeline of ${this.order.length} threads, ${range}; arrow keys move a range, Escape clears it`);
+    setAttribute(this.element, "aria-label", `Timeline of ${plural(this.state.profile.threads.length, "thread")}, ${range}; arrow keys move a range, Escape clears it`);
   }
 
   private localX(event: MouseEvent): number {
     return event.clientX - this.element.getBoundingClientRect().left;
   }
 
+  /** Of the lanes in sight the first: they are shown whole, wherever one scrolls. */
+  private get first(): number {
+    return Math.round(this.scrollTop / LANE_PX);
+  }
+
+  private get inSight(): number {
+    return Math.max(0, Math.floor((this.view.heightPx - AXIS_PX - PAD_PX) / LANE_PX));
+  }
+
+  /** The thread whose lane it is, or `IDLERS`. */
   private laneAt(event: MouseEvent): number | undefined {
-    const y = event.clientY - this.element.getBoundingClientRect().top;
-    if (y >= this.view.heightPx - AXIS_PX) return undefined;
-    return this.order[Math.floor((y + this.element.scrollTop - PAD_PX) / LANE_PX)];
+    const at = Math.floor((event.clientY - this.element.getBoundingClientRect().top - BORDER_PX - PAD_PX) / LANE_PX);
+    return at < 0 || at >= this.inSight ? undefined : this.order.lanes[this.first + at];
   }
 
   private pressed(event: PointerEvent): void {
@@ -152,7 +169,8 @@ export class TimelineStrip {
     if (x > this.element.clientWidth) return; // the scroll bar
     if (x < this.left) {
       const thread = this.laneAt(event);
-      if (thread !== undefined) this.state.toggleThread(thread, event.shiftKey || event.ctrlKey || event.metaKey);
+      if (thread === IDLERS) this.showIdlers();
+      else if (thread !== undefined) this.state.toggleThread(thread, event.shiftKey || event.ctrlKey || event.metaKey);
       return;
     }
     this.element.setPointerCapture(event.pointerId);
@@ -183,9 +201,13 @@ export class TimelineStrip {
     if (moved && to - from >= MIN_SPAN_US) this.state.select({ time: [from, to] });
     const found = moved ? null : this.runAt(event);
     // What was left out because it is idle is wanted now.
-    if (found && this.state.selected.leftOut.has(found.thread)) this.state.change({ idlers: false });
+    if (found ? this.state.selected.leftOut.has(found.thread) : !moved && this.laneAt(event) === IDLERS) this.showIdlers();
     const node = found ? this.state.selected.nodeOfRun(found.lane, found.run) : 0;
     if (node > 0) this.clicked(node);
+  }
+
+  private showIdlers(): void {
+    this.state.change({ idlers: false });
   }
 
   private endDrag(): void {
@@ -240,17 +262,30 @@ export class TimelineStrip {
   private runAt(event: MouseEvent): { thread: number; at: number; lane: Lane; run: number } | null {
     const x = this.localX(event);
     const thread = this.laneAt(event);
-    const lane = thread === undefined || x < this.left ? null : this.state.profile.runs.of(thread);
-    if (!lane || thread === undefined) return null;
+    if (thread === undefined || x < this.left) return null;
     const at = this.timeAt(x);
-    const run = lane.firstAfter(at);
-    return run < lane.length && at >= lane.start.data[run]! ? { thread, at, lane, run } : null;
+    if (thread === IDLERS) return this.runOfIdlers(at, this.timeAt(x - NEAR_PX), this.timeAt(x + NEAR_PX));
+    const lane = this.state.profile.runs.of(thread);
+    const run = lane?.firstAfter(at) ?? 0;
+    return lane && run < lane.length && at >= lane.start.data[run]! ? { thread, at, lane, run } : null;
+  }
+
+  /** What one of those that share a lane did there while it was not idle. */
+  private runOfIdlers(at: number, fromUs: number, toUs: number): ReturnType<TimelineStrip["runAt"]> {
+    for (const thread of this.order.idlers) {
+      const lane = this.state.profile.runs.of(thread);
+      if (!lane) continue;
+      for (let run = lane.firstAfter(fromUs); run < lane.length && lane.start.data[run]! < toUs; run++) {
+        if (AWAKE[lane.state.data[run]!]) return { thread, at, lane, run };
+      }
+    }
+    return null;
   }
 
   private explain(event: PointerEvent): void {
     const found = this.runAt(event);
     if (!found) {
-      this.tooltip.hide();
+      this.explainLane(event);
       return;
     }
     const { at, lane, run, thread } = found;
@@ -259,11 +294,22 @@ export class TimelineStrip {
     // Of the stack as it was, whatever of it the view hides or collapses.
     const key = profile.tree(granularity).key.data[node]!;
     const kind = classOf(lane.state.data[run]!);
-    const name = tame(profile.threads[thread]?.name ?? "") || `thread ${thread}`;
     this.tooltip.show({
-      title: name, subtitle: `${(at / 1e6).toFixed(3)} s`,
+      title: threadName(profile, thread), subtitle: `${(at / 1e6).toFixed(3)} s`,
       rows: [["State", `${STATE_WORDS[kind]!} for ${duration(lane.weight.data[run]!)}`], ["In", node ? `${names.name(key)}  ${names.place(key)}` : "-"]],
     }, event.clientX, event.clientY);
+  }
+
+  /** What a lane is, where it is not about a moment. */
+  private explainLane(event: PointerEvent): void {
+    const { order: { idlers }, state: { profile }, tooltip } = this;
+    const lane = this.laneAt(event);
+    const named = lane !== undefined && this.localX(event) < this.left;
+    this.element.classList.toggle("nbspy-over", named || lane === IDLERS);
+    if (lane === IDLERS) {
+      tooltip.show({ title: plural(idlers.length, "idle thread"), text: ["Each ran for less than 1 % of the time. A click gives each its lane (t)."] }, event.clientX, event.clientY);
+    } else if (named) tooltip.show({ title: threadName(profile, lane), text: ["A click shows it alone, with shift beside others."] }, event.clientX, event.clientY);
+    else tooltip.hide();
   }
 
   private paint(): void {
@@ -273,52 +319,47 @@ export class TimelineStrip {
     ctx.fillStyle = tokens.background;
     ctx.fillRect(0, 0, view.widthPx, view.heightPx);
     const bottom = view.heightPx - AXIS_PX;
-    this.paintAxis(ctx, tokens, bottom);
+    const [fromUs, toUs] = this.range;
+    const scale = { fromUs, toUs, left: this.left, width: this.width };
+    paintRuler(ctx, scale, bottom, tokens);
     ctx.save();
     ctx.beginPath();
     ctx.rect(0, 0, view.widthPx, bottom);
     ctx.clip();
-    const lanes = this.visibleLanes(bottom);
+    const lanes = this.visibleLanes();
     this.paintLanes(ctx, tokens, lanes, bottom);
     if (this.left === NAME_PX) this.paintNames(ctx, tokens, lanes);
     ctx.restore();
-    this.paintBrush(ctx, tokens, bottom);
+    if (this.left === NAME_PX) this.paintMore(ctx, tokens, bottom);
+    const { drag } = this;
+    const brush = drag && drag.fromUs !== drag.toUs ? [Math.min(drag.fromUs, drag.toUs), Math.max(drag.fromUs, drag.toUs)] as const : this.state.selection.time;
+    if (brush) paintBrush(ctx, scale, brush, bottom, tokens);
   }
 
   private paintLanes(ctx: CanvasRenderingContext2D, tokens: Tokens, shown: readonly Stripe[], bottom: number): void {
-    const { left, lanes, state: { profile }, view: { ratio }, width } = this;
+    const { left, lanes, order, state: { profile }, view: { ratio }, width } = this;
     const [fromUs, toUs] = this.range;
     const columns = Math.max(1, Math.floor(width * ratio));
     const rows = Math.max(1, Math.ceil(bottom * ratio));
     const columnUs = (toUs - fromUs) / columns;
     const pictures = shown.map(({ thread, top, height }) => ({
-      times: rememberedTimes(profile, thread, fromUs, toUs, columns), columnUs,
+      times: rememberedTimes(profile, thread, thread === IDLERS ? order.idlers : [thread], fromUs, toUs, columns), columnUs,
       top: Math.round(top * ratio), height: Math.round(height * ratio),
     }));
-    const key = [columns, rows, fromUs, toUs, profile.runs.generation, ...shown.flatMap(({ thread, top }) => [thread, top, profile.runs.of(thread)?.length])].join();
-    if (key !== this.lanesShown) {
-      this.lanesShown = key;
-      if (this.tilesRatio !== ratio) [this.tiles, this.tilesRatio] = [stateTiles(this.theme, tokens.background, ratio), ratio];
-      [lanes.width, lanes.height] = [columns, rows];
-      const image = new ImageData(columns, rows);
-      rasterLanes(new Uint32Array(image.data.buffer), columns, pictures, this.tiles);
-      lanes.getContext("2d")?.putImageData(image, 0, 0);
-    }
+    const picture = lanes.picture(pictures, columns, rows, ratio, this.theme, tokens.background);
     for (const [i, { dim }] of shown.entries()) {
       ctx.globalAlpha = dim ? 0.35 : 1;
       const { height, top } = pictures[i]!;
-      ctx.drawImage(lanes, 0, top, columns, height, left, top / ratio, columns / ratio, height / ratio);
+      ctx.drawImage(picture, 0, top, columns, height, left, top / ratio, columns / ratio, height / ratio);
     }
     ctx.globalAlpha = 1;
   }
 
-  private visibleLanes(bottom: number): Stripe[] {
-    const { scrollTop, state } = this;
-    const first = Math.max(0, Math.floor((scrollTop - PAD_PX) / LANE_PX));
-    const last = Math.min(this.order.length, Math.ceil((scrollTop + bottom) / LANE_PX));
-    return this.order.slice(first, last).map((thread, i) => ({
-      thread, top: PAD_PX + (first + i) * LANE_PX - scrollTop, height: LANE_PX - LANE_GAP_PX,
-      dim: !state.sees(thread),
+  private visibleLanes(): Stripe[] {
+    const { first, inSight, state } = this;
+    return this.order.lanes.slice(first, first + inSight).map((thread, i) => ({
+      thread, top: PAD_PX + i * LANE_PX, height: LANE_PX - LANE_GAP_PX,
+      dim: thread === IDLERS ? state.settings.threads.length > 0 : !state.sees(thread),
     }));
   }
 
@@ -327,53 +368,20 @@ export class TimelineStrip {
     ctx.textBaseline = "middle";
     ctx.textAlign = "right";
     for (const { thread, top, height, dim } of lanes) {
-      const name = tame(this.state.profile.threads[thread]?.name ?? "") || `thread ${thread}`;
-      ctx.fillStyle = dim ? tokens.muted : tokens.text;
+      const name = thread === IDLERS ? plural(this.order.idlers.length, "idle thread") : threadName(this.state.profile, thread);
+      ctx.fillStyle = dim || thread === IDLERS ? tokens.muted : tokens.text;
       ctx.fillText(shortenMiddle(name, NAME_PX - 20, (text) => ctx.measureText(text).width), NAME_PX - 8, top + height / 2 + 0.5);
     }
     ctx.textAlign = "left";
   }
 
-  private paintAxis(ctx: CanvasRenderingContext2D, tokens: Tokens, bottom: number): void {
-    const [from, to] = this.range;
-    const times = ticks(from, to, this.width, 70);
-    const digits = times.length > 1 ? Math.max(0, Math.min(6, Math.ceil(-Math.log10((times[1]! - times[0]!) / 1e6) - 1e-9))) : 1;
-    ctx.font = `10px ${tokens.fontFamily}`;
-    ctx.textBaseline = "alphabetic";
-    for (const time of times) {
-      const x = Math.round(this.xAt(time)) + 0.5;
-      ctx.fillStyle = tokens.border;
-      ctx.fillRect(x, 0, 1, bottom + 3);
-      const text = `${(time / 1e6).toFixed(digits)} s`;
-      if (x + ctx.measureText(text).width + 4 > this.view.widthPx) continue;
-      ctx.fillStyle = tokens.muted;
-      ctx.fillText(text, x + 3, bottom + 12);
-    }
-  }
-
-  private paintBrush(ctx: CanvasRenderingContext2D, tokens: Tokens, bottom: number): void {
-    const { drag } = this;
-    const range = drag && drag.fromUs !== drag.toUs
-      ? [Math.min(drag.fromUs, drag.toUs), Math.max(drag.fromUs, drag.toUs)] as const : this.state.selection.time;
-    if (!range) return;
-    const from = Math.max(this.left, this.xAt(range[0]));
-    const to = Math.min(this.left + this.width, this.xAt(range[1]));
-    if (to < from) return;
-    ctx.globalAlpha = 0.62;
-    ctx.fillStyle = tokens.background;
-    ctx.fillRect(this.left, 0, from - this.left, bottom);
-    ctx.fillRect(to, 0, this.left + this.width - to, bottom);
-    ctx.globalAlpha = 1;
+  /** Says how many lanes are below those in sight. */
+  private paintMore(ctx: CanvasRenderingContext2D, tokens: Tokens, bottom: number): void {
+    const more = this.order.lanes.length - this.first - this.inSight;
+    if (more <= 0) return;
+    ctx.textAlign = "right";
     ctx.fillStyle = tokens.accent;
-    ctx.fillRect(from - 1, 0, 2, bottom);
-    ctx.fillRect(to - 1, 0, 2, bottom);
-    ctx.fillRect(from, bottom, Math.max(1, to - from), 2);
+    ctx.fillText(`${more} more ↓`, NAME_PX - 8, bottom + 10);
+    ctx.textAlign = "left";
   }
-}
-
-/** Tiles in the order of `StateClass`: waiting and GC are hatched, so that they differ without colour too. */
-function stateTiles(theme: Theme, background: string, ratio: number): Tile[] {
-  return STATE_COLORS[theme].map((color, kind) => (
-    tileOf(color, kind === StateClass.GIL_WAIT || kind === StateClass.GC ? background : null, kind === StateClass.GIL_WAIT, ratio)
-  ));
 }

@@ -2,6 +2,7 @@
 import { count, duration, percent, plural, points, programName } from "../model/format";
 import { tame } from "../model/names";
 import type { Rule } from "../model/shape";
+import { threadName } from "../model/thread-name";
 import type { ViewState } from "../model/view-state";
 import type { Cleanup } from "./dom";
 import { button, el, setAttribute, setText, show } from "./dom";
@@ -143,7 +144,7 @@ export class Toolbar {
       const list = el("select", "nbspy-select");
       list.setAttribute("aria-label", "Thread");
       for (const info of threads) {
-        const option = el("option", "", tame(info.name) || `thread ${info.osThreadId ?? info.id}`);
+        const option = el("option", "", threadName(state.profile, info.id));
         option.value = String(info.id);
         option.selected = info.id === thread;
         list.append(option);
@@ -197,7 +198,7 @@ export class Toolbar {
     const { state } = this;
     const { mode, rules, recursion, threads, time } = state.settings;
     // Names of threads may come after the view was set to them.
-    const names = threads.slice(0, 4).map((thread) => tame(state.profile.threads[thread]?.name ?? "") || `thread ${thread}`);
+    const names = threads.slice(0, 4).map((thread) => threadName(state.profile, thread));
     const key = JSON.stringify([mode, rules, recursion, threads, names, time, state.hidesMachinery, state.idlersOut]);
     if (key === this.chipsShown) return;
     this.chipsShown = key;
