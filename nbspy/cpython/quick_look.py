@@ -12,6 +12,7 @@ from typing import Any, Final
 from nbspy.cpython.code_object import CodeCache
 from nbspy.cpython.glance import ASTRAY, ELSEWHERE, UNKNOWN, Glance
 from nbspy.cpython.plan_book import Plan, PlanBook
+from nbspy.cpython.stop_schedule import StopSchedule
 from nbspy.cpython.thread_list import ThreadList
 from nbspy.errors import MemoryFault
 
@@ -30,11 +31,14 @@ _MAX_PROOFS: Final = 4
 class QuickLook:
     """Looks at the thread that can have moved."""
 
-    def __init__(self, plans: PlanBook, listed: ThreadList, codes: CodeCache, *, stops: bool) -> None:
-        """``stops``: threads may be stopped for what is not known."""
+    def __init__(
+        self, plans: PlanBook, listed: ThreadList, codes: CodeCache, schedule: StopSchedule, *, stops: bool
+    ) -> None:
+        """``stops``: threads may be stopped for what is not known; ``schedule`` is told of looks that do not tell."""
         self._plans = plans
         self._list = listed
         self._codes = codes
+        self._schedule = schedule
         self.stops = stops
         self.plan: Plan | None = None
         """The one whose copy may tell all of the next sample; None where more is to be done."""
@@ -58,8 +62,10 @@ class QuickLook:
         try:
             plan.read()
             node = glance.node(plan.buffer)
-            if node in (UNKNOWN, ASTRAY):
-                node = self._again(plan, glance, node)
+            if node < 0:
+                self._schedule.doubted()
+                if node != ELSEWHERE:
+                    node = self._again(plan, glance, node)
         except MemoryFault:
             return ELSEWHERE  # what is no longer there will be missed again
         if node >= 0 and not self._list.are_the_same((plan.spans[0].thread,)):

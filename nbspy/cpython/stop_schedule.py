@@ -5,6 +5,9 @@ would have it: functions that always return sooner would never be seen. So at fi
 and looks come before only when :data:`TO_LEARN` in a row have shown nothing new: what is still unknown then is about
 one sample in so many (Good and Turing's estimate), and no more can be wrong with the shares that a profile shows. Every
 :data:`STOP_EVERY`-th sample goes on to stop at once; one that shows a new stack makes all others do so again.
+
+What a first look tells is what was there when its sample was due: only where one does not can anything else be seen in
+its place. While all of them do, stops become more seldom, down to every :data:`STOP_SELDOM`-th sample.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from typing import Final
 
 TO_LEARN: Final = 100
 STOP_EVERY: Final = 16
+STOP_SELDOM: Final = 256
 
 
 class StopSchedule:
@@ -22,13 +26,25 @@ class StopSchedule:
         self.to_learn = TO_LEARN
         self._left = TO_LEARN
         """Samples in a row that still have to show nothing new."""
-        self._samples = 0
+        self._until = self._every = STOP_EVERY
+        """Samples until one stops at once, and from then to the next."""
         self._codes_read = 0
 
     def stops_at_once(self) -> bool:
         """True where the next sample should. Hot path."""
-        self._samples += 1
-        return self._left > 0 or not self._samples % STOP_EVERY
+        if self._left > 0:
+            return True
+        self._until -= 1
+        if self._until > 0:
+            return False
+        self._until = self._every = min(2 * self._every, STOP_SELDOM)
+        return True
+
+    def doubted(self) -> None:
+        """Take note that the first look of a sample did not tell what was there."""
+        if self._every > STOP_EVERY:
+            self._every = STOP_EVERY
+            self._until = min(self._until, STOP_EVERY)
 
     def saw(self, *, new: bool, codes_read: int) -> None:
         """Take note of a sample that was not told at a glance: whether it showed a ``new`` stack.
@@ -38,5 +54,6 @@ class StopSchedule:
         """
         if new or codes_read != self._codes_read:
             self._left, self._codes_read = self.to_learn, codes_read
+            self._until = self._every = STOP_EVERY
         elif self._left:
             self._left -= 1

@@ -101,7 +101,7 @@ class Unwinder:
         """When to stop a thread without looking first."""
         self._at_once = False
         """True where this sample does not look whether the stack is known before it stops a thread."""
-        self._quick = QuickLook(self._plans, self._list, self._codes, stops=blocking)
+        self._quick = QuickLook(self._plans, self._list, self._codes, self.schedule, stops=blocking)
         self.news: list[TrackedThread] = []
         """The threads whose node or state bits are not what they were at the sample before."""
         self._attempts = 0

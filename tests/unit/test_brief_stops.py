@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from nbspy.cpython.layout import Layout
-from nbspy.cpython.stop_schedule import STOP_EVERY
+from nbspy.cpython.stop_schedule import STOP_EVERY, STOP_SELDOM, TO_LEARN, StopSchedule
 
 from .unwinder_scene import Scene, every_layout
 
@@ -120,10 +122,44 @@ def test_threads_are_stopped_without_a_look_before_until_nothing_new_has_shown_f
     assert before_stops[stops:] == [1] * 3
 
 
+def _stops_at_once(scene: Scene, samples: int) -> list[int]:
+    """Take so many samples; return which of them, counted from 1, stopped a thread without a look before."""
+    found: list[int] = []
+    for number in range(1, samples + 1):
+        assert scene.unwinder.sample()
+        found += [number] * scene.unwinder._at_once
+    return found
+
+
 @every_layout
 def test_now_and_then_a_thread_is_stopped_without_a_look_before(layout: Layout) -> None:
+    """The more seldom the longer first looks have told what was there."""
     scene = _held(layout)
-    for _ in range(3 * STOP_EVERY):
-        assert scene.unwinder.sample()
 
-    assert scene.stopper.stops == 3
+    assert _stops_at_once(scene, 7 * STOP_EVERY) == [STOP_EVERY, 3 * STOP_EVERY, 7 * STOP_EVERY]
+
+
+@every_layout
+def test_first_look_that_does_not_tell_makes_stops_as_frequent_as_they_were(layout: Layout) -> None:
+    scene = _held(layout)
+    mover = scene.threads[0]
+    _stops_at_once(scene, 7 * STOP_EVERY)
+    scene.call(mover, "h")
+    # It is over when one looks again: what is seen instead is known.
+    scene.between_reads(None, mover.ret)
+    assert scene.unwinder.sample()
+    assert scene.seen() == scene.truth()
+
+    assert _stops_at_once(scene, STOP_EVERY) == [STOP_EVERY]
+
+
+def test_stops_become_no_more_seldom_than_is_said() -> None:
+    schedule = StopSchedule()
+    for _ in range(TO_LEARN):
+        assert schedule.stops_at_once()
+        schedule.saw(new=False, codes_read=0)
+    stops = [number for number in range(20 * STOP_SELDOM) if schedule.stops_at_once()]
+
+    assert max(later - one for one, later in pairwise(stops)) == STOP_SELDOM
+    schedule.saw(new=True, codes_read=0)
+    assert schedule.stops_at_once()

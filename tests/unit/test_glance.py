@@ -294,6 +294,7 @@ def test_generator_that_is_just_yielding_is_looked_at_again(layout: Layout, bloc
         assert scene.unwinder.sample()
         mover.ret()
         assert scene.unwinder.sample()
+    scene.look_first()
     stops, discarded = scene.stopper.stops, scene.unwinder.discarded
 
     mover.resume(generator, scene.codes["d"], 3)

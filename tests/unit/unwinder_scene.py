@@ -8,6 +8,7 @@ import pytest
 
 from nbspy.cpython.interner import FrameKey, Interner
 from nbspy.cpython.layout import Layout
+from nbspy.cpython.stop_schedule import STOP_EVERY
 from nbspy.cpython.unwinder import Unwinder
 from nbspy.wire import State
 
@@ -38,6 +39,10 @@ class Scene:
         self.unwinder.schedule.to_learn = self.unwinder.schedule._left = to_learn
         self._frames: list[FrameKey] = []
         self._nodes: list[tuple[int, int]] = [(0, 0)]
+
+    def look_first(self) -> None:
+        """Let no sample of the next few stop a thread without a look before."""
+        self.unwinder.schedule._until = STOP_EVERY
 
     def call(self, thread: FakeThread, stack: str) -> None:
         for name in stack:
