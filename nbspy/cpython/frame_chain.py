@@ -53,6 +53,7 @@ class FrameChain:
         "addresses",
         "changed_from",
         "codes",
+        "differs_from",
         "head",
         "instructions",
         "places",
@@ -76,6 +77,8 @@ class FrameChain:
         """The last copy; b"" where there is none to compare with."""
         self.changed_from = 0
         """Index of the first frame that the last update replaced."""
+        self.differs_from = 0
+        """Index of the first frame that was another then. Without a copy to compare with, all frames are replaced."""
         self.unpredicted = False
         """True where the last update had to read memory outside of its region."""
         self.stale = True
@@ -143,7 +146,7 @@ class FrameChain:
             return False
         self.codes[leaf] = code & self._fields.executable_mask
         self.instructions[leaf] = instruction
-        self.changed_from = leaf
+        self.changed_from = self.differs_from = leaf
         return True
 
     def same_links(self, region: bytes) -> bool:
@@ -325,6 +328,7 @@ class FrameChain:
                 self._elsewhere.clear()
         for new in (addresses, codes, instructions, offsets):
             new.reverse()
+        self.differs_from = base if self.region else self._first_difference(addresses, codes, instructions)
         self.addresses[base:] = addresses
         self.codes[base:] = codes
         self.instructions[base:] = instructions
@@ -347,3 +351,14 @@ class FrameChain:
         self._ordered = ordered
         if base + len(offsets) - ordered > _UNORDERED:
             self.stale = True
+
+    def _first_difference(self, *new: list[int]) -> int:
+        """Return the index of the first frame that ``new`` addresses, codes and instructions do not leave as it is.
+
+        Where no frames were known, none is.
+        """
+        if not self.addresses:
+            return len(new[0])
+        old = zip(self.addresses, self.codes, self.instructions, strict=True)
+        pairs = enumerate(zip(old, zip(*new, strict=True), strict=False))
+        return next((index for index, (before, now) in pairs if before != now), min(len(self.addresses), len(new[0])))

@@ -18,8 +18,8 @@ from nbspy.cpython.code_object import CodeCache
 from nbspy.cpython.faces import Faces
 from nbspy.cpython.frame_chain import FrameChain
 from nbspy.cpython.frame_struct import FrameStruct
-from nbspy.cpython.interner import ROOT, Interner
-from nbspy.cpython.known_stacks import FrameWords, KnownStacks
+from nbspy.cpython.interner import ROOT
+from nbspy.cpython.known_stacks import UNPROVED, FrameWords, KnownStacks
 
 ELSEWHERE: Final = -1
 """More than the frames near the leaf may be new."""
@@ -47,7 +47,6 @@ class Glance:
         chain: FrameChain,
         known: KnownStacks,
         codes: CodeCache,
-        interner: Interner,
         unpack: FrameStruct,
         region: int,
         behind: Sequence[int],
@@ -60,7 +59,6 @@ class Glance:
         self._known = known
         self._without_code = known.without_code
         self._codes = codes
-        self._interner = interner
         self._unpack = unpack.unpack_from
         self._size = chain.frame_size
         self._head = chain.head
@@ -109,7 +107,7 @@ class Glance:
         """
         chain = self._chain
         leaf = len(chain.addresses) - 1
-        bottom = max(min(self._lower(chain.changed_from), leaf, chain.ordered), leaf - _MAX_WALK + 1, 0)
+        bottom = max(min(self._lower(chain.differs_from), leaf, chain.ordered), leaf - _MAX_WALK + 1, 0)
         if leaf < 0 or bottom > chain.ordered:
             self.forget()
             return
@@ -137,15 +135,15 @@ class Glance:
         alone = not same or chain.head.asks_for_gil(data, self._region)
         self.faces.remember((*rest, identity, last), beside, alone=alone)
 
-    def _lower(self, changed_from: int) -> int:
+    def _lower(self, differs_from: int) -> int:
         """Return the lowest index at which the stack has changed lately, given where it has changed now."""
         if not (self._floor_left and self._looks_left):
             self._floor, self._floor_left, self._looks_left = _DEEPEST, _FORGET_AFTER, _LOOKS
         self._floor_left -= 1
         # A thread that is seen for the first time has a stack of which all is new.
-        if changed_from or self._whole_is_new:
-            self._floor = min(self._floor, changed_from)
-        self._whole_is_new = not changed_from
+        if differs_from or self._whole_is_new:
+            self._floor = min(self._floor, differs_from)
+        self._whole_is_new = not differs_from
         return self._floor
 
     def forget(self) -> None:
@@ -199,20 +197,16 @@ class Glance:
                         self.unknown = (address, code, owner, *callers)
                         return UNKNOWN
                 node = child
-        leaf = self._known.leaves.get((node, code, owner)) or self._known.leaf(node, code, owner)
-        if leaf is None:
-            self.unknown = (address, code, owner, *callers)
-            return UNKNOWN
+        top = self._known.tops.get((node, code, instruction, owner))
+        if top is None:
+            top = self._known.top(node, code, instruction, owner)
+            if top < 0:
+                if top == UNPROVED:
+                    self.unknown = (address, code, owner, *callers)
+                return UNKNOWN
         if doubted and not self._codes.are_still(doubted):
             return ELSEWHERE
-        frame = leaf.frame_ids.get(instruction)
-        if frame is None:
-            if not self._codes.runs(leaf, instruction):
-                return UNKNOWN
-            frame = self._codes.frame_id(leaf.address, instruction)
-        if frame < 0:
-            return node
-        return self._known.children.get(node << 32 | frame) or self._interner.node(node, frame)
+        return top
 
     def prove(self, copy: bytes | bytearray) -> bool:
         """True where call sites vouch for the stack that :meth:`node` found unknown in ``copy``: it is known now.

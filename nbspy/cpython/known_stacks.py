@@ -26,6 +26,8 @@ PROOFS: Final = 2
 MAX_STACKS: Final = 100_000
 """More than these are all forgotten, and proved again."""
 _MAX_STEPS: Final = 200_000
+UNPROVED: Final = -1
+NOT_OF_CODE: Final = -2
 
 
 class FrameWords(NamedTuple):
@@ -53,8 +55,8 @@ class KnownStacks:
         """(node of the leaf's caller, function of the leaf) -> how often it was proved."""
         self.steps: dict[tuple[int, int, int, int], int] = {}
         """(node, words of a frame above it: code, instruction, owner) -> its node. Hot path; :meth:`step` adds."""
-        self.leaves: dict[tuple[int, int, int], CodeObject] = {}
-        """(node, code and owner of a proved leaf above it) -> that code. Hot path; :meth:`leaf` adds to it."""
+        self.tops: dict[tuple[int, int, int, int], int] = {}
+        """(node, words of a proved leaf above it, as in ``steps``) -> its node. Hot path; :meth:`top` adds to it."""
 
     def knows(self, thread: TrackedThread) -> bool:
         """True where the stack that ``thread``'s chain shows is one of them. Makes no nodes for those that are not."""
@@ -102,15 +104,22 @@ class KnownStacks:
             self.steps[node, code, instruction, owner] = child
         return child
 
-    def leaf(self, node: int, code: int, owner: int) -> CodeObject | None:
-        """Return the code of a leaf above ``node``, given its words; None where the stack that it ends is not known."""
+    def top(self, node: int, code: int, instruction: int, owner: int) -> int:
+        """Return the node of a leaf above ``node``, given its words.
+
+        :data:`UNPROVED` where the stack that it ends is not known, :data:`NOT_OF_CODE` where ``instruction`` is not.
+        """
         known = None if owner in self.without_code else self._codes.codes.get(code & self._mask)
         if known is None or self._proofs.get((node, known.function), 0) < PROOFS:
-            return None
-        if len(self.leaves) >= _MAX_STEPS:
-            self.leaves.clear()
-        self.leaves[node, code, owner] = known
-        return known
+            return UNPROVED
+        if not self._codes.runs(known, instruction):
+            return NOT_OF_CODE
+        frame = self._codes.frame_id(known.address, instruction)
+        top = node if frame < 0 else self._interner.node(node, frame)
+        if len(self.tops) >= _MAX_STEPS:
+            self.tops.clear()
+        self.tops[node, code, instruction, owner] = top
+        return top
 
     def prove(self, node: int, site: int, frames: Sequence[FrameWords]) -> bool:
         """True where each of ``frames``, root first, is proved to run here, or called by the one below it for certain.
@@ -190,7 +199,7 @@ class KnownStacks:
     def forget_codes(self) -> None:
         """Forget which code lies where. The stacks are known by their functions, and stay."""
         self.steps.clear()
-        self.leaves.clear()
+        self.tops.clear()
 
     def proved(self, thread: TrackedThread, times: int = 1) -> bool:
         """Take note that looks have agreed on the stack of ``thread``, whose nodes are made; True where it is new.
@@ -205,7 +214,7 @@ class KnownStacks:
     def _note(self, key: tuple[int, int], times: int) -> bool:
         if key not in self._proofs and len(self._proofs) >= MAX_STACKS:
             self._proofs.clear()
-            self.leaves.clear()
+            self.tops.clear()
         had = self._proofs.get(key, 0)
         self._proofs[key] = min(had + times, PROOFS)
         return had == 0

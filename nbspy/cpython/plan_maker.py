@@ -8,7 +8,6 @@ from nbspy.cpython.code_object import CodeCache
 from nbspy.cpython.copy_plan import CopyPlan
 from nbspy.cpython.frame_struct import FrameStruct
 from nbspy.cpython.glance import Glance
-from nbspy.cpython.interner import Interner
 from nbspy.cpython.known_stacks import KnownStacks
 from nbspy.cpython.plan_book import Plan
 from nbspy.cpython.runtime import Runtime
@@ -26,7 +25,6 @@ class PlanMaker:
         listed: ThreadList,
         codes: CodeCache,
         known: KnownStacks,
-        interner: Interner,
         unpack: FrameStruct,
         *,
         tails: bool,
@@ -36,7 +34,6 @@ class PlanMaker:
         self._list = listed
         self._codes = codes
         self._known = known
-        self._interner = interner
         self._unpack = unpack
         self.tails = tails
         """Whether each leaf pointer is copied twice, as is wanted where threads are never stopped."""
@@ -57,7 +54,6 @@ class PlanMaker:
                 thread.chain,
                 self._known,
                 self._codes,
-                self._interner,
                 self._unpack,
                 region=start,
                 behind=(plan.identities_start, plan.threads_end, plan.size),

@@ -68,7 +68,8 @@ class QuickLook:
                     node = self._again(plan, glance, node)
         except MemoryFault:
             return ELSEWHERE  # what is no longer there will be missed again
-        if node >= 0 and not self._list.are_the_same((plan.spans[0].thread,)):
+        listed = self._list
+        if node >= 0 and not (listed.native_ids_are_theirs or listed.are_the_same((plan.spans[0].thread,))):
             return ELSEWHERE
         return node
 

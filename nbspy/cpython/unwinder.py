@@ -74,7 +74,7 @@ class Unwinder:
         self._activity = ActivityWatch(target)
         unpack = frame_struct(layout.frame)
         self._make_plan = PlanMaker(
-            target.memory, runtime, self._list, self._codes, self._known, interner, unpack, tails=not blocking
+            target.memory, runtime, self._list, self._codes, self._known, unpack, tails=not blocking
         )
         self._plans = PlanBook(self._list, self._make_plan)
         self._states = StateNotes(target.memory, runtime, self._has_finalizer)
@@ -102,6 +102,8 @@ class Unwinder:
         self._at_once = False
         """True where this sample does not look whether the stack is known before it stops a thread."""
         self._quick = QuickLook(self._plans, self._list, self._codes, self.schedule, stops=blocking)
+        self.threads_version = 0
+        """Grows when :attr:`threads` becomes another list."""
         self.news: list[TrackedThread] = []
         """The threads whose node or state bits are not what they were at the sample before."""
         self._attempts = 0
@@ -127,11 +129,6 @@ class Unwinder:
     def threads(self) -> list[TrackedThread]:
         """The threads of the last sample, main interpreter first, oldest first."""
         return self._list.threads
-
-    @property
-    def threads_version(self) -> int:
-        """Grows when :attr:`threads` becomes another list."""
-        return self._list.version
 
     @property
     def failure(self) -> Exception | None:
@@ -173,7 +170,11 @@ class Unwinder:
             return False
         # Before anything is stopped: a stop would make sleepers look busy.
         activity = self._activity
-        activity.look(now, self._states.holders)
+        holders = self._states.holders
+        if now >= activity.due_ns or holders is not activity.known:
+            activity.look(now, holders)
+        elif activity.asked:
+            activity.asked = []
         if activity.one_is_gone and not self._list.native_ids_are_theirs and not self._refresh_threads():
             # Another may have taken its place (see ThreadList.are_the_same).
             self.discarded += 1
@@ -261,7 +262,7 @@ class Unwinder:
         news = []
         if node != thread.node:
             thread.node = node
-            news.append(thread)
+            news = [thread]
             if thread.quiet:
                 self._activity.wake(thread)
         # Of threads that were not asked about all was seen to be the same.
@@ -402,6 +403,7 @@ class Unwinder:
         """List the threads anew; False where that did not succeed."""
         if not self._list.refresh():
             return False
+        self.threads_version = self._list.version
         self._activity.follow(self.threads)
         self._follower.generations = b""
         self._running.start_anew()

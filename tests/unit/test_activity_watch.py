@@ -33,7 +33,13 @@ class Watched:
     def look(self, now_ns: int, *known: int) -> list[int]:
         """Return the indices of those that were asked about."""
         self.asked.clear()
-        self.watch.look(now_ns, known)
+        if self.watch.known == known and self.watch.known is not None:
+            same = self.watch.known
+            due = now_ns >= self.watch.due_ns
+            self.watch.look(now_ns, same)
+            assert due or not self.asked
+        else:
+            self.watch.look(now_ns, known)
         natives = [thread.host_id for thread in self.threads]
         return [natives.index(thread) for thread in self.asked]
 

@@ -68,11 +68,20 @@ class Watched:
 
     def look(self) -> list[Frame]:
         """Bring the chain up to date and return what it then says."""
+        copy = self.copy()
+        had_region = bool(self.chain.region)
         before = list(zip(self.chain.addresses, self.chain.codes, self.chain.instructions, strict=True))
-        self.chain.update(self.copy())
+        self.chain.update(copy)
         after = list(zip(self.chain.addresses, self.chain.codes, self.chain.instructions, strict=True))
         assert after[: self.chain.changed_from] == before[: self.chain.changed_from]
+        self.check_difference(before, after, exact=not had_region)
         return after
+
+    def check_difference(self, before: list[Frame], after: list[Frame], *, exact: bool) -> None:
+        pairs = enumerate(zip(before, after, strict=False))
+        least = min(len(before), len(after)) if before else len(after)
+        first = next((index for index, (old, new) in pairs if old != new), least)
+        assert self.chain.differs_from == first if exact else self.chain.differs_from <= first
 
 
 class FrameChainMachine(RuleBasedStateMachine):

@@ -50,6 +50,18 @@ def test_leaf_that_goes_on_is_told_by_one_copy(layout: Layout, blocking: bool) -
 
 @every_layout
 @both_modes
+def test_of_a_thread_that_was_just_found_only_the_leaf_is_walked(layout: Layout, blocking: bool) -> None:
+    """All of its stack is new then; that is no sign that its callers are going to change."""
+    scene, mover = settled(layout, blocking=blocking)
+    plan = scene.unwinder._quick.plan
+
+    assert plan is not None
+    assert plan.glance is not None
+    assert plan.glance.bottom == len(mover.frames) - 1
+
+
+@every_layout
+@both_modes
 def test_stacks_that_were_seen_before_are_told_by_one_copy_each(layout: Layout, blocking: bool) -> None:
     """Also where the callers' positions change, and in whatever order they come."""
     scene, mover = settled(layout, blocking=blocking)
