@@ -19,6 +19,7 @@ from nbspy.cpython.chain_head import ChainHead
 from nbspy.cpython.frame_places import FramePlaces
 from nbspy.cpython.frame_struct import FrameStruct
 from nbspy.cpython.layout import Layout
+from nbspy.cpython.page_cache import PageCache
 from nbspy.cpython.thread_state import ThreadState, word
 from nbspy.errors import CorruptTarget, MemoryFault
 from nbspy.target.memory import RemoteMemory
@@ -270,7 +271,6 @@ class FrameChain:
         """Walk from the leaf to the first frame that has not changed, and replace what is above it."""
         unpack, positions = self._unpack, self._positions
         mask, without_code = self._fields.executable_mask, self._fields.owners_without_code
-        size = self._fields.size
         addresses: list[int] = []
         codes: list[int] = []
         instructions: list[int] = []
@@ -278,6 +278,7 @@ class FrameChain:
         seen: set[int] = set()
         base = owner = 0
         low = high = delta = 0
+        beyond: PageCache | None = None
         while address:
             known = positions.get(address)
             if known is not None and known < unchanged:
@@ -294,7 +295,8 @@ class FrameChain:
             else:
                 offset = -1
                 self.unpredicted = True
-                code, previous, instruction, owner = unpack(self._memory.read(address, size))
+                beyond = beyond or PageCache(self._memory)
+                code, previous, instruction, owner = unpack(self._read_beyond(beyond, address))
             if owner:
                 self._elsewhere.add(address)
             addresses.append(address)
@@ -306,6 +308,16 @@ class FrameChain:
             # The first frames are all there. One that yields is unlinked from its caller before the leaf is set anew.
             raise CorruptTarget("a generator that nobody resumed")
         self._replace(base, addresses, codes, instructions, offsets, region)
+
+    def _read_beyond(self, pages: PageCache, address: int) -> bytes:
+        """Return a frame outside of the region.
+
+        Where one is, there are more, close together, as after many calls: a page costs as much to read as one of them.
+        """
+        try:
+            return pages.read(address, self._fields.size)
+        except MemoryFault:
+            return self._memory.read(address, self._fields.size)
 
     def _replace(
         self,

@@ -84,6 +84,26 @@ class Watched:
         assert self.chain.differs_from == first if exact else self.chain.differs_from <= first
 
 
+@every_layout
+def test_frames_far_beyond_those_that_were_copied_are_read_by_pages(layout: Layout) -> None:
+    watched = Watched(layout)
+    watched.thread.new_chunk(size=0x10000)
+    watched.thread.call(watched.codes[0])
+    watched.look()
+    watched.look()
+    for _ in range(300):
+        watched.thread.call(watched.codes[1])
+    region = watched.copy()
+
+    before = watched.python.memory.reads
+    watched.chain.update(region)
+    reads = watched.python.memory.reads - before
+
+    assert watched.chain.unpredicted
+    assert watched.chain.addresses == [address for address, _, _ in watched.plain()]
+    assert reads <= len({address // 4096 for address in watched.chain.addresses}) + 1
+
+
 class FrameChainMachine(RuleBasedStateMachine):
     """Lets a thread do anything, with a look now and then."""
 
