@@ -36,14 +36,14 @@ describe("idle threads", () => {
   test("GIVEN an idle pool THEN totals, functions, matches and time are of the others, until it is shown; undo brings it back", () => {
     const state = new ViewState(pool().profile, () => undefined);
     state.refresh(true);
-    expect([state.idlersOut, state.total[0]]).toEqual([2, 100]);
+    expect([state.idlersOut, state.total[0], state.threadsSeen]).toEqual([2, 100, 1]);
     state.show("functions");
     expect(state.scenes.functions.map((row) => state.names.name(row.key)).sort()).toEqual(["main", "work"]);
     state.setQuery("get");
     expect(state.found.share).toBe(0);
     expect([0, 1, 2].map((thread) => state.sees(thread))).toEqual([true, false, false]);
     state.change({ idlers: false });
-    expect([state.idlersOut, state.total[0]]).toEqual([0, 300]);
+    expect([state.idlersOut, state.total[0], state.threadsSeen]).toEqual([0, 300, 3]);
     expect(state.found.share).toBeCloseTo(2 / 3);
     state.undo();
     expect([state.idlersOut, state.total[0]]).toEqual([2, 100]);
@@ -77,6 +77,26 @@ describe("idle threads", () => {
     expect(seen()).toEqual([1, 130]);
     state.pause(false, false);
     expect(seen()).toEqual([0, 185]);
+  });
+
+  test("GIVEN a thread at the limit WHEN live THEN it does not come and go; once it has ended the rule is Python's", () => {
+    const maker = new ProfileMaker(2);
+    const state = new ViewState(maker.profile, () => undefined);
+    let at = 0;
+    /** Time passes in which the second thread works for so long. */
+    const pass = (us: number, awake: number): number => {
+      maker.add({ stack: ["work"], state: GIL, thread: 0, start: at, weight: us });
+      if (awake) maker.add({ stack: ["look"], state: GIL, thread: 1, start: at, weight: awake });
+      maker.add({ stack: ["wait"], state: IDLE, thread: 1, start: at + awake, weight: us - awake });
+      at += us;
+      state.refresh(false);
+      return state.idlersOut;
+    };
+    expect([pass(1000, 9), pass(1000, 15), pass(800, 0), pass(1000, 0), pass(2000, 0)]).toEqual([1, 0, 0, 0, 1]);
+    expect([pass(1000, 60), pass(3000, 0)]).toEqual([0, 0]);
+    maker.profile.apply({ kind: "end", timeNs: 0, reason: "stopped", errorKind: "", message: "", help: "", exitStatus: null });
+    state.refresh(true);
+    expect(state.idlersOut).toBe(1);
   });
 
   test("GIVEN settings from outside THEN idle threads are left out unless they say otherwise", () => {

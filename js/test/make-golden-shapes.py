@@ -30,6 +30,10 @@ MACHINERY = [
     for name, file, line in (("_run_module", "runpy", 86), ("launch", "traitlets_app", 9), ("run_cell", "shell", 3000))
 ]
 CELLS = [Function("<module>", CELL, 1), Function("helper", CELL, 4)]
+STARTS = [
+    Function(name, "/usr/lib/python3.13/threading.py", line, "threading")
+    for name, line in (("_bootstrap", 1014), ("_bootstrap_inner", 1043), ("run", 992))
+]
 OWN = [
     Function(name, f"/srv/app/{name}.py", 10 * i + 1, "app") for i, name in enumerate(("main", "walk", "visit", "work"))
 ]
@@ -46,6 +50,9 @@ def stacks(chance: random.Random) -> Iterator[list[Function]]:
         choices = [*OWN, *ALPHA, *BETA, *(CELLS if in_cell else [])]
         stack = [*stack, *(chance.choice(choices) for _ in range(chance.randrange(9)))]
         yield stack or [OWN[0]]
+    for i in range(30):  # of threads: some just begun, some with such a function further on, some with a cell
+        stack = [chance.choice([*OWN, *ALPHA, STARTS[2]]) for _ in range(chance.randrange(5))]
+        yield [*STARTS[: 1 + i % 3], *([CELLS[1]] if i % 7 == 0 else []), *stack]
 
 
 def build() -> tuple[bytes, Stacks]:
@@ -68,7 +75,8 @@ def is_cell(name: str) -> bool:
 
 
 def without_machinery(stack: Path_) -> Path_:
-    return stack[next((i for i, name in enumerate(stack) if is_cell(name)), 0) :]
+    starts = next((i for i, name in enumerate(stack) if name not in {start.name for start in STARTS}), len(stack))
+    return stack[next((i for i, name in enumerate(stack) if is_cell(name)), starts) :]
 
 
 def focus(name: str) -> Callable[[Path_], Path_ | None]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from nbspy.model.tables import NO_FRAME, NodeColumns, RunColumns
+from nbspy.model.transforms import CELL, THREAD_START
 
 
 @dataclass(slots=True)
@@ -72,8 +73,9 @@ class Rules:
 
     same_as: array[int]
     """The frame that stands for it: frames with the same one are merged."""
-    begins: bytes | None = None
-    """1 where a stack is to begin at its first such frame; None: stacks stay whole."""
+    machinery: bytes | None = None
+    """CELL where a stack is to begin at its first such frame, THREAD_START where it is to begin after those that it
+    begins with; None: stacks stay whole."""
 
 
 def node_totals(runs: RunColumns, node_count: int) -> tuple[list[int], list[int]]:
@@ -85,17 +87,28 @@ def node_totals(runs: RunColumns, node_count: int) -> tuple[list[int], list[int]
     return samples, [us * 1000 for us in weight_us]
 
 
-def _beginnings(nodes: NodeColumns, length: int, begins: bytes | None) -> bytearray:
-    """Return for each node 1 where it is the first on its stack with a 1 in ``begins``."""
+def _beginnings(nodes: NodeColumns, length: int, machinery: bytes | None) -> bytearray:
+    """Return for each node 1 where it is the first on its stack that is a CELL."""
     first = bytearray(length)
-    if begins is None:
+    if machinery is None:
         return first
     begun = bytearray(length)
     for node in range(1, length):
         begun[node] = begun[nodes.parent[node]]
-        if begins[nodes.frame[node]] and not begun[node]:
+        if machinery[nodes.frame[node]] == CELL and not begun[node]:
             begun[node] = first[node] = 1
     return first
+
+
+def _starts(nodes: NodeColumns, length: int, machinery: bytes | None) -> bytearray:
+    """Return for each node 1 where its stack up to it is nothing but what a thread begins with."""
+    starts = bytearray(length)
+    if machinery is None:
+        return starts
+    starts[0] = 1
+    for node in range(1, length):
+        starts[node] = starts[nodes.parent[node]] and machinery[nodes.frame[node]] == THREAD_START
+    return starts
 
 
 def _used(nodes: NodeColumns, leaf_samples: Sequence[int], first: bytearray) -> bytearray:
@@ -134,12 +147,13 @@ def _map_nodes(
 
     A parent's id is below its children's, so one pass in the order of ids suffices.
     """
-    first = _beginnings(nodes, len(samples), rules.begins)
+    first = _beginnings(nodes, len(samples), rules.machinery)
+    starts = _starts(nodes, len(samples), rules.machinery)
     used = _used(nodes, samples, first)
     row_of = array("I", bytes(4 * len(samples)))
     rows: dict[tuple[int, int], int] = {}
     for node in range(1, len(samples)):
-        if not used[node]:
+        if not used[node] or starts[node]:
             continue
         row_above = 0 if first[node] else row_of[nodes.parent[node]]
         key = (row_above, rules.same_as[nodes.frame[node]])
@@ -209,6 +223,15 @@ class _CallOrder:
         return CallTree(self.parent, self.frame, *own, *sums, self.start_ns, self.thread)
 
 
+def _cut(stack: Sequence[int], machinery: bytes | None) -> int:
+    """Return how many frames at the root of a stack are machinery."""
+    if machinery is None:
+        return 0
+    cell = next((i for i, frame in enumerate(stack) if machinery[frame] == CELL), None)
+    starts = next((i for i, frame in enumerate(stack) if machinery[frame] != THREAD_START), len(stack))
+    return starts if cell is None else cell
+
+
 def call_order_tree(nodes: NodeColumns, runs: RunColumns, rules: Rules, gap_ns: int) -> CallTree:
     """Return the tree in call order; a pause of more than ``gap_ns`` in a thread's samples ends its calls."""
     stacks: dict[int, list[int]] = {}
@@ -217,9 +240,7 @@ def call_order_tree(nodes: NodeColumns, runs: RunColumns, rules: Rules, gap_ns: 
         known = stacks.get(leaf)
         if known is None:
             whole = stack_of(nodes, leaf)
-            begins = rules.begins
-            cut = next((i for i, frame in enumerate(whole) if begins[frame]), 0) if begins is not None else 0
-            known = stacks[leaf] = [rules.same_as[frame] for frame in whole[cut:]]
+            known = stacks[leaf] = [rules.same_as[frame] for frame in whole[_cut(whole, rules.machinery) :]]
         return known
 
     order = sorted(range(len(runs)), key=lambda i: (runs.thread[i], runs.start_ns[i]))

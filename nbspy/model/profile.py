@@ -25,7 +25,7 @@ from nbspy.model.selection import (
     through_functions,
 )
 from nbspy.model.tables import FrameInfo, ProcessInfo, RunColumns, Tables, ThreadInfo, state_word
-from nbspy.model.transforms import by_function, by_line, cell_frames
+from nbspy.model.transforms import by_function, by_line, machinery_frames
 from nbspy.model.ways_out import WaysOut
 from nbspy.wire import End, Hello, Notice, Status
 
@@ -271,12 +271,12 @@ class Profile(WaysOut):
         """Return the call tree: ``merged`` (one node a distinct stack) or in ``call`` order (see CallTree).
 
         ``by``: frames of one function are one node, or one node a line. ``hide_machinery``: a stack with a
-        notebook's cell in it begins at the cell.
+        notebook's cell in it begins at the cell, one of a thread at the function that the thread is for.
         """
         frames, length = self.tables.frames, len(self.tables.frames)
         rules = Rules(
             by_function(frames, length) if by == "function" else by_line(frames, length),
-            cell_frames(self.tables, length, self.labels) if hide_machinery else None,
+            machinery_frames(self.tables, length, self.labels) if hide_machinery else None,
         )
         if order == "call":
             return call_order_tree(self.tables.nodes, self.runs, rules, self.hello.interval_ns // 2)

@@ -21,6 +21,18 @@ def is_cell_file(file: str, labels: Mapping[str, str]) -> bool:
     return file in labels or _CELL_FILE.search(file) is not None
 
 
+_THREADING_FILE: Final = re.compile(r"(^|[/\\])threading\.py$")
+_THREAD_START: Final = re.compile(r"(__?bootstrap(_inner)?|run)$")
+
+
+def starts_thread(file: str, name: str) -> bool:
+    """Return whether a function is one that every thread begins with, before the one that it is for.
+
+    Lib/threading.py of 2.7 to 3.15: ``_bootstrap`` (2.7: ``__bootstrap``), ``_bootstrap_inner``, ``run``.
+    """
+    return _THREADING_FILE.search(file) is not None and _THREAD_START.match(name) is not None
+
+
 def by_function(frames: FrameColumns, length: int) -> array[int]:
     """Return for each frame the first frame of the same function: same names, file and first line."""
     return _representatives(
@@ -49,15 +61,23 @@ def _representatives(length: int, key: Callable[[int], Hashable]) -> array[int]:
     return array("I", [first.setdefault(key(i), i) for i in range(length)])
 
 
-def cell_frames(tables: Tables, length: int, labels: Mapping[str, str]) -> bytes:
-    """Return for each frame 1 where it is code of a notebook's cell, else 0.
+CELL: Final = 1
+THREAD_START: Final = 2
+
+
+def machinery_frames(tables: Tables, length: int, labels: Mapping[str, str]) -> bytes:
+    """Return for each frame CELL where it is code of a notebook's cell, THREAD_START where threads begin, else 0.
 
     What lies below a cell on the stack (towards the root) is the machinery that runs it: ipykernel, IPython,
     tornado, asyncio, runpy. It is hidden by beginning the stack at its first cell frame; a stack without a cell
-    stays whole.
+    loses what every thread begins with, and stays whole otherwise.
     """
-    strings, files = tables.strings, tables.frames.file
-    known: dict[int, bool] = {}
+    strings, files, names = tables.strings, tables.frames.file, tables.frames.name
+    of_file: dict[int, int] = {}
     for file in set(files[:length]):
-        known[file] = is_cell_file(strings[file], labels)
-    return bytes(known[file] for file in files[:length])
+        text = strings[file]
+        of_file[file] = CELL if is_cell_file(text, labels) else THREAD_START if starts_thread(text, "run") else 0
+    return bytes(
+        THREAD_START * starts_thread(strings[file], strings[name]) if of_file[file] == THREAD_START else of_file[file]
+        for file, name in zip(files[:length], names[:length], strict=True)
+    )

@@ -93,7 +93,7 @@ class Host:
         self.tab("Merged")
         self.says(".nbspy-crumbs", r"^all1\.00.s · 100.%.*1 idle thread left out · show")
         self.keys("t")
-        self.says(".nbspy-crumbs", r"^all2\.00.s · 100.%(?!.*idle thread)")
+        self.says(".nbspy-crumbs", r"^all2\.00.s in 2 threads · 100.%(?!.*idle thread)")
 
 
 Look = Callable[[Host], None]
@@ -119,7 +119,7 @@ def idle_threads(host: Host) -> None:
     host.says(".nbspy-found", "^0 · 0")
     why = "Ran for less than 1 % of what is selected. Show idle threads too (t)"
     host.button(f"1 idle thread left out · show: {why}").click()
-    host.says(".nbspy-crumbs", r"^all2\.00.s · 100.%")
+    host.says(".nbspy-crumbs", r"^all2\.00.s in 2 threads · 100.%")
     host.says(".nbspy-found", "^1 · 50.%")
     host.keys("u")
     host.says(".nbspy-found", "^0 · 0")

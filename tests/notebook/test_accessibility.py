@@ -44,7 +44,7 @@ def states(replay: Replay) -> Iterator[str]:
     replay.send(pieces[-1], ended=True)
     wait_for(root, "data-state", "ended")
     root.locator(".nbspy-search").fill("decode")
-    page.mouse.move(*chart_point(replay, 0.3, 4))
+    page.mouse.move(*chart_point(replay, 0.3, 1))
     root.get_by_role("tooltip").wait_for()
     yield "searched, with a tooltip"
     root.locator(".nbspy-search").fill("")

@@ -16,7 +16,7 @@ from tests.notebook.simple_page import ROW_PX, chart_point, mirror, simple_strea
 from tests.notebook.synthetic import StreamBuilder, TrainingLoop, hostile_names
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Locator, Page
 
 pytestmark = pytest.mark.browser
 
@@ -60,6 +60,41 @@ def test_given_clicks_then_the_chart_zooms_in_and_escape_and_breadcrumbs_go_back
     wait_for(root, "data-zoom", "main")
     root.locator(".nbspy-crumb", has_text="all").click()
     wait_for(root, "data-zoom", "")
+    # The crumb that was pressed is gone: the next key is not to be the notebook's.
+    wait_for_focus_inside(root)
+
+
+def wait_for_focus_inside(root: Locator) -> None:
+    root.page.wait_for_function("(root) => root.contains(document.activeElement)", arg=root.element_handle())
+
+
+def test_given_a_menu_or_a_chip_that_goes_then_the_focus_stays_in_the_view(replay: Replay) -> None:
+    root, page = replay.root, replay.page
+    # JupyterLab takes the focus when the right button is pressed.
+    page.evaluate(
+        "() => document.addEventListener('mousedown', ({button}) => {"
+        " if (button === 2) setTimeout(() => document.activeElement.blur()); }, {capture: true})"
+    )
+    page.mouse.click(*chart_point(replay, 0.3, 1), button="right")
+    root.get_by_role("menuitem", name="Focus").click()
+    chip = root.locator(".nbspy-chip", has_text="focus load")
+    chip.wait_for()
+    wait_for_focus_inside(root)
+    chip.focus()
+    page.keyboard.press("Enter")
+    chip.wait_for(state="detached")
+    wait_for_focus_inside(root)
+
+
+def test_given_full_screen_then_the_view_fills_it_and_comes_back(replay: Replay) -> None:
+    root, page = replay.root, replay.page
+    root.get_by_role("button", name="Full screen").click()
+    page.wait_for_function("(root) => document.fullscreenElement === root", arg=root.element_handle())
+    page.wait_for_function("(root) => root.clientHeight === innerHeight", arg=root.element_handle())
+    page.keyboard.press("f")
+    page.wait_for_function(
+        "(root) => !document.fullscreenElement && root.clientHeight < 430", arg=root.element_handle()
+    )
 
 
 def test_given_a_search_then_matches_are_counted_and_stepped_through(replay: Replay) -> None:
@@ -111,7 +146,7 @@ def test_given_threads_states_and_lines_then_the_chart_is_of_those(replay: Repla
     amount = root.locator(".nbspy-crumbs")
     wait_for_text(amount, "1.00.s")
     root.locator("tr[data-thread='1']").click(modifiers=["Shift"])
-    wait_for_text(amount, "2.00.s")
+    wait_for_text(amount, "2.00.s in 2 threads")
     assert root.locator(".nbspy-chip").count() == 2
     root.get_by_role("button", name="GIL", exact=True).click()
     wait_for_text(amount, "600.ms")
@@ -137,9 +172,14 @@ def test_given_a_brush_then_all_is_of_that_time_and_a_double_click_clears_it(rep
     page.mouse.move(box["x"] + 300, y)
     page.mouse.down()
     page.mouse.move(box["x"] + 400, y, steps=3)
+    wait_for_text(root.locator(".nbspy-crumbs"), r"worker.*0\.\d\d – 0\.\d\d s")
+    wait_for_text(root.locator(".nbspy-crumbs"), "1..ms · 100.%")
     page.mouse.move(box["x"] + 600, y)
     page.mouse.up()
-    wait_for_text(root.locator(".nbspy-crumbs"), r"worker.*0\.\d\d – 0\.\d\d s")
+    wait_for_text(root.locator(".nbspy-crumbs"), "3...ms · 100.%")
+    page.keyboard.press("Control+z")
+    wait_for_text(root.locator(".nbspy-crumbs"), "1.00.s")
+    page.keyboard.press("Control+Shift+Z")
     wait_for_text(root.locator(".nbspy-crumbs"), "3...ms · 100.%")
     page.mouse.dblclick(box["x"] + 500, y)
     wait_for_text(root.locator(".nbspy-crumbs"), "1.00.s")
@@ -208,6 +248,19 @@ def test_given_a_pointer_that_rests_then_its_tooltip_stays_and_follows_the_data(
     assert tooltip.inner_text().split("\n")[0] == before.split("\n")[0]
     page.mouse.move(box["x"] + 60, box["y"] - 200)
     tooltip.wait_for(state="hidden")
+
+
+def test_given_a_pointer_on_the_header_then_its_figures_are_those_of_now(page: Page) -> None:
+    replay = Replay(page)
+    pieces = list(TrainingLoop(seconds=4).pieces(end=False))
+    replay.send(b"".join(pieces[: len(pieces) // 2]))
+    replay.root.locator(".nbspy-counts").hover()
+    tooltip = replay.root.get_by_role("tooltip")
+    wait_for_text(tooltip, "Thread samples")
+    before = tooltip.inner_text()
+    replay.send(b"".join(pieces[len(pieces) // 2 :]))
+    page.wait_for_function("([element, text]) => element.innerText !== text", arg=[tooltip.element_handle(), before])
+    wait_for_text(tooltip, "Thread samples")
 
 
 def test_given_silence_then_it_is_said(page: Page) -> None:
@@ -365,15 +418,21 @@ def test_given_any_width_then_nothing_hangs_out_and_the_threads_are_reachable(
         assert panel.is_hidden()
         root.locator(".nbspy-threads-button").click()
     panel.wait_for(state="visible")
-    chart, threads = root.locator(".nbspy-chart").bounding_box(), panel.bounding_box()
-    assert chart is not None
-    assert threads is not None
     if kind == "narrow":
+        chart, threads = root.locator(".nbspy-chart").bounding_box(), panel.bounding_box()
+        assert chart is not None
+        assert threads is not None
         assert threads["y"] + threads["height"] <= chart["y"]
-    outside = """(root) => [...root.querySelectorAll('*:not(.nbspy-hidden, .nbspy-hidden *)')]
+    names = root.locator(".nbspy-hot .nbspy-link:visible")
+    assert names.count() == {"wide": 3, "medium": 3, "narrow": 2, "tiny": 0}[kind]
+    outside = """(root) => [...root.querySelectorAll('*:not(.nbspy-hidden, .nbspy-hidden *, .nbspy-thread-name *)')]
         .filter((one) => one.getBoundingClientRect().right > root.getBoundingClientRect().right + 0.5)
         .map((one) => one.className)"""
     assert root.evaluate(outside) == []
+    if kind == "tiny":
+        root.locator(".nbspy-threads-button").click()
+        panel.wait_for(state="hidden")
+        assert root.locator(".nbspy-chart").first.is_visible()
 
 
 def test_given_two_hundred_threads_then_the_table_scrolls_inside(page: Page) -> None:
@@ -390,13 +449,16 @@ def test_given_two_hundred_threads_then_the_table_scrolls_inside(page: Page) -> 
     # By keys one comes to every row, and the one that has the focus stays while one looks elsewhere.
     last.locator("button").focus()
     for row in range(200, 180, -1):
-        # Rows come with the frame after the scrolling: on a busy machine keys may be faster.
-        replay.root.locator(f"tr[aria-rowindex='{row}']").wait_for(state="attached")
-        page.keyboard.press("Shift+Tab")
+        page.keyboard.press("ArrowUp")
         page.wait_for_function("(row) => document.activeElement.closest('tr')?.ariaRowIndex === row", arg=str(row))
     replay.root.locator(".nbspy-threads-scroll").evaluate("(box) => box.scrollTo(0, 0)")
     expect(replay.root.locator("tr[aria-rowindex='2']")).to_be_visible()
     assert page.evaluate("document.activeElement.closest('tr')?.ariaRowIndex") == "181"
+    page.keyboard.press("Home")
+    page.wait_for_function("document.activeElement.closest('tr')?.ariaRowIndex === '2'")
+    # The tab key takes one step over all of them.
+    page.keyboard.press("Tab")
+    page.wait_for_function("document.activeElement.classList.contains('nbspy-timeline')")
     box = replay.root.bounding_box()
     assert box is not None
     assert box["height"] == 420

@@ -176,6 +176,21 @@ def test_given_a_cell_then_the_machinery_below_it_can_be_hidden() -> None:
     assert len(profile.call_tree()) == 6
 
 
+def test_given_a_thread_then_what_every_thread_begins_with_can_be_hidden() -> None:
+    start = "_bootstrap@/usr/lib/python3.13/threading.py;_bootstrap_inner@/usr/lib/python3.13/threading.py"
+    later = "pool;run@/usr/lib/python3.13/threading.py"
+    writer = StreamWriter()
+    writer.add(
+        [Run(f"{start};run@/usr/lib/python3.13/threading.py;{later}", count=2), Run(start), Run("main;run@app.py")]
+    )
+    profile = writer.profile()
+    shown = rows(profile, profile.call_tree(hide_machinery=True))
+    assert shown == ["pool 0/2", "pool;run 2/2", "main 0/1", "main;run 1/1"]
+    assert sorted(rows(profile, profile.call_tree(hide_machinery=True, order="call"))) == sorted(shown)
+    assert profile.call_tree(hide_machinery=True).total_samples[0] == 4, "a thread that just begins counts"
+    assert len(profile.call_tree()) == 8
+
+
 def test_given_thread_totals_then_shares_and_the_last_state_are_there() -> None:
     profile = profile_of(
         Run("main;work:5", count=6, state=GIL),

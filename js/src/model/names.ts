@@ -1,5 +1,5 @@
 /** What a frame is called: the texts shown for a key of a call tree. */
-import { isCellFile, originOf, packageOf } from "./origin";
+import { isCellFile, originOf, packageOf, startsThread } from "./origin";
 import type { Granularity, Profile } from "./profile";
 
 /** Longer texts are cut. */
@@ -81,6 +81,11 @@ export class Names {
   /** Whether the frame is code of a notebook's cell. */
   isCell(key: number): boolean {
     return isCellFile(this.file(key), this.isLabelled(key));
+  }
+
+  /** Whether the frame is one that every thread begins with. */
+  startsThread(key: number): boolean {
+    return startsThread(this.file(key), this.name(key));
   }
 
   /** The function's first line; 0 where it is unknown, and for a package. */

@@ -10,6 +10,14 @@ const CELL_FILE = /[/\\]ipykernel_\d+[/\\]\d+\.py$|^<ipython-input-/;
 /** Whether `file` is the code of a notebook's cell: labelled so, or named as kernels name cells. */
 export const isCellFile = (file: string, labelled: boolean): boolean => labelled || CELL_FILE.test(file);
 
+/**
+ * Whether a function of the threading module is what every thread begins with, before the function that it is for: from
+ * 2.7 on named so. The same rule as `starts_thread` of nbspy/model/transforms.py.
+ */
+export const startsThread = (file: string, name: string): boolean => (
+  /(^|[/\\])threading\.py$/.test(file) && /^(__?bootstrap(_inner)?|run)$/.test(name)
+);
+
 /** Whose code lies in a file. */
 export function originOf(file: string, labelled: boolean): Origin {
   if (labelled) return "own";

@@ -210,7 +210,7 @@ export class SelectedTree {
   private leaveOut(): void {
     const { idlers, mode, threads } = this.selection;
     if (!idlers || threads.size || mode !== "all") return;
-    this.leftOut = idleThreads(this.threads);
+    this.leftOut = idleThreads(this.threads, (thread) => !this.profile.end && this.next[thread] !== undefined);
     for (const thread of this.leftOut) if (this.next[thread] !== undefined) this.next = [];
   }
 

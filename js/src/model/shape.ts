@@ -4,8 +4,8 @@
  * tree that grows is shaped further from where it was. Weights go along: a frame that is not shown gives its own
  * time to the one that is shown in its stead.
  *
- * In the order in which they apply to a stack, from its root: what runs a notebook's cell is left out; the stack
- * begins at the function in focus, or is left out; a dropped function takes its stacks along; below a collapsed
+ * In the order in which they apply to a stack, from its root: what runs a notebook's cell is left out, and what every
+ * thread begins with (`threading.py`'s `_bootstrap`, `run`); the stack begins at the function in focus, or is left out; a dropped function takes its stacks along; below a collapsed
  * function all time is its own; a hidden function's time is its caller's; a collapsed package's frames are one; and
  * recursion leads back to the function's first frame. nbspy/model/shaping.py has the same rules.
  */
@@ -25,7 +25,7 @@ export interface Shaping {
   readonly rules: readonly Rule[];
   /** Recursion is folded. */
   readonly recursion: boolean;
-  /** What runs a notebook's cell is left out. */
+  /** What runs a notebook's cell is left out, and what every thread begins with. */
   readonly machinery: boolean;
 }
 
@@ -36,10 +36,12 @@ const HIDE = 1;
 const DROP = 2;
 const COLLAPSE = 4;
 const CELL = 8;
+const START = 16;
 /** What a node has on its way from the root; the focused functions that it has passed are counted apart. */
 const IN_CELL = 1;
 const DROPPED = 2;
 const STUCK = 4;
+const STARTING = 8;
 
 export class Shape {
   readonly tree: CallTree;
@@ -61,7 +63,7 @@ export class Shape {
     if (this.map) {
       this.map.push(this.focus.length ? -1 : 0);
       this.passed.push(0);
-      this.flags.push(0);
+      this.flags.push(STARTING);
     }
   }
 
@@ -93,7 +95,7 @@ export class Shape {
   private flagKeys(keys: number): void {
     const { keyFlags, names, shaping } = this;
     for (let key = keyFlags.length; key < keys; key++) {
-      let flags = shaping.machinery && names.isCell(key) ? CELL : 0;
+      let flags = !shaping.machinery ? 0 : names.isCell(key) ? CELL : names.startsThread(key) ? START : 0;
       for (const rule of shaping.rules) {
         if (rule.do === "package" || rule.do === "focus" || !fits(rule.what, names, key)) continue;
         flags |= rule.do === "hide" ? HIDE : rule.do === "drop" ? DROP : COLLAPSE;
@@ -108,6 +110,8 @@ export class Shape {
     let flags = this.flags.data[parent]!;
     let passed = this.passed.data[parent]!;
     let above = this.map!.data[parent]!;
+    if (rule & START && flags & STARTING) return this.keep(node, flags, passed, above);
+    flags &= ~STARTING;
     if (rule & CELL && !(flags & IN_CELL)) [flags, passed, above] = [IN_CELL, 0, 0];
     const begun = passed === focus.length;
     while (passed < focus.length && fits(focus[passed]!, names, key)) passed++;
@@ -118,6 +122,10 @@ export class Shape {
       shown = flags & STUCK || (rule & HIDE) ? above : this.child(above, key);
       if (rule & COLLAPSE) flags |= STUCK;
     }
+    return this.keep(node, flags, passed, shown);
+  }
+
+  private keep(node: number, flags: number, passed: number, shown: number): number {
     this.flags.extendTo(node + 1);
     this.passed.extendTo(node + 1);
     this.flags.data[node] = flags;

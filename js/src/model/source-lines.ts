@@ -85,6 +85,14 @@ function functionSource({ profile, tree, weights }: SelectedTree, subject: Funct
   return { file, shownFile: names.shownFile(first.key), lines, hasText: lines.some((line) => line.text !== null), whole: weights.total[0]! };
 }
 
+export const withoutTabs = (text: string): string => text.replaceAll("\t", "    ");
+
+/** How many columns are blank in all lines: how far in a method stands tells nothing of it. */
+export function blankColumns(lines: readonly SourceLine[]): number {
+  const indents = lines.flatMap(({ text }) => (text?.trim() ? [withoutTabs(text).search(/\S/)] : []));
+  return indents.length ? indents.reduce((least, one) => Math.min(least, one)) : 0;
+}
+
 const indentOf = (text: string): number => /^[ \t]*/.exec(text)![0].length;
 
 /** The last line of the function that begins at `from`: where a line stands no further in than its first. */

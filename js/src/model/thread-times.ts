@@ -113,13 +113,16 @@ const SELDOM = 100;
 /** Whether that is a thread's time; `times` as much must be, where it is asked for. */
 export const isIdle = (time: Pick<ThreadTime, "awake" | "seen"> | null, times = 1): boolean => !time?.awake || time.awake * SELDOM * times < time.seen;
 
-/** Threads that were idle nearly all of the time; none where all were: then nothing else is to be seen. */
-export function idleThreads(threads: readonly ThreadTime[]): ReadonlySet<number> {
+/**
+ * Threads that were idle nearly all of the time; none where all were: then nothing else is to be seen. Those that `stay`
+ * are idle at half of the share: one at the limit would come and go while samples arrive, and all the chart move with it.
+ */
+export function idleThreads(threads: readonly ThreadTime[], stay: (thread: number) => boolean): ReadonlySet<number> {
   const idle = new Set<number>();
   let count = 0;
   threads.forEach((time, thread) => {
     count++;
-    if (isIdle(time)) idle.add(thread);
+    if (isIdle(time, stay(thread) ? 2 : 1)) idle.add(thread);
   });
   return idle.size < count ? idle : new Set();
 }

@@ -67,6 +67,13 @@ export class ViewState {
     return this.selected.leftOut.size;
   }
 
+  /** Of how many threads the time is. */
+  get threadsSeen(): number {
+    let seen = 0;
+    this.selected.threads.forEach((_, thread) => (seen += Number(this.sees(thread))));
+    return seen;
+  }
+
   /** Whether a thread is among those that are selected. */
   sees(thread: number): boolean {
     const { threads } = this.settings;
@@ -116,13 +123,18 @@ export class ViewState {
     return this.scene.found;
   }
 
-  /** Whether a notebook's machinery is left out of what is seen. */
+  /** Whether machinery is left out of what is seen: a notebook's, and what threads begin with. */
   get hidesMachinery(): boolean {
     return this.settings.machinery && this.cells.found;
   }
 
-  /** Whether there is a notebook's cell, so that its machinery can be hidden or shown. */
-  get knowsCells(): boolean {
+  /** Whether a notebook's machinery is left out: that is told beside the total. What threads begin with tells nothing. */
+  get hidesNotebook(): boolean {
+    return this.settings.machinery && this.cells.cells;
+  }
+
+  /** Whether there is machinery that can be hidden or shown. */
+  get knowsMachinery(): boolean {
     return this.cells.found;
   }
 

@@ -9,6 +9,7 @@ import type { Chart } from "./chart";
 import { Cleanup, el, setAttribute } from "./dom";
 import { explainNode, narrowFrames, sayNode } from "./explain";
 import { frameMenu } from "./frame-menu";
+import { toggleFullScreen } from "./full-screen";
 import { Header } from "./header";
 import { Help } from "./help";
 import { command } from "./keys";
@@ -71,7 +72,7 @@ export class Explorer {
     const { cleanup, root, tooltip } = this;
     this.state = new ViewState(source.profile, (change) => this.changed(change));
     const { state } = this;
-    this.popup = new Popup(root, cleanup);
+    this.popup = new Popup(root, () => this.panes.focus(), cleanup);
     this.help = new Help(() => this.panes.focus(), cleanup);
     this.panes = new Panes(state, {
       hover: (chart, box, x, y) => this.explainBox(chart, box, x, y),
@@ -85,11 +86,12 @@ export class Explorer {
     this.header = new Header(source, state, tooltip, cleanup, {
       help: () => this.help.toggle(),
       pause: () => this.togglePause(),
+      full: () => toggleFullScreen(this),
       more: (anchor) => this.popup.toggleAt(anchor, (x, y) => this.popup.menu("Save and compare", "", moreMenu(this), x, y, anchor)),
     });
     this.toolbar = new Toolbar(state, {
       step: (direction) => this.step(direction),
-      leaveSearch: () => this.panes.focus(),
+      focusPane: () => this.panes.focus(),
       toggleThreads: () => root.toggleAttribute("data-threads-open"),
       options: (anchor) => showOptions(state, this.popup, anchor),
     }, cleanup);
@@ -153,9 +155,9 @@ export class Explorer {
     cleanup.listen<KeyboardEvent>(root, "keydown", (event) => this.keyPressed(event));
     // Notebook 7 hears keys before us, and has some for whatever is focused: that itself must say that it has its own.
     cleanup.listen<FocusEvent>(root, "focusin", ({ target }) => (target as Element).setAttribute("data-lm-suppress-shortcuts", "true"));
-    // A click with shift adds a thread here; to the notebook it would select cells.
+    // A click with shift adds a thread here; to the notebook it would select cells. One with the right button takes the focus there.
     cleanup.listen<MouseEvent>(root, "mousedown", (event) => {
-      if (event.shiftKey) event.stopPropagation();
+      if (event.shiftKey || event.button === 2) event.stopPropagation();
     });
     watchTheme(cleanup, () => this.applyTheme());
     const observer = new ResizeObserver(() => this.resize());
@@ -376,6 +378,7 @@ export class Explorer {
       options: () => this.toolbar.options.click(),
       more: () => this.header.more.click(),
       pause: () => this.togglePause(),
+      full: () => toggleFullScreen(this),
       escape: () => this.escape(),
       focusPane: () => this.panes.focus(),
     });

@@ -28,6 +28,8 @@ export interface HeaderEvents {
   help(): void;
   /** Stops the picture, or lets it go on. */
   pause(): void;
+  /** Shows the view on all of the screen, or in its place again. */
+  full(): void;
   /** Opens the menu beside its button. */
   more(anchor: HTMLElement): void;
 }
@@ -58,7 +60,7 @@ export class Header {
   private readonly hotOf = el("span", "nbspy-muted nbspy-optional");
   private readonly hotMore = el("span", "nbspy-muted");
   private readonly hotLinks: { readonly arrow: HTMLElement | null; readonly link: HTMLButtonElement }[] = [];
-  private hotNodes: number[] = [];
+  private hotNodes: (number | undefined)[] = [];
 
   constructor(private readonly source: Source, private readonly state: ViewState, tooltip: Tooltip, cleanup: Cleanup, events: HeaderEvents) {
     this.target.append(this.program, this.targetRest);
@@ -71,12 +73,14 @@ export class Header {
     this.more = button("nbspy-icon", "Save and compare (e)", "⋯", () => events.more(this.more));
     this.more.setAttribute("aria-haspopup", "menu");
     this.more.setAttribute("aria-expanded", "false");
+    const full = button("nbspy-icon nbspy-full", "Full screen (f)", "", () => events.full());
+    show(full, document.fullscreenEnabled);
     for (const pill of [this.counts, this.warning, this.notices]) pill.type = "button";
     this.element.append(
       this.dot, this.word, this.target, el("span", "nbspy-grow"), this.hint, this.notices, this.warning, this.counts, this.gil,
-      this.pause, this.more, button("nbspy-icon", "Keys and gestures (?)", "?", () => events.help()),
+      this.pause, full, this.more, button("nbspy-icon", "Keys and gestures (?)", "?", () => events.help()),
     );
-    this.explain(cleanup, tooltip, this.warning, () => ({ title: "Not everything was seen", text: this.warningLines }));
+    this.explain(cleanup, tooltip, this.warning, () => ({ title: source.profile.status?.discarded ? "Not everything was seen" : "The sampler is late", text: this.warningLines }));
     this.explain(cleanup, tooltip, this.notices, () => ({
       title: "Notices", text: source.profile.notices.slice(-8).map((notice) => tameLines(notice.text)),
     }));
@@ -210,12 +214,14 @@ export class Header {
     // It keeps its height: what is below does not jump.
     this.hotLine.style.visibility = path ? "" : "hidden";
     if (!path) return;
-    this.hotNodes = path.nodes.slice(-HOT_NAMES);
-    write(this.hotMore, this.hotNodes.length < path.nodes.length ? "…" : "");
+    // Of the links the last ones: where there is little room the first ones go.
+    const { nodes } = path;
+    this.hotNodes = this.hotLinks.map((_, i) => nodes[nodes.length - HOT_NAMES + i]);
+    write(this.hotMore, nodes.length > HOT_NAMES ? "…" : "");
     this.hotLinks.forEach(({ arrow, link }, i) => {
       const node = this.hotNodes[i];
       const name = node === undefined ? "" : state.nameOf(node);
-      if (arrow) write(arrow, name && "→");
+      if (arrow) write(arrow, name && this.hotNodes[i - 1] !== undefined ? "→" : "");
       setName(link, name);
       show(link, name !== "");
       setAttribute(link, "title", node === undefined ? "" : state.placeOf(node) || name);
@@ -236,7 +242,7 @@ export class Header {
   private explain(cleanup: Cleanup, tooltip: Tooltip, anchor: HTMLElement, content: () => TooltipContent): void {
     const open = (): void => {
       const box = anchor.getBoundingClientRect();
-      tooltip.show(content(), box.left, box.bottom - 8);
+      tooltip.show(content(), box.left, box.bottom - 8, open);
     };
     const close = (): void => tooltip.hide();
     cleanup.listen(anchor, "pointerenter", open);

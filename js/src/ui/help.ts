@@ -14,12 +14,12 @@ const KEYS: [string, string][] = [
   ["n, N", "next and previous match"],
   ["drag in the timeline", "select a range of time; double click clears, arrows move it"],
   ["click in the timeline", "show the stack of that moment"],
-  ["click a thread", "show it alone; shift-click adds"],
+  ["click a thread", "show it alone; shift-click adds, arrows go along them"],
   ["1 to 7", "the views"],
   ["i, l, t", "icicle or flame; functions or lines; idle threads or not"],
   ["u, U", "undo, redo"],
   ["p", "pause the picture; samples go on to arrive"],
-  ["v, e", "options of the view; save and compare"],
+  ["v, e, f", "options of the view; save and compare; full screen"],
   ["?", "this list"],
 ];
 

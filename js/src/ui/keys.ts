@@ -9,6 +9,7 @@ export interface KeyTargets {
   options(): void;
   more(): void;
   pause(): void;
+  full(): void;
   escape(): boolean;
   /** A tab was chosen by its number. */
   focusPane(): void;
@@ -35,6 +36,7 @@ export function command(event: KeyboardEvent, state: ViewState, to: KeyTargets):
     case "v": to.options(); return true;
     case "e": to.more(); return true;
     case "p": to.pause(); return true;
+    case "f": to.full(); return true;
     case "Escape": return to.escape();
     default: return false;
   }

@@ -79,7 +79,7 @@ function content(state: ViewState): HTMLElement[] {
     row("Callers are", shape.element),
     row("Colour by", dropDown("Colour by", COLORS, settings.color, (color) => state.change({ color }))),
     ...processes(state),
-    check(state.knowsCells ? "Hide the notebook's machinery" : "Hide the notebook's machinery (here is none)", settings.machinery, (machinery) => state.change({ machinery })),
+    check(`Hide the notebook's machinery, and how threads begin${state.knowsMachinery ? "" : " (none here)"}`, settings.machinery, (machinery) => state.change({ machinery })),
     check("Leave out threads that are idle 99 % of the time", settings.idlers, (idlers) => state.change({ idlers })),
     check("Fold recursion", settings.recursion, (recursion) => state.change({ recursion })),
     history,

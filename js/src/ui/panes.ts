@@ -70,8 +70,7 @@ export class Panes {
   focus(): void {
     const { tab } = this.state.settings;
     if (tab === "functions") this.functions.focus();
-    else if (tab === "source") this.source.element.focus();
-    else this.chart.element.focus();
+    else (tab === "source" ? this.source.element : this.chart.element).focus({ preventScroll: true });
   }
 
   setTheme(theme: Theme, tokens: Tokens): void {

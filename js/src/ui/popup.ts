@@ -16,7 +16,8 @@ export class Popup {
   private before: Element | null = null;
   private anchor: Element | null = null;
 
-  constructor(private readonly root: HTMLElement, cleanup: Cleanup) {
+  /** `home` takes the focus where who had it is gone: outside of the view the next key would be the notebook's. */
+  constructor(private readonly root: HTMLElement, private readonly home: () => void, cleanup: Cleanup) {
     this.element.hidden = true;
     this.element.tabIndex = -1;
     cleanup.listen<KeyboardEvent>(this.element, "keydown", (event) => this.key(event));
@@ -86,7 +87,9 @@ export class Popup {
     this.element.hidden = true;
     this.anchor?.setAttribute("aria-expanded", "false");
     this.anchor = null;
-    if (focusBack && this.before instanceof HTMLElement && this.before.isConnected) this.before.focus({ preventScroll: true });
+    if (!focusBack) return;
+    if (this.before instanceof HTMLElement && this.root.contains(this.before)) this.before.focus({ preventScroll: true });
+    else this.home();
   }
 
   private key(event: KeyboardEvent): void {

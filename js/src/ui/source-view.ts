@@ -2,14 +2,14 @@
 import { duration, percent } from "../model/format";
 import { tame } from "../model/names";
 import type { FunctionSource } from "../model/source-lines";
-import { LineTimes } from "../model/source-lines";
+import { blankColumns, LineTimes, withoutTabs } from "../model/source-lines";
 import type { ViewState } from "../model/view-state";
 import { el } from "./dom";
 
 const MAX_TEXT = 400;
 
-/** A line of source as text: tabs as four spaces, nothing that would disturb the lines beside it. */
-const shownText = (text: string): string => tame(text.replaceAll("\t", "    ").slice(0, MAX_TEXT));
+/** A line of source as text, from a column on: nothing that would disturb the lines beside it. */
+const shownText = (text: string, from: number): string => tame(withoutTabs(text).slice(from, from + MAX_TEXT));
 
 export class SourceView {
   readonly element = el("div", "nbspy-source-box");
@@ -81,6 +81,7 @@ function content(source: FunctionSource): HTMLElement[] {
   const mostSelf = Math.max(...source.lines.map((line) => line.self));
   const mostTotal = Math.max(...source.lines.map((line) => line.total));
   let before = source.lines[0]?.line ?? 0;
+  const from = blankColumns(source.lines);
   for (const line of source.lines) {
     if (line.line > before + 1) body.append(el("tr", "nbspy-skipped", el("td", "", "⋯")));
     before = line.line;
@@ -89,7 +90,7 @@ function content(source: FunctionSource): HTMLElement[] {
     const total = el("td", "", line.total > 0 ? percent(line.total / source.whole) : "");
     if (line.self > 0) self.title = `${duration(line.self)} in this line itself`;
     if (line.total > 0) total.title = `${duration(line.total)} in this line and what it calls`;
-    const text = el("td", "nbspy-code", line.text === null ? "" : shownText(line.text));
+    const text = el("td", "nbspy-code", line.text === null ? "" : shownText(line.text, from));
     row.append(el("td", "nbspy-line-number", String(line.line)), self, total, text);
     if (line.total > 0) {
       row.style.setProperty("--nbspy-heat", `${Math.round(10 + 90 * Math.sqrt(line.total / mostTotal))}%`);

@@ -46,6 +46,8 @@ export class ThreadTable {
   /** What the scroller says of itself, asked when it changes: asked after rows were moved it would lay out the page. */
   private scrollTop = 0;
   private heightPx = 0;
+  /** The one that the tab key comes to: arrows go on from it. */
+  private current = -1;
   private readonly shares = new Float32Array(RECENT_SECONDS);
 
   constructor(private readonly state: ViewState, cleanup: Cleanup) {
@@ -69,6 +71,16 @@ export class ThreadTable {
     cleanup.listen<MouseEvent>(this.body, "click", (event) => {
       const row = (event.target as Element).closest<HTMLElement>("tr[data-thread]");
       if (row) state.toggleThread(Number(row.dataset["thread"]), event.shiftKey || event.ctrlKey || event.metaKey);
+    });
+    cleanup.listen<KeyboardEvent>(this.body, "keydown", (event) => {
+      const step = { ArrowDown: 1, ArrowUp: -1, Home: -Infinity, End: Infinity }[event.key];
+      if (step === undefined) return;
+      event.preventDefault();
+      event.stopPropagation();
+      this.focus(this.order.indexOf(this.current) + step);
+    });
+    cleanup.listen<FocusEvent>(this.body, "focusin", (event) => {
+      this.current = Number((event.target as Element).closest<HTMLElement>("tr[data-thread]")?.dataset["thread"] ?? this.current);
     });
     // Shift-click would select the text between.
     cleanup.listen<MouseEvent>(this.body, "mousedown", (event) => {
@@ -96,8 +108,11 @@ export class ThreadTable {
   /** Writes the rows in sight only: two hundred threads cost no more than ten. The one that has the focus stays, too. */
   private updateVisible(): void {
     const { order } = this;
-    const focused = order.findIndex((thread) => this.rows.get(thread)?.element.contains(document.activeElement));
-    let first = Math.max(0, Math.floor(this.scrollTop / ROW_PX) - MARGIN_ROWS);
+    const inSight = Math.floor(this.scrollTop / ROW_PX);
+    const held = this.body.contains(document.activeElement);
+    if (!held) this.current = order[inSight] ?? -1;
+    const focused = held ? order.indexOf(this.current) : -1;
+    let first = Math.max(0, inSight - MARGIN_ROWS);
     let last = Math.min(order.length, first + Math.ceil((this.heightPx || 400) / ROW_PX) + 2 * MARGIN_ROWS);
     if (focused >= 0) [first, last] = [Math.min(first, focused), Math.max(last, focused + 1)];
     this.arrange(order.slice(first, last));
@@ -110,6 +125,15 @@ export class ThreadTable {
       this.updateRow(order[i]!);
       setAttribute(this.rowOf(order[i]!).element, "aria-rowindex", String(i + 2));
     }
+  }
+
+  /** Moves the focus to a row; past the ends to the last one there. */
+  private focus(at: number): void {
+    this.current = this.order[Math.max(0, Math.min(this.order.length - 1, at))]!;
+    this.updateVisible();
+    const { element, name } = this.rowOf(this.current);
+    name.focus({ preventScroll: true });
+    element.scrollIntoView({ block: "nearest" });
   }
 
   /** The place for the rows has another size. */
@@ -166,6 +190,7 @@ export class ThreadTable {
     setText(row.head, shown.slice(0, -TAIL_LETTERS));
     setText(row.tail, shown.slice(-TAIL_LETTERS));
     setAttribute(row.name, "title", `${shown}, thread id ${threadId(profile, thread)}`);
+    setAttribute(row.name, "tabindex", thread === this.current ? "0" : "-1");
     if (!time) {
       setText(row.now, "not seen");
       return;

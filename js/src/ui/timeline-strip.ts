@@ -49,7 +49,9 @@ export class TimelineStrip {
   private shown: readonly [number, number] | null = null;
   /** Where the lanes are scrolled to. */
   private scrollTop = 0;
-  private drag: { startX: number; fromUs: number; toUs: number } | null = null;
+  /** What is being selected; `before`: what was selected, `step`: all of it is one step back. */
+  private drag: { startX: number; fromUs: number; toUs: number; before: readonly [number, number] | null; step: string } | null = null;
+  private drags = 0;
   private theme: Theme = "light";
   private tokens: Tokens | null = null;
   private readonly lanes = new LanesCanvas();
@@ -70,7 +72,7 @@ export class TimelineStrip {
     cleanup.listen<PointerEvent>(element, "pointerdown", (event) => this.pressed(event));
     cleanup.listen<PointerEvent>(element, "pointermove", (event) => this.moved(event));
     cleanup.listen<PointerEvent>(element, "pointerup", (event) => this.released(event));
-    cleanup.listen(element, "pointercancel", () => this.endDrag());
+    cleanup.listen(element, "pointercancel", () => this.cancelDrag());
     cleanup.listen(element, "pointerleave", () => this.tooltip.hide());
     cleanup.listen(element, "dblclick", () => this.clear());
     // A plain wheel scrolls the notebook; with ctrl or meta (or a pinch) it zooms.
@@ -175,7 +177,7 @@ export class TimelineStrip {
     }
     this.element.setPointerCapture(event.pointerId);
     const at = this.timeAt(x);
-    this.drag = { startX: x, fromUs: at, toUs: at };
+    this.drag = { startX: x, fromUs: at, toUs: at, before: this.state.settings.time, step: `brush ${++this.drags}` };
     this.tooltip.hide();
   }
 
@@ -188,17 +190,28 @@ export class TimelineStrip {
     const x = this.localX(event);
     if (Math.abs(x - drag.startX) < CLICK_PX && drag.fromUs === drag.toUs) return;
     drag.toUs = this.timeAt(x);
+    this.follow();
     this.view.invalidate();
+  }
+
+  /** Everything follows the brush while it is drawn. */
+  private follow(): void {
+    const { fromUs, step, toUs } = this.drag!;
+    if (Math.abs(toUs - fromUs) >= MIN_SPAN_US) this.state.change({ time: [Math.min(fromUs, toUs), Math.max(fromUs, toUs)] }, step);
+  }
+
+  /** The finger went on to scroll the page: nothing was selected. */
+  private cancelDrag(): void {
+    if (this.drag) this.state.change({ time: this.drag.before }, this.drag.step);
+    this.endDrag();
   }
 
   private released(event: PointerEvent): void {
     const { drag } = this;
     if (!drag) return;
     const moved = Math.abs(this.localX(event) - drag.startX) >= CLICK_PX;
+    if (moved) this.follow();
     this.endDrag();
-    const from = Math.min(drag.fromUs, drag.toUs);
-    const to = Math.max(drag.fromUs, drag.toUs);
-    if (moved && to - from >= MIN_SPAN_US) this.state.select({ time: [from, to] });
     const found = moved ? null : this.runAt(event);
     // What was left out because it is idle is wanted now.
     if (found ? this.state.selected.leftOut.has(found.thread) : !moved && this.laneAt(event) === IDLERS) this.showIdlers();

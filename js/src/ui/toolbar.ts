@@ -15,8 +15,8 @@ const RULE_WORDS: Record<Rule["do"], string> = { focus: "focus", hide: "hidden",
 export interface ToolbarEvents {
   /** Shows the next (1) or previous (-1) match. */
   step(direction: 1 | -1): void;
-  /** Leaves the search field. */
-  leaveSearch(): void;
+  /** Gives the focus on: the search is left, or what had it is not there any more. */
+  focusPane(): void;
   /** Opens or closes the thread table where there is no room for it. */
   toggleThreads(): void;
   /** Opens the options of the view beside a button. */
@@ -109,7 +109,7 @@ export class Toolbar {
     if (event.key === "Enter") this.events.step(event.shiftKey ? -1 : 1);
     else if (event.key === "Escape") {
       if (this.search.value) this.clearSearch();
-      else this.events.leaveSearch();
+      else this.events.focusPane();
     } else return;
     event.preventDefault();
   }
@@ -163,7 +163,7 @@ export class Toolbar {
     const total = scene.total[scene.zoom]!;
     const whole = scene.total[0]!;
     const changed = scene === state.scenes.changes;
-    const amount = changed ? `${scene.zoom ? `${points(state.scenes.difference!.change(scene.zoom))} ` : ""}since ${this.otherName()}` : whole > 0 ? `${duration(total)} · ${percent(total / whole)}` : "";
+    const amount = changed ? `${scene.zoom ? `${points(state.scenes.difference!.change(scene.zoom))} ` : ""}since ${this.otherName()}` : whole > 0 ? `${duration(total)}${this.among(scene.zoom)} · ${percent(total / whole)}` : "";
     const path = [0, ...scene.tree.path(scene.zoom)];
     this.write(`path ${path.map((node) => state.nameOf(node, scene)).join("\n")} ${state.granularity} ${state.settings.tab} ${String(changed)}`, amount, () => {
       const parts: HTMLElement[] = [];
@@ -181,6 +181,12 @@ export class Toolbar {
     });
   }
 
+  /** Time of several threads is more than has passed: that is said. */
+  private among(zoom: number): string {
+    const { threadsSeen } = this.state;
+    return zoom || threadsSeen < 2 ? "" : ` in ${count(threadsSeen)} threads`;
+  }
+
   private otherName(): string {
     const hello = this.state.scenes.other?.hello;
     return hello ? `${tame(programName(hello.commandLine))}, pid ${hello.pid}` : "the other profile";
@@ -191,7 +197,11 @@ export class Toolbar {
     setText(this.amount, amount);
     if (key === this.crumbsShown) return;
     this.crumbsShown = key;
+    const held = this.crumbs.contains(document.activeElement);
     this.crumbs.replaceChildren(...make());
+    const list = this.crumbs.querySelector("select");
+    if (held && list) list.focus();
+    else if (held) this.events.focusPane();
   }
 
   private updateChips(): void {
@@ -199,7 +209,7 @@ export class Toolbar {
     const { mode, rules, recursion, threads, time } = state.settings;
     // Names of threads may come after the view was set to them.
     const names = threads.slice(0, 4).map((thread) => threadName(state.profile, thread));
-    const key = JSON.stringify([mode, rules, recursion, threads, names, time, state.hidesMachinery, state.idlersOut]);
+    const key = JSON.stringify([mode, rules, recursion, threads, names, time, state.hidesNotebook, state.idlersOut]);
     if (key === this.chipsShown) return;
     this.chipsShown = key;
     const chips: Chip[] = [];
@@ -210,7 +220,7 @@ export class Toolbar {
     if (state.idlersOut) {
       add(`${plural(state.idlersOut, "idle thread")} left out`, "Ran for less than 1 % of what is selected. Show idle threads too (t)", () => state.change({ idlers: false }), "show");
     }
-    if (state.hidesMachinery) add("machinery hidden", "Show the notebook's machinery", () => state.change({ machinery: false }), "show");
+    if (state.hidesNotebook) add("machinery hidden", "Show the notebook's machinery, and how threads begin", () => state.change({ machinery: false }), "show");
     rules.forEach((rule, i) => {
       const name = tame(rule.do === "package" ? rule.what : rule.what.name);
       add(`${RULE_WORDS[rule.do]} ${name}`, "Undo", () => state.change({ rules: rules.filter((_, at) => at !== i) }));
@@ -228,7 +238,9 @@ export class Toolbar {
   /** Writes them into the buttons that are there: one that has the focus keeps it, and nothing is laid out that is not another. */
   private writeChips(chips: readonly Chip[]): void {
     const { children } = this.chips;
+    const held = this.chips.contains(document.activeElement);
     while (children.length > chips.length) children[chips.length]!.remove();
+    if (held && !this.chips.contains(document.activeElement)) this.events.focusPane();
     while (children.length < chips.length) {
       const chip = button("nbspy-chip", "", "", () => this.removers[at]!());
       const at = children.length;
@@ -240,6 +252,7 @@ export class Toolbar {
       const chip = children[i]!;
       setText(chip.children[0]!, text);
       setText(chip.children[1]!, verb ? ` · ${verb}` : " ✕");
+      chip.toggleAttribute("data-default", verb !== "");
       setAttribute(chip, "title", label);
       setAttribute(chip, "aria-label", `${text}${verb && ` · ${verb}`}: ${label}`);
       return remove;

@@ -19,6 +19,8 @@ export class Tooltip {
   /** Where the pointer was last. */
   private over: PointerEvent | null = null;
   private readonly shownAt = { x: NaN, y: NaN };
+  /** Explains anew what is explained, where that is not below the pointer. */
+  private renew: (() => void) | null = null;
 
   constructor(private readonly root: HTMLElement, cleanup: Cleanup) {
     this.element.hidden = true;
@@ -28,14 +30,17 @@ export class Tooltip {
 
   /** What is below a pointer that rests has changed: whoever explains it is asked again, as if it had moved. */
   again(): void {
-    const { over, shownAt } = this;
-    if (this.element.hidden || over?.clientX !== shownAt.x || over.clientY !== shownAt.y) return;
+    const { over, renew, shownAt } = this;
+    if (this.element.hidden) return;
+    if (renew) renew();
+    if (renew || over?.clientX !== shownAt.x || over.clientY !== shownAt.y) return;
     const { clientX, clientY, pointerId, pointerType } = over;
     over.target?.dispatchEvent(new PointerEvent("pointermove", { bubbles: true, clientX, clientY, pointerId, pointerType }));
   }
 
-  /** Shows `content` near (x, y) of the window. */
-  show(content: TooltipContent, x: number, y: number): void {
+  /** Shows `content` near (x, y) of the window; `renew` is called when there is more data, where that place is not the pointer's. */
+  show(content: TooltipContent, x: number, y: number, renew: (() => void) | null = null): void {
+    this.renew = renew;
     const { element } = this;
     element.replaceChildren(el("div", "nbspy-tooltip-title", content.title));
     if (content.subtitle) element.append(el("div", "nbspy-tooltip-sub", content.subtitle));
