@@ -98,13 +98,20 @@ class FramePlaces:
         return end
 
     def lay_out(self, ranges: Sequence[tuple[int, int]], first: int) -> None:
-        """Take ``ranges`` for those that are copied, one behind the other, from offset ``first`` of the copy on."""
+        """Take ``ranges`` for those that are copied, one behind the other, from offset ``first`` of the copy on.
+
+        They may overlap: objects that are freed and made lie anywhere, and what a torn copy takes for frames does, too.
+        A range within another is not looked at, so that of those left the one that begins last also ends last.
+        """
         offset = first
-        table = []
+        found = []
         for address, size in ranges:
-            table.append((address, address + size, offset - address))
+            found.append((address, -(address + size), offset - address))
             offset += size
-        table.sort()
+        table: list[tuple[int, int, int]] = []
+        for start, negative, delta in sorted(found):
+            if not table or -negative > table[-1][1]:
+                table.append((start, -negative, delta))
         self._starts = [start for start, _, _ in table]
         self._ends = [end for _, end, _ in table]
         self._deltas = [delta for _, _, delta in table]
@@ -119,9 +126,15 @@ class FramePlaces:
     def range_around(self, address: int) -> tuple[int, int, int]:
         """Return the lowest and highest frame address of the range that holds ``address``, and its delta.
 
-        Offsets in a copy are never 0, so neither are deltas of addresses; (0, 0, 0) is "in no range".
+        Offsets in a copy are never 0, so neither are deltas of addresses; (0, 0, 0) is "in no range". For each address
+        up to the highest :meth:`offset_of` says the same: where two ranges overlap, the later one has what both have.
         """
-        index = bisect_right(self._starts, address) - 1
+        starts = self._starts
+        after = bisect_right(starts, address)
+        index = after - 1
         if index < 0 or address + self._size > self._ends[index]:
             return 0, 0, 0
-        return self._starts[index], self._ends[index] - self._size, self._deltas[index]
+        high = self._ends[index] - self._size
+        if after < len(starts) and starts[after] <= high:
+            high = starts[after] - 1
+        return starts[index], high, self._deltas[index]
