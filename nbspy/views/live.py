@@ -15,7 +15,7 @@ from IPython.display import DisplayHandle, display
 from nbspy.plain_text import printable
 from nbspy.session import Session
 from nbspy.source_texts import SessionSources
-from nbspy.views.page import frozen_html, page_title
+from nbspy.views.page import framed_page, frozen_html, page_title
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from nbspy.views.widget import Explorer
 
 
-CLOSE_DELAY_S: Final = 1.0
+CLOSE_DELAY_S: Final = 5.0
 """What the browser asked while the kernel was busy is waiting to be read: a model closed before that makes the kernel
-complain to the server's log."""
+complain to the server's log, and a page that was loaded anew meanwhile has nothing to show."""
 
 
 class LiveOutput:
@@ -77,8 +77,8 @@ class LiveOutput:
         self._frozen = self._saved_form(b"" if self._sources is None else self._sources.finish())
         if self._explorer is not None:
             DisplayHandle(self._display_id).update(self._frozen, raw=True)
-            self._explorer.finish()
-            self._loop.call_later(CLOSE_DELAY_S, self._explorer.close)
+            self._explorer.finish(self._page)
+            self._loop.call_later(CLOSE_DELAY_S, self._close)
 
     def keep_what_is_seen(self) -> None:
         """Replace every output by the saved form of what was seen so far; the session goes on, and so may this."""
@@ -95,6 +95,14 @@ class LiveOutput:
         stream = self.session.stream.read() + late
         html = frozen_html(profile, stream, title=page_title(profile), height_px=height, view=view)
         return {"text/html": html, "text/plain": profile.summary()}
+
+    def _close(self) -> None:
+        if self._explorer is not None and not self._explorer.shown_late:
+            self._explorer.close()
+
+    def _page(self) -> str:
+        """Return the page of the saved form: what is framed there."""
+        return framed_page((self._frozen or {}).get("text/html", ""))
 
     def _make_explorer(self) -> Explorer:
         from nbspy.views.widget import Explorer  # ipywidgets take a while to import, and a terminal needs none

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
+from html import escape, unescape
 from typing import Final
 
 from nbspy.exporters.html import page_html as page_html
@@ -39,3 +39,8 @@ def frozen_html(
         f' style="width:100%;height:{int(height_px)}px;box-sizing:border-box;border:1px solid #8884;border-radius:6px"'
         f' srcdoc="{escape(page)}"></iframe>'
     )
+
+
+def framed_page(html: str) -> str:
+    """Return the page that :func:`frozen_html` has framed."""
+    return unescape(html.rpartition(' srcdoc="')[2].removesuffix('"></iframe>'))

@@ -24,8 +24,30 @@ from nbspy.model.tables import ThreadInfo
 from nbspy.views.relay import MESSAGE_BYTES, Relay, RelayCounters, Stream
 from nbspy.views.view_settings import TABS, Tab, selected, with_rule, with_selection
 
-CLOSED_ESM: Final = "export default {}"
-"""What a closed explorer leaves in the saved widget state instead of a copy of the bundle."""
+CLOSED_ESM: Final = """export default { render({ model, el }) {
+  const note = document.createElement("p");
+  note.textContent = "This page was loaded anew while the cell ran: "
+    + "%nbspy show puts the picture where the notebook keeps it.";
+  el.append(note);
+  const show = (message) => {
+    if (message.type !== "saved") return;
+    const frame = document.createElement("iframe");
+    frame.title = "nbspy";
+    frame.sandbox = "allow-scripts allow-downloads";
+    frame.style = "width:100%;box-sizing:border-box;border:1px solid #8884;border-radius:6px";
+    frame.style.height = `${model.get("height")}px`;
+    frame.srcdoc = message.page;
+    el.replaceChildren(frame, note);
+  };
+  model.on("msg:custom", show);
+  model.send({ type: "request", offset: 0 });
+  return () => model.off("msg:custom", show);
+} };"""
+"""What a finished explorer is, and leaves in the saved widget state instead of a copy of the bundle.
+
+A page that was loaded anew while the cell ran does not know which output is to be replaced by the saved form: it asks
+for the widget once the kernel is free, and is given the saved page.
+"""
 
 
 def bundle() -> str:
@@ -62,6 +84,9 @@ class Explorer(anywidget.AnyWidget):
         super().__init__(_esm=bundle(), **traits)
         self._summary = summary
         self._finished = False
+        self._saved: Callable[[], str] | None = None
+        self.shown_late = False
+        """Whether a view was given the saved page: it would go with the model."""
         self._stream = stream
         self._read_profile = profile or (lambda: profile_from_stream(stream.read(0, stream.size)))
         self._other: bytes | None = None
@@ -153,9 +178,12 @@ class Explorer(anywidget.AnyWidget):
         """
         self._relay.start(on_end)
 
-    def finish(self) -> None:
-        """Send no more, and drop the bundle; main thread only. Replace the views first: they go blind."""
-        self._finished = True
+    def finish(self, saved: Callable[[], str] | None = None) -> None:
+        """Send no more, and drop the bundle; main thread only. Replace the views first: they go blind.
+
+        ``saved`` makes the page that a view is given which comes back later.
+        """
+        self._finished, self._saved = True, saved
         self._relay.stop()
         self._esm = CLOSED_ESM
 
@@ -179,7 +207,12 @@ class Explorer(anywidget.AnyWidget):
             self.send({"type": "compare", "offset": offset, "total": len(data)}, [piece])
 
     def _answer(self, _widget: object, content: object, _buffers: object) -> None:
-        if self._finished or not isinstance(content, dict) or content.get("type") != "request":
+        if not isinstance(content, dict) or content.get("type") != "request":
+            return
+        if self._finished:
+            if self._saved is not None:
+                self.shown_late = True
+                self.send({"type": "saved", "page": self._saved()})
             return
         offset = content.get("offset")
         if isinstance(offset, bool) or not isinstance(offset, int):

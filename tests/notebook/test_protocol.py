@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,25 @@ def test_explorer_is_closed_without_its_bundle(kernel: Kernel, pid: int) -> None
     states = [m["content"]["data"]["state"] for m in said if "state" in m["content"].get("data", {})]
     assert [state["_esm"] for state in states if "_esm" in state][-1] == CLOSED_ESM
     kernel.until(lambda m: m["msg_type"] == "comm_close" and m["content"]["comm_id"] == model["model_id"])
+
+
+def test_page_that_was_loaded_anew_meanwhile_is_given_what_is_saved(kernel: Kernel, pid: int) -> None:
+    execution, _ = kernel.run(f"%%profile_remote {pid}\npass")
+    model = execution.of_type("display_data")[0]["content"]["data"]["application/vnd.jupyter.widget-view+json"]
+    # It asks when the kernel is free.
+    asked = {"method": "custom", "content": {"type": "request", "offset": 0}}
+    session = kernel.client.session
+    kernel.client.shell_channel.send(session.msg("comm_msg", {"comm_id": model["model_id"], "data": asked}))
+    answer = kernel.until(lambda m: m["content"].get("data", {}).get("method") == "custom")
+    said_late = answer["content"]["data"]["content"]
+    assert said_late["type"] == "saved"
+    assert said_late["page"].startswith("<!DOCTYPE html>")
+    [frozen] = execution.of_type("update_display_data")
+    assert escape(said_late["page"]) in frozen["content"]["data"]["text/html"]
+    # Closed, the model would take the picture along.
+    wait = "import asyncio\nfrom nbspy.views.live import CLOSE_DELAY_S\nawait asyncio.sleep(CLOSE_DELAY_S + 0.5)\n"
+    _, reply = kernel.run(f"{wait}assert _explorer.comm is not None")
+    assert reply["status"] == "ok"
 
 
 @pytest.mark.parametrize(
