@@ -103,6 +103,7 @@ def test_given_the_clipboard_then_a_stack_a_function_and_the_table_are_copied(re
         page.mouse.click(*chart_point(replay, 0.3, 2), button="right")
         menu_item(root, item).click()
         wait_for_text(root.locator("[aria-live]"), "copied")
+        wait_for_text(root.locator(".nbspy-header"), "copied")
     root.get_by_role("button", name="Save and compare").click()
     menu_item(root, "Copy the functions").click()  # not in the tab of the table
     page.wait_for_function("() => copied.length === 3")

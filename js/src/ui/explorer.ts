@@ -320,7 +320,7 @@ export class Explorer {
   private openMenu(scene: Scene, node: number, x: number, y: number): void {
     this.tooltip.hide();
     const name = this.state.nameOf(node, scene);
-    this.popup.menu(`What to do with ${name}`, name, frameMenu(this.state, scene, node, (text) => this.mirror.say(text)), x, y);
+    this.popup.menu(`What to do with ${name}`, name, frameMenu(this.state, scene, node, (text) => this.say(text, true)), x, y);
   }
 
   /** A row of the table has no stack: its function's heaviest frame serves. */

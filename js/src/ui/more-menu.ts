@@ -61,7 +61,7 @@ function compareWithFile(explorer: Explorer): void {
 
 export function moreMenu(explorer: Explorer): MenuItem[][] {
   const { panes, source, state } = explorer;
-  const copied = (done: boolean): void => explorer.say(done ? "Copied" : "This page may not copy");
+  const copied = (done: boolean): void => explorer.say(done ? "Copied" : "This page may not copy", true);
   const chart = state.settings.tab !== "functions" && state.settings.tab !== "source";
   const { pieces } = source;
   const page = pageOf(source, state);
