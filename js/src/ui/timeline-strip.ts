@@ -11,6 +11,7 @@ import { LanesCanvas } from "../render/lanes-canvas";
 import { paintBrush, paintRuler } from "../render/time-ruler";
 import { rememberedTimes } from "../render/timeline";
 import { duration, plural } from "../model/format";
+import { Clicks } from "./clicks";
 import type { Cleanup } from "./dom";
 import { el, setAttribute } from "./dom";
 import type { Tokens } from "./theme";
@@ -51,7 +52,6 @@ export class TimelineStrip {
   private scrollTop = 0;
   /** What is being selected; `before`: what was selected, `step`: all of it is one step back. */
   private drag: { startX: number; fromUs: number; toUs: number; before: readonly [number, number] | null; step: string } | null = null;
-  private drags = 0;
   private theme: Theme = "light";
   private tokens: Tokens | null = null;
   private readonly lanes = new LanesCanvas();
@@ -74,7 +74,8 @@ export class TimelineStrip {
     cleanup.listen<PointerEvent>(element, "pointerup", (event) => this.released(event));
     cleanup.listen(element, "pointercancel", () => this.cancelDrag());
     cleanup.listen(element, "pointerleave", () => this.tooltip.hide());
-    cleanup.listen(element, "dblclick", () => this.clear());
+    const clicks = new Clicks(element, () => state.settings, cleanup);
+    cleanup.listen(element, "dblclick", () => this.clear(clicks.before));
     // A plain wheel scrolls the notebook; with ctrl or meta (or a pinch) it zooms.
     cleanup.listen<WheelEvent>(element, "wheel", (event) => this.wheel(event), { passive: false });
     cleanup.listen<KeyboardEvent>(element, "keydown", (event) => {
@@ -177,7 +178,7 @@ export class TimelineStrip {
     }
     this.element.setPointerCapture(event.pointerId);
     const at = this.timeAt(x);
-    this.drag = { startX: x, fromUs: at, toUs: at, before: this.state.settings.time, step: `brush ${++this.drags}` };
+    this.drag = { startX: x, fromUs: at, toUs: at, before: this.state.settings.time, step: `brush ${event.timeStamp}` };
     this.tooltip.hide();
   }
 
@@ -219,18 +220,16 @@ export class TimelineStrip {
     if (node > 0) this.clicked(node);
   }
 
-  private showIdlers(): void {
-    this.state.change({ idlers: false });
-  }
+  private readonly showIdlers = (): void => this.state.change({ idlers: false });
 
   private endDrag(): void {
     this.drag = null;
     this.view.invalidate();
   }
 
-  private clear(): void {
+  private clear({ idlers, tab, zoom } = this.state.settings): void {
     this.shown = null;
-    if (this.state.selection.time) this.state.select({ time: null });
+    this.state.change({ idlers, tab, zoom, time: null });
     this.view.invalidate();
   }
 
