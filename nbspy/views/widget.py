@@ -26,8 +26,8 @@ from nbspy.views.view_settings import TABS, Tab, selected, with_rule, with_selec
 
 CLOSED_ESM: Final = """export default { render({ model, el }) {
   const note = document.createElement("p");
-  note.textContent = "This page was loaded anew while the cell ran: "
-    + "%nbspy show puts the picture where the notebook keeps it.";
+  note.textContent = "This page was loaded anew while the cell ran: the notebook's file does not keep this picture. "
+    + "The menu ⋯ saves it as a page; the cell, run again, puts it into the notebook.";
   el.append(note);
   const show = (message) => {
     if (message.type !== "saved") return;
