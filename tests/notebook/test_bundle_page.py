@@ -430,6 +430,10 @@ def test_given_any_width_then_nothing_hangs_out_and_the_threads_are_reachable(
         assert chart is not None
         assert threads is not None
         assert threads["y"] + threads["height"] <= chart["y"]
+        # The strip ends with a whole row.
+        rows = [row.bounding_box() for row in root.locator("tr[data-thread]").all()[:2]]
+        assert rows[1] is not None
+        assert rows[1]["y"] + rows[1]["height"] <= threads["y"] + threads["height"]
     names = root.locator(".nbspy-hot .nbspy-link:visible")
     assert names.count() == {"wide": 3, "medium": 3, "narrow": 2, "tiny": 0}[kind]
     outside = """(root) => [...root.querySelectorAll('*:not(.nbspy-hidden, .nbspy-hidden *, .nbspy-thread-name *)')]
