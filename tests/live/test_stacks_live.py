@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -161,6 +162,37 @@ def test_stacks_of_a_running_thread_are_those_that_faulthandler_sees(
     possible = {(), ("f1",), ("f2",), ("f1", "f2"), ("<listcomp>", "f2"), ("f1", "<listcomp>", "f2")}
     assert {stack[: -len(BOTTOM)] for stack in seen} <= possible
     assert {tuple(name.lstrip("_") for name in stack[-len(BOTTOM) :]) for stack in seen} == {BOTTOM}
+
+
+def processor_time_ns(target: Target, thread: int) -> int:
+    return int(Path(f"/proc/{target.pid}/task/{thread}/schedstat").read_text().split()[0])
+
+
+def test_while_the_thread_with_the_gil_stands_the_others_run_on(interpreter: Interpreter) -> None:
+    if interpreter.free_threaded:
+        pytest.skip("without a GIL all attached threads are stopped")
+    with start_target(interpreter.path, "stacks.py", "busy", "spin", "calculate") as target:
+        spin, other = target.info["ids"]["spin"], target.info["ids"]["calculate"]
+        stood: list[tuple[int, int]] = []
+
+        def measure(holders: tuple[int, ...]) -> None:
+            """Note what both have computed, for as long as it takes the other to go on, or to wait for the GIL."""
+            if holders != tuple(one.state.address for one in unwinder.threads if one.state.native_thread_id == spin):
+                return
+            before = processor_time_ns(target, spin), processor_time_ns(target, other)
+            deadline = time.monotonic() + 1.0
+            while processor_time_ns(target, other) < before[1] + 1_000_000 and time.monotonic() < deadline:
+                pass
+            stood.append((processor_time_ns(target, spin) - before[0], processor_time_ns(target, other) - before[1]))
+
+        with unwinder_on(target, nonblocking=False) as unwinder:
+            unwinder.while_standing = measure
+            for _ in believed_samples(unwinder, MANY):
+                if stood and stood[-1][1] >= 1_000_000:
+                    break
+
+    assert [spun for spun, _ in stood] == [0] * len(stood)
+    assert stood[-1][1] >= 1_000_000
 
 
 @both_modes
