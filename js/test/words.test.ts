@@ -1,5 +1,6 @@
 /** What is said beside a frame, and how source stands: nothing twice, nothing that is blank in all lines. */
 import { describe, expect, test } from "vitest";
+import { pidAndVersion } from "../src/model/format";
 import { Names } from "../src/model/names";
 import { blankColumns } from "../src/model/source-lines";
 import { ProfileMaker } from "./golden";
@@ -25,5 +26,9 @@ describe("words", () => {
     ["lines without text", lines(null, "", "   "), 0],
   ])("GIVEN %s THEN the columns are told that are blank in all lines", (_, source, columns) => {
     expect(blankColumns(source)).toBe(columns);
+  });
+
+  test("GIVEN a process that runs no Python itself THEN no version is said", () => {
+    expect([pidAndVersion(7, "3.13.0"), pidAndVersion(7, "")]).toEqual(["pid 7 · Python 3.13.0", "pid 7"]);
   });
 });

@@ -80,3 +80,6 @@ export function programName(commandLine: string): string {
   }
   return base(words[0]!);
 }
+
+/** What is read: a process that only starts others, as a shell does, runs no Python itself. */
+export const pidAndVersion = (pid: number, version: string): string => `pid ${pid}${version && ` · Python ${version}`}`;

@@ -1,5 +1,5 @@
 /** The header: is it working, what is it, how much was seen, what is wrong, where is it hot. */
-import { count, duration, elapsed, exitWords, moment, percent, plural, programName } from "../model/format";
+import { count, duration, elapsed, exitWords, moment, percent, pidAndVersion, plural, programName } from "../model/format";
 import { hottestPath } from "../model/hottest";
 import { tame, tameLines } from "../model/names";
 import type { ViewState } from "../model/view-state";
@@ -102,7 +102,7 @@ export class Header {
     setText(this.word, this.stateWord(facts));
     setAttribute(this.word, "title", tameLines(profile.end ? `${profile.end.message}\n${profile.end.help}`.trim() : ""));
     setText(this.program, hello ? tame(programName(hello.commandLine)) : "");
-    setText(this.targetRest, hello ? ` pid ${hello.pid} · Python ${tame(hello.pythonVersion)}${this.recorded(facts.state)}` : "");
+    setText(this.targetRest, hello ? ` ${pidAndVersion(hello.pid, tame(hello.pythonVersion))}${this.recorded(facts.state)}` : "");
     setAttribute(this.target, "title", hello ? tame(hello.commandLine) : "");
     const samples = status?.samples ?? 0;
     const rate = profile.achievedRateHz;
