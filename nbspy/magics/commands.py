@@ -340,7 +340,9 @@ class NbspyMagics(Magics):
             return running[0]
         which = "" if pid is None else f" of process {pid}"
         what = f"{len(running)} sessions run: name the pid of one" if running else f"no session{which} runs"
-        raise UsageError(f"%nbspy show: {what}", "%nbspy lists those that do")
+        ended = not running and "_explorer" in self.shell.user_ns
+        help_text = "_explorer, as a cell's value, shows the last one again" if ended else "%nbspy lists those that do"
+        raise UsageError(f"%nbspy show: {what}", help_text)
 
     def _stop(self, pid: int | None) -> Any:
         running = [session for session in self._running() if pid in (None, session.pid)]

@@ -283,6 +283,10 @@ def test_a_running_session_is_shown_again(notebook: Notebook) -> None:
     assert "no session of process 99 runs" in refusal(notebook.run("%nbspy show 99"))
     notebook.run("%profile_remote 4343")
     assert "2 sessions run: name the pid" in refusal(notebook.run("%nbspy show"))
+    notebook.run("%nbspy stop")
+    assert "%nbspy lists those" in refusal(notebook.run("%nbspy show"))
+    notebook.namespace["_explorer"] = object()
+    assert "_explorer, as a cell's value, shows the last one" in refusal(notebook.run("%nbspy show"))
 
 
 def test_two_processes_at_once_and_nested(notebook: Notebook) -> None:
