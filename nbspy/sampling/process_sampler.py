@@ -88,11 +88,7 @@ class ProcessSampler:
             news = unwinder.threads
         ids = self._ids
         self.thread_samples += len(ids)
-        if len(news) == 1:
-            (thread,) = news
-            self.runs.observe(time_ns, ((ids[thread], thread.node, thread.bits),))
-        else:
-            self.runs.observe(time_ns, [(ids[thread], thread.node, thread.bits) for thread in news])
+        self.runs.observe(time_ns, [(ids[thread], thread.node, thread.bits) for thread in news])
         return True
 
     def end(self, time_ns: int) -> None:
