@@ -17,6 +17,8 @@ _CFRAME_SIZE: Final = 24
 """``struct _PyCFrame`` of 3.11 (3.12's is smaller)."""
 _MAX_CFRAMES: Final = 12
 _POINTER: Final = 8
+_THREAD_STATE_SIZE: Final = 1024
+"""More than ``PyThreadState`` takes in 3.11 and 3.12, which ends with the first of its ``_PyCFrame`` objects."""
 
 
 class ChainHead:
@@ -87,6 +89,23 @@ class ChainHead:
         """Return the pointer to the leaf frame; 0 also where it was not copied."""
         at = self.leaf_at(data, start)
         return word(data, at) if at else 0
+
+    def calls_nobody(self, region: bytes) -> bool:
+        """True where it is certain of a ``region`` without a leaf frame that no Python code runs on the thread.
+
+        A ``_PyCFrame`` that has only just become the current one has no frame yet, and the one below it has.
+        """
+        if self._inner is None:
+            return True
+        pointer = word(region, self._pointer)
+        if not pointer or self._is_first(pointer):
+            return True
+        at = self._index.get(pointer, 0)
+        # ``previous`` follows ``current_frame``.
+        return bool(at) and self._is_first(word(region, at + _POINTER))
+
+    def _is_first(self, cframe: int) -> bool:
+        return self._address <= cframe < self._address + _THREAD_STATE_SIZE
 
     def elsewhere(self, data: bytes) -> tuple[int, int]:
         """Return where the pointer to the leaf frame lies that was not copied: (address, size). It is next time."""

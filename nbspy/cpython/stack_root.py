@@ -8,6 +8,9 @@ is seen like that, in up to one sample of a hundred where generators are all it 
 Such a stack begins elsewhere than the thread's others. So a new beginning is believed only once the thread has moved
 and still begins there, or has stood for longer than it takes to get a processor; and one with a generator, which
 something must have resumed, only after that time.
+
+Greenlets give one thread many beginnings, each on a data stack of its own. Where that begins, nothing can have called
+(``push_chunk`` in ``Python/pystate.c``): such a stack is believed at once.
 """
 
 from __future__ import annotations
@@ -21,6 +24,9 @@ from nbspy.cpython.layout import FrameLayout
 DOUBT_NS: Final = 100_000_000
 """A thread may stand between any two instructions for as long as others have the processor."""
 _UNKNOWN: Final = -1
+_PAGE: Final = 4096
+_FIRST_ON_DATA_STACK: Final = 32
+"""Where in its page, behind the header of the chunk and one word that is left out, the first frame lies (3.11+)."""
 
 _Sight = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
@@ -54,6 +60,9 @@ class StackRoot:
         if self._root == _UNKNOWN or not on_the_move:
             self.expect(chain)
             return True
+        if (not root and chain.head.calls_nobody(chain.region)) or _begins_data_stack(chain, fields):
+            self.expect(chain)
+            return True
         sight = (tuple(chain.addresses), tuple(chain.codes), tuple(chain.instructions))
         now = time.monotonic_ns()
         if root != self._doubted:
@@ -64,6 +73,16 @@ class StackRoot:
             self.expect(chain)
             return True
         return False
+
+
+def _begins_data_stack(chain: FrameChain, fields: FrameLayout) -> bool:
+    """True where the first frame that runs code is the first of a data stack."""
+    if fields.owner is None:
+        return False
+    first = next((index for index, code in enumerate(chain.codes[:2]) if code), -1)
+    if first < 0 or chain.addresses[first] % _PAGE != _FIRST_ON_DATA_STACK:
+        return False
+    return chain.byte_at(first, fields.owner) != fields.owner_generator
 
 
 def _begins_with_generator(chain: FrameChain, fields: FrameLayout) -> bool:

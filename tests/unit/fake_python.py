@@ -132,7 +132,22 @@ class FakeThread:
         start = self.python.allocate(bytes(size)) if address is None else address
         if address is not None:
             self.python.memory.add(address, bytes(size))
-        self.chunks.append([start, start + size, start + 24])
+        # The first of a data stack leaves out one word, so that it is never popped.
+        self.chunks.append([start, start + size, start + (24 if self.chunks else 32)])
+
+    def switch(self) -> None:
+        """Go on with another stack, on which nobody has called yet, as greenlets do."""
+        self.python.take_turn(self)
+        self.frames, self.chunks = [], []
+        if self.python.layout.thread_state.cframe_current_frame is not None:
+            head = self.address + self.python.layout.thread_state.current_frame
+            self.python.memory.write_word(head, self.python.cframe(0, self.root_cframe))
+        self._set_leaf(0)
+
+    @property
+    def root_cframe(self) -> int:
+        """The ``_PyCFrame`` of the thread state itself (3.11, 3.12)."""
+        return self.address + self.python.layout.thread_state.size
 
     def resume(self, generator: int, code: int, instruction: int = 0) -> FakeFrame:
         """Push the frame at ``generator`` (:meth:`FakePython.generator`), which lies on the heap."""
@@ -146,7 +161,7 @@ class FakeThread:
         if layout.thread_state.cframe_current_frame is not None:
             head = self.address + layout.thread_state.current_frame
             self._outer = self._outer or self.python.memory.word(head)
-            self.python.memory.write_word(head, self.python.cframe(self.leaf))
+            self.python.memory.write_word(head, self.python.cframe(self.leaf, self.python.memory.word(head)))
         owners = layout.frame.owners_without_code
         if owners:
             self._push(self.python.on_c_stack(layout.frame.size), 0, max(owners), 0, None)
@@ -233,12 +248,13 @@ class FakePython:
         self.c_stack -= (size + 15) & -16
         return self.c_stack
 
-    def cframe(self, current: int) -> int:
+    def cframe(self, current: int, previous: int) -> int:
         """Make a ``_PyCFrame`` on the C stack."""
         inner = self.layout.thread_state.cframe_current_frame
         assert inner is not None
         address = self.on_c_stack(32)
         self.memory.write_word(address + inner, current)
+        self.memory.write_word(address + inner + 8, previous)
         return address
 
     def add_interpreter(self, *, own_gil: bool = True) -> FakeInterpreter:
@@ -268,7 +284,7 @@ class FakePython:
         memory.write_word(address + fields.thread_id, 0xF000_0000 + thread.native)
         memory.write_word(address + known(fields.native_thread_id), thread.native)
         if fields.cframe_current_frame is not None:
-            memory.write_word(address + fields.current_frame, self.cframe(0))
+            memory.write_word(address + fields.current_frame, thread.root_cframe)
         owner.threads.insert(0, thread)
         self._link(owner)
         return thread

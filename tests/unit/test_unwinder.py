@@ -12,7 +12,7 @@ from nbspy.cpython.unwinder import ATTEMPTS
 from nbspy.errors import TargetEnded
 from nbspy.wire import State
 
-from .fake_python import FakeThread
+from .fake_python import LAYOUTS, FakeThread
 from .unwinder_scene import HOLDS, Scene, both_modes, every_layout
 
 
@@ -261,12 +261,70 @@ def test_stack_that_begins_elsewhere_is_believed_after_a_while(
     assert scene.unwinder.sample()
     for _ in range(3):
         mover.ret()
+    mover.new_chunk()
+    scene.call(mover, "g")
     assert not scene.unwinder.sample()
 
     monkeypatch.setattr("nbspy.cpython.stack_root.DOUBT_NS", -1)
 
     assert scene.unwinder.sample()
-    assert scene.seen() == ["", "ad", "efgh"]
+    assert scene.seen() == ["g", "ad", "efgh"]
+
+
+@every_layout
+@both_modes
+def test_stack_that_begins_with_a_data_stack_is_believed_as_those_of_greenlets_do(
+    layout: Layout, blocking: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nbspy.cpython.stack_root.DOUBT_NS", 1 << 62)
+    scene = Scene(layout, blocking=blocking)
+    mover = scene.threads[0]
+    scene.python.hold(mover)
+    assert scene.unwinder.sample()
+
+    for stack in ("gh", "", "ea"):
+        mover.switch()
+        if layout.frame.owners_without_code and stack:
+            mover.enter()
+        scene.call(mover, stack)
+        assert scene.unwinder.sample()
+        assert scene.seen() == [stack, "ad", "efgh"]
+    assert scene.unwinder.discarded == 0
+
+
+@every_layout
+@both_modes
+def test_generator_that_lies_where_data_stacks_begin_does_not_begin_a_stack(
+    layout: Layout, blocking: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nbspy.cpython.stack_root.DOUBT_NS", 1 << 62)
+    scene = Scene(layout, blocking=blocking)
+    mover = scene.threads[0]
+    scene.python.hold(mover)
+    assert scene.unwinder.sample()
+    generator = scene.python.allocate(bytes(0x1000)) + 32
+    mover.resume(generator, scene.codes["g"])
+    scene.python.write_frame(generator, previous=0)
+
+    assert not scene.unwinder.sample()
+
+
+@pytest.mark.parametrize("layout", [LAYOUTS["3.11"], LAYOUTS["3.12"]], ids=["3.11", "3.12"])
+@both_modes
+def test_cframe_that_has_no_frame_yet_is_no_empty_stack(
+    layout: Layout, blocking: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nbspy.cpython.stack_root.DOUBT_NS", 1 << 62)
+    scene = Scene(layout, blocking=blocking)
+    mover = scene.threads[0]
+    mover.enter()
+    scene.call(mover, "d")
+    scene.python.hold(mover)
+    assert scene.unwinder.sample()
+    head = mover.address + layout.thread_state.current_frame
+    scene.python.memory.write_word(head, scene.python.cframe(0, scene.python.memory.word(head)))
+
+    assert not scene.unwinder.sample()
 
 
 @every_layout
