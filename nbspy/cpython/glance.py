@@ -33,6 +33,8 @@ _FORGET_AFTER: Final = 64
 _LOOKS: Final = 1024
 """How deep the stack has changed is kept in mind for so many copies that were remembered, and so many looks."""
 _MAX_STRUCTS: Final = 256
+_ALIGNMENT: Final = 8
+"""Of each frame, in bytes. What links to elsewhere is no frame any more, but what came after it."""
 _DEEPEST: Final = 1 << 30
 _word: Final = struct.Struct("<Q").unpack_from
 
@@ -135,6 +137,11 @@ class Glance:
         alone = not same or chain.head.asks_for_gil(data, self._region)
         self.faces.remember((*rest, identity, last), beside, alone=alone)
 
+    @property
+    def bottom_node(self) -> int:
+        """The node of the last frame that has to be the same."""
+        return self._node
+
     def _lower(self, differs_from: int) -> int:
         """Return the lowest index at which the stack has changed lately, given where it has changed now."""
         if not (self._floor_left and self._looks_left):
@@ -182,8 +189,10 @@ class Glance:
                 if len(callers) >= _MAX_WALK:
                     return ELSEWHERE
                 if not offset:
+                    if previous:
+                        return UNKNOWN if previous % _ALIGNMENT else ASTRAY
                     last = callers[-1][2] if callers else owner
-                    return ASTRAY if previous or self._known.is_unlinked(previous, last) else ELSEWHERE
+                    return UNKNOWN if self._known.is_unlinked(previous, last) else ELSEWHERE
                 one, previous, at, whose = unpack(copy, offset)
                 if trusted is not None and one not in trusted and whose not in self._without_code:
                     doubted.append(one)

@@ -18,12 +18,14 @@ from nbspy.errors import MemoryFault
 
 LOOKS: Final = 3
 """So many have to agree on what is not known."""
-_LOOKS_AGAIN: Final = 4
-"""A copy that may be torn is taken again so often before a thread is stopped: it costs a tenth of that."""
+_LOOKS_AGAIN: Final = 8
+"""A copy that may be torn is taken again so often before a thread is stopped: each costs a fiftieth of that."""
 _LOOKS_FOR_NEW: Final = 48
 """The same where nothing is stopped."""
 _LOOKS_ASTRAY: Final = 2
 """So many copies that lead nowhere may be torn; with more, ranges are to be chosen anew."""
+_REFUSED_FOR: Final = 1024
+"""What no call site vouches for is not tried again until so many copies have shown it: sites are specialised later."""
 _MAX_PROOFS: Final = 4
 """So many different stacks are tried to be proved by call sites in one sample: each takes two reads for each frame."""
 
@@ -46,6 +48,9 @@ class QuickLook:
         """The copy of a stack that is not known, on which the looks of the last :meth:`node` agreed."""
         self.retried = 0
         """How often a later copy than the first told the stack: that one was torn, or showed what is not known."""
+        self._refused: set[tuple[Any, ...]] = set()
+        """Unknown stacks that call sites did not vouch for."""
+        self._refused_left = _REFUSED_FOR
         self.in_vain = False
         """True where those looks met nothing but such stacks, agreed on none, and no thread may be stopped."""
 
@@ -107,8 +112,21 @@ class QuickLook:
         unknown = glance.unknown
         if self.stops or unknown is None or unknown in tried or len(tried) >= _MAX_PROOFS:
             return False
+        # Wherever its frames lie.
+        stack = (glance.bottom_node, *unknown[1:])
+        if stack in self._refused:
+            self._refused_left -= 1
+            if self._refused_left <= 0:
+                self._refused.clear()
+            return False
         tried.add(unknown)
-        return glance.prove(plan.buffer)
+        if glance.prove(plan.buffer):
+            return True
+        if not self._refused:
+            self._refused_left = _REFUSED_FOR
+        if len(self._refused) < _REFUSED_FOR:
+            self._refused.add(stack)
+        return False
 
     def remember(self, plan: Plan, data: bytes) -> None:
         """Begin the next sample with ``plan``, whose copy ``data`` was believed, if it can tell all."""

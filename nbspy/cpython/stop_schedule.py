@@ -4,10 +4,13 @@ What is seen instead of an unknown stack, when its thread stands 40 us later, is
 would have it: functions that always return sooner would never be seen. So at first every sample stops a thread at once,
 and looks come before only when :data:`TO_LEARN` in a row have shown nothing new: what is still unknown then is about
 one sample in so many (Good and Turing's estimate), and no more can be wrong with the shares that a profile shows. Every
-:data:`STOP_EVERY`-th sample goes on to stop at once; one that shows a new stack makes all others do so again.
+:data:`STOP_EVERY`-th sample goes on to stop at once; one that shows a new stack makes all others do so again, unless
+that had become rare: so many that stopped at once had shown nothing new before it.
 
 What a first look tells is what was there when its sample was due: only where one does not can anything else be seen in
-its place. While all of them do, stops become more seldom, down to every :data:`STOP_SELDOM`-th sample.
+its place. While all of them do, stops become more seldom, down to every :data:`STOP_SELDOM`-th sample; and down to
+every :data:`STOP_DOUBTED`-th where copies are often torn, as those of generators are, once twice as many that stopped
+at once have shown nothing new.
 """
 
 from __future__ import annotations
@@ -16,7 +19,9 @@ from typing import Final
 
 TO_LEARN: Final = 100
 STOP_EVERY: Final = 16
+STOP_DOUBTED: Final = 64
 STOP_SELDOM: Final = 256
+_TO_BE_SURE: Final = 2 * TO_LEARN
 
 
 class StopSchedule:
@@ -26,6 +31,8 @@ class StopSchedule:
         self.to_learn = TO_LEARN
         self._left = TO_LEARN
         """Samples in a row that still have to show nothing new."""
+        self._known_in_turn = 0
+        """Samples that stopped at once and have shown nothing new, since one did."""
         self._until = self._every = STOP_EVERY
         """Samples until one stops at once, and from then to the next."""
         self._codes_read = 0
@@ -42,18 +49,22 @@ class StopSchedule:
 
     def doubted(self) -> None:
         """Take note that the first look of a sample did not tell what was there."""
-        if self._every > STOP_EVERY:
-            self._every = STOP_EVERY
-            self._until = min(self._until, STOP_EVERY)
+        most = STOP_DOUBTED if self._known_in_turn >= _TO_BE_SURE else STOP_EVERY
+        if self._every > most:
+            self._every = most
+            self._until = min(self._until, most)
 
-    def saw(self, *, new: bool, codes_read: int) -> None:
+    def saw(self, *, new: bool, at_once: bool, codes_read: int) -> None:
         """Take note of a sample that was not told at a glance: whether it showed a ``new`` stack.
 
+        ``at_once``: it stopped a thread without looking first, so that what it showed is what was there.
         ``codes_read``: how often code objects were read so far. Those of a function that is made again and again are
         new each time, where its stack is not.
         """
         if new or codes_read != self._codes_read:
-            self._left, self._codes_read = self.to_learn, codes_read
+            self._left = self.to_learn if self._known_in_turn < self.to_learn else 0
+            self._known_in_turn, self._codes_read = 0, codes_read
             self._until = self._every = STOP_EVERY
-        elif self._left:
-            self._left -= 1
+        elif at_once:
+            self._known_in_turn += 1
+            self._left = max(self._left - 1, 0)

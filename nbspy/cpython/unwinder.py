@@ -379,7 +379,7 @@ class Unwinder:
         for thread in self._proved:
             self._known.proved(thread)
         new = [thread for thread in self._seen_standing if self._known.proved(thread, PROOFS)]
-        self.schedule.saw(new=bool(new), codes_read=self._codes.read)
+        self.schedule.saw(new=bool(new), at_once=self._at_once, codes_read=self._codes.read)
         self.news += self._states.note(self._noted, self.threads)
         self._changed.clear()
         plan, data = self._believed

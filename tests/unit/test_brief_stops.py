@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 from nbspy.cpython.layout import Layout
-from nbspy.cpython.stop_schedule import STOP_EVERY, STOP_SELDOM, TO_LEARN, StopSchedule
+from nbspy.cpython.stop_schedule import STOP_DOUBTED, STOP_EVERY, STOP_SELDOM, TO_LEARN, StopSchedule
 
 from .unwinder_scene import Scene, every_layout
 
@@ -119,6 +117,13 @@ def test_threads_are_stopped_without_a_look_before_until_nothing_new_has_shown_f
     mover.ret()
     for _ in range(3):
         sample()
+    assert len(before_stops) == stops  # one in so many is few enough
+    scene.call(mover, "g")
+    sample()
+    stops = len(before_stops)
+    mover.ret()
+    for _ in range(3):
+        sample()
     assert before_stops[stops:] == [1] * 3
 
 
@@ -153,13 +158,52 @@ def test_first_look_that_does_not_tell_makes_stops_as_frequent_as_they_were(layo
     assert _stops_at_once(scene, STOP_EVERY) == [STOP_EVERY]
 
 
-def test_stops_become_no_more_seldom_than_is_said() -> None:
+def _learnt() -> StopSchedule:
     schedule = StopSchedule()
     for _ in range(TO_LEARN):
         assert schedule.stops_at_once()
-        schedule.saw(new=False, codes_read=0)
-    stops = [number for number in range(20 * STOP_SELDOM) if schedule.stops_at_once()]
+        schedule.saw(new=False, at_once=True, codes_read=0)
+    return schedule
 
-    assert max(later - one for one, later in pairwise(stops)) == STOP_SELDOM
-    schedule.saw(new=True, codes_read=0)
+
+def _looks_until_a_stop(schedule: StopSchedule, *, doubted: bool) -> int:
+    looks = 1
+    while not schedule.stops_at_once():
+        if doubted:
+            schedule.doubted()
+        looks += 1
+    schedule.saw(new=False, at_once=True, codes_read=0)
+    return looks
+
+
+def test_stops_become_no_more_seldom_than_is_said() -> None:
+    schedule = _learnt()
+    assert max(_looks_until_a_stop(schedule, doubted=False) for _ in range(20)) == STOP_SELDOM
+
+
+def test_stack_that_is_new_makes_all_samples_stop_unless_they_are_rare() -> None:
+    schedule = _learnt()
+    # One in a hundred that stopped at once.
+    schedule.saw(new=True, at_once=True, codes_read=0)
+    assert _looks_until_a_stop(schedule, doubted=False) == STOP_EVERY
+    # One in two, found because a first look did not tell.
+    schedule.saw(new=True, at_once=False, codes_read=0)
+    for _ in range(TO_LEARN):
+        assert schedule.stops_at_once()
+        # What is seen instead of what a first look did not tell says nothing of what is not known.
+        schedule.saw(new=False, at_once=False, codes_read=0)
+        schedule.saw(new=False, at_once=True, codes_read=0)
+    assert not schedule.stops_at_once()
+    schedule.saw(new=False, at_once=True, codes_read=1)
+    assert not schedule.stops_at_once()
+    schedule.saw(new=False, at_once=True, codes_read=2)
     assert schedule.stops_at_once()
+
+
+def test_first_looks_that_do_not_tell_keep_stops_frequent_until_enough_have_shown_nothing_new() -> None:
+    schedule = _learnt()
+    apart = [_looks_until_a_stop(schedule, doubted=True) for _ in range(TO_LEARN + 4)]
+
+    # The one after the doubt is counted, too.
+    assert max(apart[:TO_LEARN]) == STOP_EVERY + 1
+    assert apart[-1] == max(apart) == STOP_DOUBTED + 1

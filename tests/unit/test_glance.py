@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nbspy.cpython.glance import Glance
 from nbspy.cpython.known_stacks import PROOFS
 from nbspy.cpython.layout import Layout
 
@@ -297,8 +298,9 @@ def test_thread_that_lets_the_gil_go_and_takes_it_again_is_told_by_one_copy(layo
 
 @every_layout
 @both_modes
-def test_generator_that_is_just_yielding_is_looked_at_again(layout: Layout, blocking: bool) -> None:
-    """Its frame is unlinked from its caller, and still the leaf: that is no stack, and undoes nothing."""
+@pytest.mark.parametrize("link", [0, 0xC440F1], ids=["unlinked", "overwritten"])
+def test_generator_that_is_just_yielding_is_looked_at_again(layout: Layout, blocking: bool, link: int) -> None:
+    """Its frame is unlinked from its caller, or freed, and still the leaf: that is no stack, and undoes nothing."""
     scene, mover = settled(layout, blocking=blocking)
     generator = scene.python.generator()
     for unit in range(4 * PROOFS):
@@ -310,15 +312,57 @@ def test_generator_that_is_just_yielding_is_looked_at_again(layout: Layout, bloc
     stops, discarded = scene.stopper.stops, scene.unwinder.discarded
 
     mover.resume(generator, scene.codes["d"], 3)
-    scene.python.write_frame(generator, previous=0)
-    scene.between_reads(None, lambda: mover.ret())
+    scene.python.write_frame(generator, previous=link)
+    # Others yield too, one after the other: nothing is to be chosen anew for that.
+    scene.between_reads(None, None, None, None, None, lambda: mover.ret())
     reads = reads_of_a_sample(scene)
     scene.python.memory.before_read = None
 
-    assert reads == 2
+    assert reads == 6
     assert scene.seen() == scene.truth()
     assert (scene.stopper.stops, scene.unwinder.discarded) == (stops, discarded)
     assert scene.unwinder.retried
+
+
+@every_layout
+def test_what_call_sites_do_not_vouch_for_is_not_asked_of_them_at_every_sample(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, mover = settled(layout, blocking=False)
+    for position, callee in ((2, "d"), (5, "e")) * (PROOFS + 1):
+        mover.step(position)
+        scene.call(mover, callee)
+        assert scene.unwinder.sample()
+        mover.ret()
+    asked = 0
+    prove = Glance.prove
+
+    def count(glance: Glance, copy: bytes) -> bool:
+        nonlocal asked
+        asked += 1
+        return prove(glance, copy)
+
+    monkeypatch.setattr(Glance, "prove", count)
+    mover.step(2)
+    scene.call(mover, "e")
+    torn = False
+
+    def move_on() -> None:
+        nonlocal torn
+        frame = mover.frames[-2]
+        torn = not torn
+        scene.python.write_frame(frame.address, instruction=(frame.code, 2 if torn else 5))
+
+    scene.python.memory.before_read = move_on
+    quick = scene.unwinder._quick
+    for _ in range(8):
+        assert scene.unwinder.sample()
+    assert asked == 1
+    # After a while it is asked again, as a site may have been specialised.
+    quick._refused_left = 1
+    for _ in range(4):
+        assert scene.unwinder.sample()
+    assert asked == 2
 
 
 @every_layout
