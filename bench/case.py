@@ -40,11 +40,25 @@ class Row:
     """How many stacks or the like the figure stands on, where a bound needs many."""
     note: str = ""
     """Why there is no value, or what to know about it."""
+    interval: tuple[float, float] | None = None
+    """Between which two values it lies with 95 % certainty, by all turns together; None where that is not known."""
 
     @property
     def value(self) -> float | None:
         """The median."""
         return statistics.median(self.values) if self.values else None
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The interval, or where there is none the range of the turns."""
+        return self.interval or (min(self.values, default=0.0), max(self.values, default=0.0))
+
+    @property
+    def spread(self) -> str:
+        """The same in words; "" of one turn without an interval."""
+        if self.interval is None and len(self.values) < 2:
+            return ""
+        return f"{number(self.bounds[0])} to {number(self.bounds[1])}{' (95 %)' if self.interval else ''}"
 
 
 Keep = Callable[[list[Row]], object]
@@ -96,6 +110,7 @@ class Tally:
     _trials: dict[tuple[str, str, str], int] = field(default_factory=dict)
     _notes: dict[tuple[str, str, str], str] = field(default_factory=dict)
     _against: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    _intervals: dict[tuple[str, str, str], tuple[float, float]] = field(default_factory=dict)
 
     def add(
         self,
@@ -107,6 +122,7 @@ class Tally:
         against: str = "",
         trials: int | None = None,
         note: str = "",
+        interval: tuple[float, float] | None = None,
     ) -> None:
         key = (figure, who, unit)
         self._values.setdefault(key, []).append(value)
@@ -115,6 +131,8 @@ class Tally:
             self._trials[key] = trials
         if note:
             self._notes[key] = note
+        if interval is not None:
+            self._intervals[key] = interval
         self._keep(self.rows())
 
     def fail(self, figure: str, who: str, unit: str, why: str) -> None:
@@ -127,7 +145,14 @@ class Tally:
     def rows(self) -> list[Row]:
         """Return the rows, those of a figure together."""
         rows = [
-            Row(*key, tuple(values), self._against.get(key, ""), self._trials.get(key), self._notes.get(key, ""))
+            Row(
+                *key,
+                tuple(values),
+                self._against.get(key, ""),
+                self._trials.get(key),
+                self._notes.get(key, ""),
+                self._intervals.get(key),
+            )
             for key, values in self._values.items()
         ]
         figures = list(dict.fromkeys(row.figure for row in rows))

@@ -118,7 +118,10 @@ def _verdict(rows: Sequence[Row], row: Row, goal: Goal) -> Verdict:
         bound *= others[0]
         share = row.value / others[0] if others[0] else float("inf")
         figure = f"1/{1 / share:.1f}" if 0 < share < 1 else f"{share:.2f} times"
-    reached = row.value <= bound if goal.relation == "<=" else row.value >= bound
+    low, high = row.interval or (row.value, row.value)
+    if low <= bound <= high and low < high:
+        return Verdict(goal, None, f"{figure}, but may be {row.spread}")
+    reached = high <= bound if goal.relation == "<=" else low >= bound
     if reached and (row.trials or 0) < goal.trials:
         return Verdict(goal, None, f"{figure}, but of {row.trials or 0:,} stacks only")
     return Verdict(goal, reached, figure)

@@ -113,8 +113,8 @@ def chart(name: str, rows: Sequence[Row]) -> Any:
                 error_x={
                     "type": "data",
                     "symmetric": False,
-                    "array": [max(row.values) - value for row, value in zip(own, values, strict=True)],
-                    "arrayminus": [value - min(row.values) for row, value in zip(own, values, strict=True)],
+                    "array": [row.bounds[1] - value for row, value in zip(own, values, strict=True)],
+                    "arrayminus": [value - row.bounds[0] for row, value in zip(own, values, strict=True)],
                     "thickness": 1,
                     "width": 3,
                 },
@@ -157,10 +157,9 @@ def _figure_table(rows: Sequence[Row]) -> str:
     lines = ["<table><tr><th>figure<th>contestant<th>median<th>range<th>times<th>note"]
     for row in rows:
         times = ratio(rows, row)
-        spread = f"{number(min(row.values))} to {number(max(row.values))}" if len(row.values) > 1 else ""
         median = "-" if row.value is None else f"{number(row.value)} {row.unit}"
         lines.append(
-            f"<tr><td>{escape(row.figure)}<td>{escape(row.who)}<td class='n'>{escape(median)}<td class='n'>{spread}"
+            f"<tr><td>{escape(row.figure)}<td>{escape(row.who)}<td class='n'>{escape(median)}<td class='n'>{row.spread}"
             f"<td class='n'>{'' if times is None else number(times) + ' x'}<td>{escape(row.note)}"
         )
     return "\n".join([*lines, "</table>"])

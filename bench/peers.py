@@ -45,6 +45,8 @@ class Sampled:
     """Median and p99 of how long the target was kept standing, where it was."""
     stops: int | None = None
     """How often it was."""
+    stopped_ns: int | None = None
+    """How long in all."""
     sampler_cpu_us: float | None = None
     """CPU time of the process that samples, for each sample, starting included."""
 
@@ -119,6 +121,7 @@ class Nbspy:
             attach_ms=stats["attach_ns"] / 1e6,
             stop_us=(stop["median"] / 1e3, stop["p99"] / 1e3) if stop["count"] else None,
             stops=stop["count"],
+            stopped_ns=stop["total"],
             sampler_cpu_us=stats["cpu_ns"] / max(samples, 1) / 1e3,
         )
 

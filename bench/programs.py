@@ -10,11 +10,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from bench.case import NotMeasured
 
@@ -65,6 +65,18 @@ def target(script: str, *arguments: object, python: str) -> Iterator[Program]:
         process.wait()
         process.stdout.close()
         process.stdin.close()
+
+
+def launch(command: Sequence[str], output: BinaryIO) -> subprocess.Popen[bytes]:
+    """Start a contestant, which writes all that it says to ``output``."""
+    return subprocess.Popen(
+        command,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        preexec_fn=die_with_parent,
+        process_group=0,  # a Ctrl-C in the terminal is for the benchmark, which ends what it started
+    )
 
 
 def tree(pid: int) -> list[int]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import tempfile
 import threading
 import time
@@ -23,7 +22,7 @@ from typing import Final
 
 from bench.case import NotMeasured
 from bench.peers import Contestant, Sampled
-from bench.programs import die_with_parent, end_tree, is_stopped, tree
+from bench.programs import end_tree, is_stopped, launch, tree
 
 POLL_S: Final = 0.05
 _POLL_NS: Final = round(POLL_S * 1e9)
@@ -200,14 +199,7 @@ def _run(contestant: Contestant, pid: int, command: Sequence[str], seconds: floa
 
     with tempfile.TemporaryFile() as output:
         begun_ns = time.monotonic_ns()
-        process = subprocess.Popen(
-            command,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            preexec_fn=die_with_parent,
-            process_group=0,  # a Ctrl-C in the terminal is for the benchmark, which ends what it started
-        )
+        process = launch(command, output)
         watcher = threading.Thread(target=wait, daemon=True)
         watcher.start()
         try:
@@ -228,7 +220,12 @@ def _run(contestant: Contestant, pid: int, command: Sequence[str], seconds: floa
         text = output.read().decode("utf-8", "replace")
     if left_stopped:
         raise NotMeasured("it left the target stopped")
-    if process.returncode:
-        last = [line for line in text.splitlines() if line.strip()][-3:]
-        raise NotMeasured(f"it ended with {process.returncode}: {' '.join(last)}")
+    check_end(process.returncode, text)
     return text, begun_ns, ended_ns, log
+
+
+def check_end(status: int, output: str) -> None:
+    """Raise NotMeasured where a command ended with a ``status`` that is not 0, with the end of what it said."""
+    if status:
+        last = [line for line in output.splitlines() if line.strip()][-3:]
+        raise NotMeasured(f"it ended with {status}: {' '.join(last)}")

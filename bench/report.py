@@ -34,12 +34,11 @@ def table(rows: Sequence[Row], missing: Sequence[str] = ()) -> Table:
         if row.figure != last and last:
             view.add_section()
         times = ratio(rows, row)
-        spread = f"{number(min(row.values))} to {number(max(row.values))}" if len(row.values) > 1 else ""
         view.add_row(
             Text(row.figure if row.figure != last else ""),
             Text(row.who),
             "-" if row.value is None else f"{number(row.value)} {row.unit}",
-            spread,
+            row.spread,
             "" if times is None else f"{number(times)} x",
             _goals(rows, row),
         )

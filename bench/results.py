@@ -58,7 +58,10 @@ def read(path: Path) -> list[Row]:
 
 
 def _row(values: dict[str, Any]) -> Row:
-    return Row(**{**values, "values": tuple(values["values"])})
+    # Older runs have no intervals.
+    interval = values.get("interval")
+    known = {"values": tuple(values["values"]), "interval": None if interval is None else tuple(interval)}
+    return Row(**{**values, **known})
 
 
 def missing(path: Path) -> list[str]:

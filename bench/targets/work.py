@@ -1,8 +1,9 @@
 """A target that counts its own work: work.py FILE FRAMES THREADS.
 
-One busy thread, FRAMES deep, writes (begin, pieces of work done) for each window of 50 ms of the monotonic clock, 64
-bits each. The other threads sleep. Time in which it was runnable and waited for a processor, which other programs had,
-does not count: the work is what a whole window without such waiting would have had.
+One busy thread, FRAMES deep, writes for each window of 2 ms of the monotonic clock, 64 bits each: when it began and
+ended, how much work was done, how long the thread had a processor, how long it waited for one that other programs had,
+and how often it was given one. A window ends with the piece of work that runs past its time; the next begins there.
+The other threads sleep.
 """
 
 import json
@@ -11,38 +12,37 @@ import struct
 import sys
 import threading
 from collections.abc import Callable
-from time import monotonic_ns
+from time import monotonic_ns, thread_time_ns
 
-WINDOW_NS = 50_000_000
-SHORTEST_NS = 10_000_000
-PIECES = 200
+WINDOW_NS = 2_000_000
+PIECES = 20
 
 
 def step(value: int) -> int:
     return value * 5 % 1000003
 
 
-def waited_ns(schedstat: int) -> int:
-    """Return how long the main thread has waited for a processor so far."""
-    return int(os.pread(schedstat, 100, 0).split()[1])
+def scheduled(schedstat: int) -> tuple[int, int]:
+    """Return how long the main thread has waited for a processor so far, and how often it was given one."""
+    _, waited, turns = os.pread(schedstat, 100, 0).split()
+    return int(waited), int(turns)
 
 
-def work(write: Callable[[bytes], object], pack: Callable[[int, int], bytes], schedstat: int) -> None:
+def work(write: Callable[[bytes], object], pack: Callable[..., bytes], schedstat: int) -> None:
     value = 1
-    begin, waited = monotonic_ns(), waited_ns(schedstat)
+    begin, ran = monotonic_ns(), thread_time_ns()
+    waited, turns = scheduled(schedstat)
     done = 0
     while True:
         for _ in range(PIECES):
             value = step(value)
-        done += 1
+        done += PIECES
         now = monotonic_ns()
         if now - begin >= WINDOW_NS:
-            # The last piece runs past the window's end, too.
-            total = waited_ns(schedstat)
-            own = now - begin - (total - waited)
-            if own >= SHORTEST_NS:
-                write(pack(begin, done * PIECES * WINDOW_NS // own))
-            begin, waited, done = monotonic_ns(), total, 0
+            ran_now = thread_time_ns()
+            waited_now, turns_now = scheduled(schedstat)
+            write(pack(begin, now, done, ran_now - ran, waited_now - waited, turns_now - turns))
+            begin, ran, waited, turns, done = now, ran_now, waited_now, turns_now, 0
 
 
 def descend(frames: int, work: Callable[..., object], *arguments: object) -> None:
@@ -60,7 +60,7 @@ def main() -> None:
         threading.Thread(target=descend, args=(frames - 5, parked.wait), daemon=True).start()
     print(json.dumps({"ready": True, "pid": os.getpid()}), flush=True)
     schedstat = os.open(f"/proc/self/task/{threading.get_native_id()}/schedstat", os.O_RDONLY)
-    descend(frames - 4, work, lambda data: os.write(file, data), struct.Struct("<qq").pack, schedstat)
+    descend(frames - 4, work, lambda data: os.write(file, data), struct.Struct("<6q").pack, schedstat)
 
 
 if __name__ == "__main__":

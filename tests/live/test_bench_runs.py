@@ -15,7 +15,8 @@ import pytest
 
 from bench import itself, results
 from bench.case import NotMeasured, Row
-from bench.peers import Sampled
+from bench.halting import haltable, traces
+from bench.peers import Nbspy, Sampled
 from bench.programs import die_with_parent, end_tree, target, tree
 from bench.recording import record
 from tests.live.interpreters import READY_TIMEOUT_S
@@ -64,6 +65,68 @@ def test_given_a_run_that_is_ended_part_way_then_rows_are_kept_and_no_process_is
 
     assert status == (130 if end is signal.SIGINT else -end)
     assert rows_in(file)[0].figure == "CPU per sample: 10 frames, 1 thread"
+
+
+def state(pid: int) -> str:
+    """Return the letter that the system has for what ``pid`` does; "" where there is none."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def test_given_a_run_that_is_killed_while_it_has_halted_a_sampler_then_no_process_is_left(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bench", "harm: 1 kHz, alone", "--who", "nbspy", "--into", str(tmp_path / "into")]
+    with (tmp_path / "output").open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, preexec_fn=die_with_parent)
+    try:
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while sum(state(pid) == "T" for pid in tree(process.pid)) < 2:
+            assert process.poll() is None, (tmp_path / "output").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        started = tree(process.pid)[1:]
+    finally:
+        process.kill()
+        process.wait()
+
+    while left := list(filter(runs, started)):
+        assert time.monotonic() < deadline + READY_TIMEOUT_S, left
+        time.sleep(0.05)
+
+
+def test_given_a_sampler_that_is_halted_in_a_stop_then_it_lets_the_thread_go_first(tmp_path: Path) -> None:
+    def ran_ns(pid: int) -> int:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0])
+
+    one = Nbspy("nbspy", True)
+    # A new stack at every sample, so that every sample stops it.
+    with target("wander.py", tmp_path / "gaps", python=sys.executable) as program:
+        with haltable(one.command(program.pid, 5000, 600, tmp_path), program.pid, processes=2) as sampler:
+            begun = time.monotonic()
+            for _ in range(30):
+                sampler.halt()
+                before = ran_ns(program.pid)
+                deadline = time.monotonic() + READY_TIMEOUT_S
+                while ran_ns(program.pid) - before < 10_000_000:
+                    assert time.monotonic() < deadline, "the target does not run on"
+                assert sampler.is_halted()
+                assert not traces(tree(sampler.process.pid), program.pid)
+                sampler.let_on()
+                time.sleep(0.01)
+            half_off_s = time.monotonic() - begun
+        sampled = one.outcome("", tmp_path, 1, 600)
+
+    assert sampled.stops
+    assert sampled.samples < 5000 * (sampled.seconds - half_off_s / 4)
+
+
+def test_given_a_command_that_ends_at_once_then_its_words_are_told() -> None:
+    with target("depth.py", 10, 1, 1, python=sys.executable) as program:
+        command = [sys.executable, "-c", "import sys; sys.exit('no permission')"]
+        with pytest.raises(NotMeasured, match="no permission"), haltable(command, program.pid, processes=1):
+            pytest.fail("it had ended")
 
 
 @dataclass(frozen=True)

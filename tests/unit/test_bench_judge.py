@@ -70,7 +70,7 @@ def test_targets_say_what_each_line_calls(variant: str) -> None:
 
 
 def test_what_nbspy_writes(tmp_path: Path) -> None:
-    stop = {"count": 3, "median": 60_000, "p99": 90_000}
+    stop = {"count": 3, "median": 60_000, "p99": 90_000, "total": 190_000}
     stats = {"samples": 3, "wall_ns": 2 * 10**9, "discarded": 1, "late": 2, "thread_samples": 6}
     (tmp_path / "stats.json").write_text(json.dumps({**stats, "attach_ns": 10**8, "cpu_ns": 3000, "stop_ns": stop}))
     (tmp_path / "stacks.txt").write_text("<module> (a b.py:3);f (a b.py:12) 2\n")
@@ -79,6 +79,7 @@ def test_what_nbspy_writes(tmp_path: Path) -> None:
     sampled = contestant.outcome("", tmp_path, 2, 2)
 
     assert (sampled.samples, sampled.seconds, sampled.discarded, sampled.stop_us) == (3, 2.0, 1, (60.0, 90.0))
+    assert (sampled.stops, sampled.stopped_ns) == (3, 190_000)
     assert list(contestant.stacks(tmp_path)) == [([("<module>", 3), ("f", 12)], 2)]
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 import signal
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from rich.console import Console
@@ -16,7 +18,7 @@ from bench.__main__ import main
 from bench.case import Case, NotMeasured, Row, Settings, Tally, take_turns
 from bench.distance import distance
 from bench.goals import GOALS, MILLION, Goal, verdicts
-from bench.windows import WINDOW_NS, inside, read_pairs, slowdown
+from bench.windows import Window, read_pairs, read_windows, slowdown
 from nbspy.model.tables import FrameInfo
 
 CPU = "CPU per sample: 10 frames, 1 thread"
@@ -141,13 +143,15 @@ def test_quick_run_is_expected_to_take_less_than_four_minutes() -> None:
     assert sum(case.seconds for case in cases if not case.name.startswith("browser")) < 240
 
 
-def test_windows_that_lie_wholly_inside_count(tmp_path: Path) -> None:
+def test_records_are_read_but_for_one_that_is_cut(tmp_path: Path) -> None:
     file = tmp_path / "work"
-    pairs = [(number * WINDOW_NS, 100 + number) for number in range(6)]
-    file.write_bytes(b"".join(struct.pack("<qq", *pair) for pair in pairs) + b"cut")
+    windows = [Window(*range(number, number + 6)) for number in range(3)]
+    file.write_bytes(b"".join(struct.pack("<6q", *window) for window in windows) + b"cut")
+    pairs = tmp_path / "gaps"
+    pairs.write_bytes(struct.pack("<4q", 1, 2, 3, 4) + b"cut")
 
-    assert read_pairs(file) == pairs
-    assert list(inside(pairs, WINDOW_NS, 4 * WINDOW_NS)) == [101, 102, 103]
+    assert read_windows(file) == windows
+    assert read_pairs(pairs) == [(1, 2), (3, 4)]
 
 
 def test_slowdown_compares_medians() -> None:
@@ -220,6 +224,46 @@ def test_rows_are_kept_as_they_come() -> None:
         [Row("speed", "nbspy", "us", (1.0, 3.0))],
         [Row("speed", "nbspy", "us", (1.0, 3.0)), Row("speed", "py-spy", "us", note="it crashed")],
     ]
+
+
+@pytest.mark.parametrize(
+    ("relation", "interval", "reached"),
+    [
+        ("<=", (0.1, 0.4), True),
+        ("<=", (0.1, 0.6), None),
+        ("<=", (0.6, 0.9), False),
+        (">=", (0.6, 0.9), True),
+        (">=", (0.4, 0.9), None),
+        (">=", (0.1, 0.4), False),
+    ],
+)
+def test_goal_is_reached_where_all_of_the_interval_reaches_it(
+    relation: Literal["<=", ">="], interval: tuple[float, float], reached: bool | None
+) -> None:
+    row = Row("harm", "nbspy", "%", (sum(interval) / 2,), interval=interval)
+
+    [verdict] = verdicts([row], row, [Goal("harm", "nbspy", relation, 0.5, "%")])
+
+    assert verdict.reached is reached
+    assert ("but may be" in verdict.figure) is (reached is None)
+
+
+def test_intervals_are_kept_shown_and_wanting_in_older_runs(tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    tally = Tally()
+    tally.add("harm", "nbspy", "%", 0.1, interval=(-0.5, 0.25))
+    tally.add("harm", "nbspy", "%", 0.2, interval=(-0.1, 0.3))
+    rows = tally.rows()
+    results.write(file, rows)
+
+    assert results.read(file) == rows == [Row("harm", "nbspy", "%", (0.1, 0.2), interval=(-0.1, 0.3))]
+    assert rows[0].spread == "-0.10 to 0.30 (95 %)"
+    assert (ROWS[0].spread, ROWS[1].spread) == ("10.0 to 20.0", "")
+
+    content = json.loads(file.read_text())
+    del content["rows"][0]["interval"]
+    file.write_text(json.dumps(content))
+    assert results.read(file)[0].interval is None
 
 
 def test_list_and_words_that_name_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
