@@ -66,7 +66,7 @@ notebooks: python ## execute the notebooks against a demo target, into build/not
 	@"$(PYTHON)" tools/make_venv.py notebook
 	@$(VENV_PYTHON) tools/run_notebooks.py
 
-bench: python ## the figures beside those of the peers; ARGS="--quick" for 4 minutes, ARGS="--help" for more
+bench: python ## the figures beside those of the peers; ARGS="--quick" for 5 minutes, ARGS="--help" for more
 	@"$(PYTHON)" tools/make_venv.py bench
 	@$(VENV_PYTHON) -m bench $(ARGS)
 

@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("filter", nargs="*", help="measure only cases with one of these words in their name")
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="turns of each contestant (default: 3)")
-    parser.add_argument("--quick", action="store_true", help="one short turn of the cases that matter most: 4 minutes")
+    parser.add_argument("--quick", action="store_true", help="one short turn of the cases that matter most: 5 minutes")
     parser.add_argument("--list", action="store_true", help="say what there is to measure, and how long it takes")
     parser.add_argument("--who", action="append", default=[], metavar="WORD", help="only contestants with this word")
     parser.add_argument("--into", metavar="FILE", help="gather the figures in this file, with those it has already")

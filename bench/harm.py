@@ -43,9 +43,9 @@ FRAMES: Final = 20
 QUICK: Final = ("nbspy", "nbspy --nonblocking", "py-spy", "profiling.sampling --blocking")
 NOBODY: Final = "no profiler"
 PHASE_S: Final = 0.1
-BLOCKS: Final = {100: 150, 1000: 40}
-"""By rate, of a turn: three turns of the first tell a fifth of a percent."""
-QUICK_BLOCKS: Final = 12
+BLOCKS: Final = {100: 100, 1000: 40}
+"""By rate, of a turn: one turn of the first tells a tenth of a percent on a quiet machine."""
+QUICK_BLOCKS: Final = 8
 _WAITS: Final = "from signal import *; pthread_sigmask(SIG_BLOCK, [SIGINT]); sigwait([SIGINT])"
 _SPARE_S: Final = 600
 """More than it takes, so that a recording ends when it is told to."""

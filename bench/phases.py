@@ -12,8 +12,8 @@ A target that is sampled loses time in three ways, which are measured each where
   is gone beyond it, of those with that, is time that the thread stood.
 - *It waits*: the profiler has its processor.
 - *It runs slower*: its caches are cold, and the other half of a core is busy. Of each phase the median of the speeds
-  of its windows, by time it ran; of each block the ratio of those; of all blocks the median. A host is at times half
-  as fast, which is where means fail: three minutes give 0.2 % by medians and 0.7 % by means.
+  of its windows, by time it ran; of each block the ratio of those; of all blocks the median. Where a host was
+  half as fast for a fifth of the time, 150 s told 0.2 % by medians and 1.2 % by means.
 
 Sums tell of the first two, which see a single long stop too; the median of the third does not have to.
 How sure that is: blocks are drawn anew, with replacement, many times over (bootstrap).
