@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Iterator
 from typing import Final
 
@@ -26,6 +28,10 @@ _FAILURES_BEFORE_CHECK: Final = 3
 _END_LOOK_NS: Final = 2_000_000
 """How often to ask whether what was read was still the target. Pids are given out in turn: where there are the fewest
 (300), so many processes cannot begin in this time that one comes again."""
+
+_EXEC_NS: Final = 100_000_000
+"""How long a process may seem to have ended before it shows that it became another program."""
+_EXEC_LOOK_S: Final = 0.001
 
 
 class ProcessSampler:
@@ -132,6 +138,25 @@ class ProcessSampler:
         if not self.target.exists():
             raise self._ended()
 
+    def why(self, err: NbspyError) -> NbspyError:
+        """Return what ended the sampling, given what was met first.
+
+        Where another thread than the first becomes another program, the first one ends before that, and with it, for
+        a moment, the process.
+        """
+        if not isinstance(err, TargetEnded):
+            return err
+        until = time.monotonic_ns() + _EXEC_NS
+        while not self.target.has_ended() and time.monotonic_ns() < until:
+            with contextlib.suppress(TargetEnded):
+                if self.target.program() != self._program:
+                    return self._became_another()
+            time.sleep(_EXEC_LOOK_S)
+        return err
+
+    def _became_another(self) -> TargetEnded:
+        return TargetEnded(f"process {self.pid} became another program", "attach again to see the new one")
+
     def _ended(self) -> TargetEnded:
         return TargetEnded(f"process {self.pid} has ended")
 
@@ -169,7 +194,7 @@ class ProcessSampler:
 
     def _check_program(self) -> None:
         if self.target.program() != self._program:
-            raise TargetEnded(f"process {self.pid} became another program", "attach again to see the new one")
+            raise self._became_another()
 
     def new_command_line(self) -> str:
         """Return the command line where it is another than the row says (a server that names its workers); else ""."""

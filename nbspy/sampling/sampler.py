@@ -215,7 +215,7 @@ class Sampler:
     def _drop(self, process: ProcessSampler, err: NbspyError) -> None:
         """Let go of a process that cannot be sampled any more; raises ``err`` where it is the only one asked for."""
         if self._subprocesses is None:
-            raise err
+            raise process.why(err)
         now = self._now()
         process.end(now)
         self._dropped = [one for one in (*self._dropped, process) if one.unwinder.release_late()]

@@ -271,6 +271,28 @@ def test_target_that_becomes_another_program_ends_the_stream_with_that_reason(sc
     assert profile.status.discarded == 3
 
 
+def test_target_that_seems_to_have_ended_before_it_becomes_another_program_ends_with_that_reason(
+    scene: Scene, no_flush: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end() -> None:
+        raise TargetEnded("process 1001 has ended")
+
+    def begin_exec() -> None:
+        scene.target.alive = False
+        scene.python.memory.before_read = end
+
+    def finish_exec(seconds: float) -> None:
+        scene.target.the_program = "another"
+        scene.target.alive = True
+
+    monkeypatch.setattr("nbspy.sampling.process_sampler.time.sleep", finish_exec)
+
+    profile = scene.run(None, begin_exec, *[None] * 10)
+
+    assert profile.end is not None
+    assert (profile.end.reason, profile.end.message) == ("target-ended", "process 1001 became another program")
+
+
 def test_target_with_too_many_threads_ends_the_stream_with_that_error(
     scene: Scene, no_flush: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
