@@ -132,9 +132,13 @@ class CopyPlan(Generic[T]):
         return self.words.gil.holders(data)
 
     def stood(self, data: bytes, stopped: tuple[int, ...]) -> bool:
-        """True where nobody but the thread states that were ``stopped`` held a GIL at either end of the copy."""
+        """True where nobody but the thread states that were ``stopped`` held a GIL at either end of the copy.
+
+        One that stood may have let it go just before: its frames could not change any more than those of a holder.
+        """
         if not self._free_threaded:
-            return self.holders(data) == stopped
+            holders = self.holders(data)
+            return holders is not None and all(holder in stopped for holder in holders)
         attached = {*self.words.gil.holders(data), *self.words.gil.holders(data, self.threads_end)}
         return attached.issubset(stopped)
 

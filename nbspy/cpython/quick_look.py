@@ -1,8 +1,8 @@
 """The road that most samples take: one copy, told at a glance (:mod:`nbspy.cpython.glance`).
 
-Where the copy shows a stack that is not known it may be torn, and is taken again a few times. Where nothing may be
-stopped, what call sites vouch for is a new stack, and what several looks in a row agree on; looks so close together
-agree far more often than those between which a chain is followed.
+Where the copy shows a stack that is not known it may be torn. Then the thread is stopped for another. Where nothing may
+be stopped it is taken again: what call sites vouch for is a new stack, and what several looks in a row agree on; looks
+so close together agree far more often than those between which a chain is followed.
 """
 
 from __future__ import annotations
@@ -18,10 +18,8 @@ from nbspy.errors import MemoryFault
 
 LOOKS: Final = 3
 """So many have to agree on what is not known."""
-_LOOKS_AGAIN: Final = 8
-"""A copy that may be torn is taken again so often before a thread is stopped: each costs a fiftieth of that."""
-_LOOKS_FOR_NEW: Final = 48
-"""The same where nothing is stopped."""
+_LOOKS_AGAIN: Final = 48
+"""A copy that may be torn is taken again so often where nothing may be stopped."""
 _LOOKS_ASTRAY: Final = 2
 """So many copies that lead nowhere may be torn; with more, ranges are to be chosen anew."""
 _REFUSED_FOR: Final = 1024
@@ -36,7 +34,7 @@ class QuickLook:
     def __init__(
         self, plans: PlanBook, listed: ThreadList, codes: CodeCache, schedule: StopSchedule, *, stops: bool
     ) -> None:
-        """``stops``: threads may be stopped for what is not known; ``schedule`` is told of looks that do not tell."""
+        """``stops``: threads are stopped for what is not known; ``schedule`` is told of looks that do not tell."""
         self._plans = plans
         self._list = listed
         self._codes = codes
@@ -47,12 +45,12 @@ class QuickLook:
         self.agreed: tuple[Plan, bytes] | None = None
         """The copy of a stack that is not known, on which the looks of the last :meth:`node` agreed."""
         self.retried = 0
-        """How often a later copy than the first told the stack: that one was torn, or showed what is not known."""
+        """How often another copy was wanted than the first: that one was torn, or showed what is not known."""
         self._refused: set[tuple[Any, ...]] = set()
         """Unknown stacks that call sites did not vouch for."""
         self._refused_left = _REFUSED_FOR
         self.in_vain = False
-        """True where those looks met nothing but such stacks, agreed on none, and no thread may be stopped."""
+        """True where those looks met nothing but such stacks, and agreed on none."""
 
     def node(self, now_ns: int) -> int:
         """Return the leaf node that a copy of :attr:`plan` shows; negative where it does not tell all. Hot path."""
@@ -63,20 +61,32 @@ class QuickLook:
             return ELSEWHERE
         glance = plan.glance
         assert glance is not None, "plans that tell all have one"
-        glance.faces.turned = False
         try:
             plan.read()
+            glance.faces.turned = False
             node = glance.node(plan.buffer)
             if node < 0:
                 self._schedule.doubted()
                 if node != ELSEWHERE:
+                    if self.stops:
+                        self.retried += 1
+                        return node
                     node = self._again(plan, glance, node)
         except MemoryFault:
             return ELSEWHERE  # what is no longer there will be missed again
+        return node if node < 0 or self._is_of_its_thread(plan) else ELSEWHERE
+
+    def node_standing(self, plan: Plan) -> int:
+        """Return the leaf node that the copy of ``plan`` shows, which was taken while its thread stood."""
+        glance = plan.glance
+        assert glance is not None, "plans that tell all have one"
+        glance.faces.turned = False
+        node = glance.node(plan.buffer)
+        return node if node < 0 or self._is_of_its_thread(plan) else ELSEWHERE
+
+    def _is_of_its_thread(self, plan: Plan) -> bool:
         listed = self._list
-        if node >= 0 and not (listed.native_ids_are_theirs or listed.are_the_same((plan.spans[0].thread,))):
-            return ELSEWHERE
-        return node
+        return listed.native_ids_are_theirs or listed.are_the_same((plan.spans[0].thread,))
 
     def _again(self, plan: Plan, glance: Glance, node: int) -> int:
         before, same = glance.unknown, 1
@@ -84,7 +94,7 @@ class QuickLook:
         tried: set[tuple[Any, ...]] = set()
         if self._is_proved(glance, plan, tried):
             return glance.node(plan.buffer)
-        for _ in range(_LOOKS_AGAIN if self.stops else _LOOKS_FOR_NEW):
+        for _ in range(_LOOKS_AGAIN):
             if node == ASTRAY:
                 astray += 1
                 if astray > _LOOKS_ASTRAY:
@@ -99,18 +109,16 @@ class QuickLook:
                 return glance.node(plan.buffer)
             same = same + 1 if before is not None and glance.unknown == before else 1
             before = glance.unknown
-            if same > 1 and self.stops:
-                return UNKNOWN  # it is new, rather than torn
             if same == LOOKS:
                 self.agreed = plan, bytes(plan.buffer)
                 return UNKNOWN
-        self.in_vain = not self.stops
+        self.in_vain = True
         return UNKNOWN
 
     def _is_proved(self, glance: Glance, plan: Plan, tried: set[tuple[Any, ...]]) -> bool:
-        """True where nothing may be stopped and the unknown stack of the last copy is called as it says for certain."""
+        """True where the unknown stack of the last copy is called as it says for certain."""
         unknown = glance.unknown
-        if self.stops or unknown is None or unknown in tried or len(tried) >= _MAX_PROOFS:
+        if unknown is None or unknown in tried or len(tried) >= _MAX_PROOFS:
             return False
         # Wherever its frames lie.
         stack = (glance.bottom_node, *unknown[1:])

@@ -93,11 +93,24 @@ class StandingLook:
                     standing = True
             if standing:
                 self._stop_times_ns.append(time.perf_counter_ns() - stopper.asked_ns)
-        return outcomes, self._read(plan, holders) if stood and brief else seen
+        return outcomes, self.follow(plan, holders) if stood and brief else seen
 
-    def _read(self, plan: Plan, holders: tuple[int, ...]) -> Seen | None:
+    def copy(self, plan: Plan, thread: int) -> StopOutcome:
+        """Stop ``thread`` for one copy, and let it run on, whatever happens. Raises MemoryFault."""
+        stopper = self.stopper
+        outcome = stopper.stop(thread)
+        if outcome is StopOutcome.STOPPED:
+            try:
+                plan.read()
+            finally:
+                stopper.resume(thread)
+                self._stop_times_ns.append(time.perf_counter_ns() - stopper.asked_ns)
+        return outcome
+
+    def follow(self, plan: Plan, holders: tuple[int, ...]) -> Seen | None:
         """Follow the copy that ``plan`` has, when the holders run again; None where that is not all that is wanted."""
         follower = self._follower
+        self.incomplete = False
         data = bytes(plan.buffer)
         if not plan.stood(data, holders) or not self._plans.covers(plan, data):
             return None

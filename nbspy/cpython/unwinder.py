@@ -29,6 +29,7 @@ from nbspy.cpython.call_sites import CallSites
 from nbspy.cpython.code_object import CodeCache, SourceNames
 from nbspy.cpython.follower import Follower
 from nbspy.cpython.frame_struct import frame_struct
+from nbspy.cpython.glance import ELSEWHERE
 from nbspy.cpython.interner import Interner
 from nbspy.cpython.known_stacks import PROOFS, KnownStacks
 from nbspy.cpython.line_table import Entry
@@ -180,17 +181,48 @@ class Unwinder:
             self.discarded += 1
             return False
         self._at_once = self._standing is not None and self.schedule.stops_at_once()
-        if self._at_once:
-            return self._observe_well()
         quick = self._quick
-        node = quick.node(now)
-        if node < 0:
+        if not self._at_once:
+            node = quick.node(now)
+            if node >= 0:
+                assert quick.plan is not None, "its copy told the node"
+                self._tell(quick.plan, node)
+                return True
+        if quick.plan is None or self._standing is None or now >= self._plans.full_due_ns:
             return self._observe_well()
-        assert quick.plan is not None, "its copy told the node"
-        self._tell(quick.plan, node)
-        return True
+        return self._observe_standing(quick.plan, self._standing)
 
-    def _observe_well(self) -> bool:
+    def _observe_standing(self, plan: Plan, standing: StandingLook) -> bool:
+        """Stop the one thread of ``plan`` for a copy, which most often tells all at a glance."""
+        taken: tuple[Plan, tuple[int, ...]] | None = None
+        try:
+            holders, _ = plan.look()
+            thread = plan.spans[0].thread
+            host_id = self._list.host_id(thread.state.address)
+            node = ELSEWHERE
+            if not holders:
+                # Its frames cannot change, if that is so during the whole copy.
+                node = self._quick.node(self._now_ns)
+                if node >= 0 and plan.words.gil.holders(plan.buffer):
+                    node = ELSEWHERE
+            elif (
+                holders == (thread.state.address,)
+                and host_id
+                and standing.is_brief
+                and standing.copy(plan, host_id) is StopOutcome.STOPPED
+            ):
+                taken = plan, holders
+                node = self._quick.node_standing(plan)
+            if node >= 0:
+                self._tell(plan, node)
+                self.schedule.saw(new=False, at_once=self._at_once, codes_read=self._codes.read)
+                return True
+        except MemoryFault:
+            pass  # what is no longer there will be missed again
+        return self._observe_well(taken)
+
+    def _observe_well(self, taken: tuple[Plan, tuple[int, ...]] | None = None) -> bool:
+        """Observe as often as it takes; ``taken``: a plan that has a copy of when these holders stood."""
         for attempt in range(_ATTEMPTS_IN_VAIN if self._quick.in_vain else ATTEMPTS):
             if attempt:
                 late = time.monotonic_ns() - self._now_ns > _BUDGET_NS
@@ -199,7 +231,7 @@ class Unwinder:
                 self._attempts += 1
             self._codes.fresh.clear()
             try:
-                if self._observe(patient=attempt < _PATIENT_ATTEMPTS):
+                if self._observe(patient=attempt < _PATIENT_ATTEMPTS, taken=None if attempt else taken):
                     self._settle()
                     return True
             except MemoryFault:
@@ -225,10 +257,12 @@ class Unwinder:
         """Return lines and columns of what a frame runs; None where they are not known, as before 3.11."""
         return self._codes.positions(code, instruction)
 
-    def _observe(self, patient: bool) -> bool:
-        """Take one copy and follow what changed; False where it was not of one instant."""
+    def _observe(self, *, patient: bool, taken: tuple[Plan, tuple[int, ...]] | None) -> bool:
+        """Take one copy, if none is ``taken``, and follow what changed; False where it was not of one instant."""
         self._proved = []
         self._seen_standing = []
+        if taken is not None:
+            return self._observe_stopped(*taken, patient, taken=True)
         plan = self._plans.likely(self._now_ns, self._follower.moving())
         if self._standing is None:
             agreed, self._quick.agreed = self._quick.agreed, None
@@ -276,7 +310,8 @@ class Unwinder:
                 self._activity.wake(thread)
         self.news = list(dict.fromkeys([*news, *self._states.note(asked, self.threads)])) if asked else news
 
-    def _observe_stopped(self, plan: Plan, holders: tuple[int, ...], patient: bool) -> bool:
+    def _observe_stopped(self, plan: Plan, holders: tuple[int, ...], patient: bool, *, taken: bool = False) -> bool:
+        """Stop the ``holders``, and follow the copy that was taken meanwhile, if ``plan`` has not ``taken`` it."""
         standing = self._standing
         assert standing is not None
         threads = list(dict.fromkeys(map(self._list.host_id, holders)))
@@ -284,14 +319,17 @@ class Unwinder:
             # The system's id of a holder is not known.
             return self._observe_running(plan, plan.copy(), held=True)
         standing.while_standing = self.while_standing
-        outcomes, seen = standing.take(plan, holders, threads, patient=patient, brief=standing.is_brief)
+        if taken:
+            outcomes, seen = [StopOutcome.STOPPED], standing.follow(plan, holders)
+        else:
+            outcomes, seen = standing.take(plan, holders, threads, patient=patient, brief=standing.is_brief)
         if standing.incomplete:
             plan = self._plans.likely(self._now_ns, self._follower.moving())
             outcomes, seen = standing.take(plan, holders, threads, patient=patient, brief=False)
         stood = all(outcome is StopOutcome.STOPPED for outcome in outcomes)
         if seen is not None:
             # What needs no thread to stand is done when none does.
-            self._believe(seen.plan, seen.data, holders)
+            self._believe(seen.plan, seen.data, seen.plan.words.gil.holders(seen.data))
             # Without a GIL those that were not attached may have moved; several looks have agreed on them.
             for thread in self._changed:
                 stood_still = not self._free_threaded or thread.state.address in holders

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from nbspy.cpython.layout import Layout
-from nbspy.cpython.stop_schedule import STOP_DOUBTED, STOP_EVERY, STOP_SELDOM, TO_LEARN, StopSchedule
+import pytest
 
-from .unwinder_scene import Scene, every_layout
+from nbspy.cpython.layout import Layout
+from nbspy.cpython.stop_schedule import DOUBTFUL, LONGEST, STOP_EVERY, STOP_SELDOM, TO_LEARN, StopSchedule
+
+from .unwinder_scene import HOLDS, Scene, every_layout
 
 
 def _held(layout: Layout, to_learn: int = 0) -> Scene:
@@ -127,6 +129,55 @@ def test_threads_are_stopped_without_a_look_before_until_nothing_new_has_shown_f
     assert before_stops[stops:] == [1] * 3
 
 
+@every_layout
+def test_known_stacks_are_told_at_a_glance_of_threads_that_stand_too(layout: Layout) -> None:
+    scene = _held(layout)
+    mover = scene.threads[0]
+    for name in "dd":
+        scene.call(mover, name)
+        assert scene.unwinder.sample()
+        mover.ret()
+        assert scene.unwinder.sample()
+    unwinder, stops = scene.unwinder, scene.stopper.stops
+    unwinder.schedule._left = 9
+    seen: list[str] = []
+    costs: list[tuple[int, int]] = []
+    for calls in (True, False) * 4:
+        if calls:
+            scene.call(mover, "d")
+        else:
+            mover.ret()
+        reads, settled = scene.python.memory.reads, unwinder._plans.full_due_ns
+        assert unwinder.sample()
+        costs.append((scene.python.memory.reads - reads, unwinder._plans.full_due_ns - settled))
+        seen.append(scene.seen()[0])
+        assert scene.seen() == scene.truth()
+
+    assert scene.stopper.stops == stops + 8
+    # Who holds the GIL, and the copy.
+    assert costs.count((2, 0)) >= 7
+    assert unwinder.schedule._left == 1
+
+
+@every_layout
+def test_thread_that_lets_the_gil_go_before_it_stands_is_believed_as_it_stands(layout: Layout) -> None:
+    """As one that is stopped in a system call: between the look and the stop it has let the GIL go."""
+    scene = _held(layout)
+    mover = scene.threads[0]
+    retried, stops = scene.unwinder.retried, scene.stopper.stops
+    scene.unwinder.schedule._left = 2
+    for letting_go in (False, True):
+        scene.python.hold(mover)
+        scene.call(mover, "dh"[letting_go])
+        scene.stopper.before_stop = lambda _, leaves=letting_go: scene.python.hold(None) if leaves else None
+        assert scene.unwinder.sample()
+        assert scene.seen() == scene.truth()
+        assert [thread.bits for thread in scene.unwinder.threads] == [0 if letting_go else HOLDS, 0, 0]
+        mover.ret()
+
+    assert (scene.unwinder.retried, scene.stopper.stops) == (retried, stops + 2)
+
+
 def _stops_at_once(scene: Scene, samples: int) -> list[int]:
     """Take so many samples; return which of them, counted from 1, stopped a thread without a look before."""
     found: list[int] = []
@@ -200,10 +251,55 @@ def test_stack_that_is_new_makes_all_samples_stop_unless_they_are_rare() -> None
     assert schedule.stops_at_once()
 
 
-def test_first_looks_that_do_not_tell_keep_stops_frequent_until_enough_have_shown_nothing_new() -> None:
+def test_where_first_looks_often_do_not_tell_samples_stop_at_once() -> None:
+    """What a torn copy showed instead would depend on what the target does: its profile would be another."""
     schedule = _learnt()
-    apart = [_looks_until_a_stop(schedule, doubted=True) for _ in range(TO_LEARN + 4)]
+    lengths = []
+    for _ in range(8):
+        while not schedule.stops_at_once():
+            schedule.doubted()
+        length = 1
+        schedule.saw(new=False, at_once=True, codes_read=0)
+        while schedule.stops_at_once():
+            length += 1
+            schedule.saw(new=False, at_once=True, codes_read=0)
+        lengths.append(length)
 
-    # The one after the doubt is counted, too.
-    assert max(apart[:TO_LEARN]) == STOP_EVERY + 1
-    assert apart[-1] == max(apart) == STOP_DOUBTED + 1
+    assert lengths[:3] == [TO_LEARN, 2 * TO_LEARN, 4 * TO_LEARN]
+    assert lengths[-1] == LONGEST
+
+
+@pytest.mark.parametrize(("one_in", "looks_first"), [(DOUBTFUL // 2, False), (2 * DOUBTFUL, True)])
+def test_share_of_looks_that_do_not_tell_decides_whether_they_come_first(one_in: int, looks_first: bool) -> None:
+    schedule = _learnt()
+    at_once = 0
+    looks = 0
+    for _ in range(64 * DOUBTFUL):
+        if schedule.stops_at_once():
+            at_once += 1
+            schedule.saw(new=False, at_once=True, codes_read=0)
+        else:
+            looks += 1
+            if looks % one_in == 0:
+                schedule.doubted()
+
+    assert (at_once < 2 * 64 * DOUBTFUL // STOP_EVERY) == looks_first
+    if not looks_first:
+        assert at_once > 32 * DOUBTFUL
+
+
+def test_after_many_looks_that_told_doubts_are_forgotten() -> None:
+    schedule = _learnt()
+    while not schedule._left:
+        schedule.doubted()
+    for _ in range(TO_LEARN):
+        schedule.saw(new=False, at_once=True, codes_read=0)
+    for _ in range(4 * DOUBTFUL):
+        schedule.stops_at_once()
+    doubts = 0
+    while not schedule._left:
+        schedule.doubted()
+        doubts += 1
+
+    assert schedule._left == TO_LEARN
+    assert doubts > 4

@@ -108,7 +108,8 @@ def test_thread_is_stopped_for_a_stack_that_is_new_and_for_no_other(layout: Layo
 
 
 @every_layout
-def test_copy_that_is_torn_is_taken_again_before_a_thread_is_stopped(layout: Layout) -> None:
+def test_for_a_copy_that_is_torn_a_thread_is_stopped_and_told_at_a_glance(layout: Layout) -> None:
+    """What another copy would show instead would depend on what the thread did meanwhile."""
     scene, mover = settled(layout, blocking=True)
     for position, callee in ((2, "d"), (5, "e")):
         mover.step(position)
@@ -118,11 +119,11 @@ def test_copy_that_is_torn_is_taken_again_before_a_thread_is_stopped(layout: Lay
         assert scene.unwinder.sample()
     mover.step(2)
     scene.call(mover, "e")
-    caller, stops = mover.frames[-2], scene.stopper.stops
+    caller, stops, followed = mover.frames[-2], scene.stopper.stops, scene.unwinder._follower.followed
     looks = 0
 
     def arrive() -> None:
-        # The caller of the second copy is the one that calls e.
+        # Only the caller of the first copy is not the one that calls e. The second read asks who holds the GIL.
         nonlocal looks
         looks += 1
         if looks == 2:
@@ -132,7 +133,9 @@ def test_copy_that_is_torn_is_taken_again_before_a_thread_is_stopped(layout: Lay
     assert scene.unwinder.sample()
     scene.python.memory.before_read = None
 
-    assert (looks, scene.stopper.stops) == (2, stops)
+    assert (looks, scene.stopper.stops, scene.stopper.stopped) == (3, stops + 1, set())
+    assert scene.unwinder._follower.followed <= followed + 1
+    assert scene.unwinder.retried
     assert [frame.key.line for frame in scene.unwinder.frames(scene.unwinder.threads[0])][1] == 305
 
 
@@ -318,9 +321,10 @@ def test_generator_that_is_just_yielding_is_looked_at_again(layout: Layout, bloc
     reads = reads_of_a_sample(scene)
     scene.python.memory.before_read = None
 
-    assert reads == 6
+    assert reads <= 7 if blocking else reads == 6
     assert scene.seen() == scene.truth()
-    assert (scene.stopper.stops, scene.unwinder.discarded) == (stops, discarded)
+    assert scene.unwinder.discarded == discarded
+    assert (scene.stopper.stops > stops) == blocking
     assert scene.unwinder.retried
 
 

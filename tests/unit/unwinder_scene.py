@@ -24,7 +24,10 @@ class Scene:
     """A target with three threads of known stacks, and an unwinder on it."""
 
     def __init__(self, layout: Layout, *, blocking: bool = True, to_learn: int = 0) -> None:
-        """``to_learn``: so many samples stop a thread without a look before, after each that shows something new."""
+        """``to_learn``: so many samples stop a thread without a look before, after each that shows something new.
+
+        0: doubts do not make them do so either.
+        """
         self.python = FakePython(layout)
         self.codes = {name: self.python.code(name, first_line=100 * n) for n, name in enumerate("abcdefgh", 1)}
         self.threads = [self.python.add_thread() for _ in range(3)]
@@ -36,7 +39,8 @@ class Scene:
         self.unwinder = Unwinder(
             self.target, self.python.runtime, lambda file: (file, ""), self.interner, blocking=blocking
         )
-        self.unwinder.schedule.to_learn = self.unwinder.schedule._left = to_learn
+        schedule = self.unwinder.schedule
+        schedule.to_learn = schedule._left = schedule._doubtful_for = to_learn
         self._frames: list[FrameKey] = []
         self._nodes: list[tuple[int, int]] = [(0, 0)]
 
