@@ -1,15 +1,15 @@
 """One call, one consistent observation of all threads of a target.
 
 Most samples show a stack that is known, of the one thread that can have moved: :mod:`nbspy.cpython.quick_look` tells
-them from one copy, and nobody is stopped for them.
+them from one copy. Nobody is stopped for that where nearly every such look tells; where not, as in what goes from one
+coroutine to the next all the time, what looks tell is not what is there most, and the thread stands for the copy:
+:mod:`nbspy.cpython.stop_schedule` says which samples do.
 
-Blocking: for a stack that is new the thread that holds the GIL, which alone can change Python frames, is stopped,
-everything is copied in one vectored read, what has changed is followed, and it runs on; names and lines are worked out
-afterwards. The copy begins and ends with the words that say who holds the GIL: where they differ, or name another than
-the thread that was stopped, the copy is thrown away and taken again. Where nobody holds the GIL nothing is stopped.
-A stack that was seen standing is known from then on.
-
-That stacks are looked for first is in order only once most of them are known: :mod:`nbspy.cpython.stop_schedule`.
+Blocking: the thread that holds the GIL, which alone can change Python frames, is stopped, everything is copied in one
+vectored read, and it runs on. Then the copy is told at a glance, or what has changed is followed; names and lines are
+worked out afterwards. The copy begins and ends with the words that say who holds the GIL: where they differ, or name
+another than the thread that was stopped, the copy is thrown away and taken again. Where nobody holds the GIL nothing is
+stopped. A stack that was seen standing is known from then on.
 
 Where nothing is stopped (that case, and all of the non-blocking mode), a stack is believed only where there is proof of
 it (:mod:`nbspy.cpython.running_look`). What cannot be had within :data:`ATTEMPTS` is discarded and counted: a stack
@@ -21,7 +21,7 @@ retried.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 from nbspy.cpython.activity_watch import ActivityWatch
@@ -31,7 +31,7 @@ from nbspy.cpython.follower import Follower
 from nbspy.cpython.frame_struct import frame_struct
 from nbspy.cpython.glance import ELSEWHERE
 from nbspy.cpython.interner import Interner
-from nbspy.cpython.known_stacks import PROOFS, KnownStacks
+from nbspy.cpython.known_stacks import KnownStacks
 from nbspy.cpython.line_table import Entry
 from nbspy.cpython.observed_frames import ObservedFrame, observed_frames
 from nbspy.cpython.plan_book import Plan, PlanBook
@@ -39,6 +39,7 @@ from nbspy.cpython.plan_maker import PlanMaker
 from nbspy.cpython.quick_look import QuickLook
 from nbspy.cpython.running_look import RunningLook
 from nbspy.cpython.runtime import Runtime
+from nbspy.cpython.sample_outcome import SampleOutcome
 from nbspy.cpython.standing_look import StandingLook
 from nbspy.cpython.state_notes import StateNotes
 from nbspy.cpython.stop_schedule import StopSchedule
@@ -88,25 +89,24 @@ class Unwinder:
         self._stopper = target.stopper() if blocking else None
         self._standing = self._standing_look(self._stopper) if self._stopper is not None else None
         """None where nothing is stopped."""
-        self._proved: list[TrackedThread] = []
-        """Threads on whose stacks several looks have agreed in this sample."""
-        self._seen_standing: list[TrackedThread] = []
-        """Threads that could not move while their stacks were copied in this sample."""
-        self._noted: list[TrackedThread] = []
-        """The threads whose state may have changed in this sample."""
-        self._believed: tuple[Plan, bytes]
-        """The copy that was believed last."""
-        self._ahead: Plan | None = None
-        """The plan by whose copy the last sample was told at a glance: the chain of its thread has not followed."""
         self.schedule = StopSchedule()
         """When to stop a thread without looking first."""
         self._at_once = False
         """True where this sample does not look whether the stack is known before it stops a thread."""
         self._quick = QuickLook(self._plans, self._list, self._codes, self.schedule, stops=blocking)
+        self._outcome = SampleOutcome(
+            follower=self._follower,
+            known=self._known,
+            codes=self._codes,
+            listed=self._list,
+            plans=self._plans,
+            activity=self._activity,
+            states=self._states,
+            quick=self._quick,
+            schedule=self.schedule,
+        )
         self.threads_version = 0
         """Grows when :attr:`threads` becomes another list."""
-        self.news: list[TrackedThread] = []
-        """The threads whose node or state bits are not what they were at the sample before."""
         self._attempts = 0
         """Those that were made after a first."""
         self.discarded = 0
@@ -130,6 +130,11 @@ class Unwinder:
     def threads(self) -> list[TrackedThread]:
         """The threads of the last sample, main interpreter first, oldest first."""
         return self._list.threads
+
+    @property
+    def news(self) -> list[TrackedThread]:
+        """The threads whose node or state bits are not what they were at the sample before."""
+        return self._outcome.news
 
     @property
     def failure(self) -> Exception | None:
@@ -165,7 +170,7 @@ class Unwinder:
         """
         self.release_late()
         now = self._now_ns = time.monotonic_ns()
-        self._ahead = None
+        self._outcome.ahead = None
         if not self._list.listed and not self._refresh_threads():
             self.discarded += 1
             return False
@@ -186,7 +191,7 @@ class Unwinder:
             node = quick.node(now)
             if node >= 0:
                 assert quick.plan is not None, "its copy told the node"
-                self._tell(quick.plan, node)
+                self._outcome.tell(quick.plan, node, now)
                 return True
         if quick.plan is None or self._standing is None or now >= self._plans.full_due_ns:
             return self._observe_well()
@@ -214,7 +219,7 @@ class Unwinder:
                 taken = plan, holders
                 node = self._quick.node_standing(plan)
             if node >= 0:
-                self._tell(plan, node)
+                self._outcome.tell(plan, node, self._now_ns)
                 self.schedule.saw(new=False, at_once=self._at_once, codes_read=self._codes.read)
                 return True
         except MemoryFault:
@@ -248,8 +253,9 @@ class Unwinder:
 
     def frames(self, thread: TrackedThread) -> list[ObservedFrame]:
         """Return the frames that the last sample saw of ``thread``, leaf first."""
-        if self._ahead is not None:
-            plan, self._ahead = self._ahead, None
+        outcome = self._outcome
+        if outcome.ahead is not None:
+            plan, outcome.ahead = outcome.ahead, None
             self._follower.catch_up(plan)
         return observed_frames(thread.chain, self._codes, self._runtime.layout.frame)
 
@@ -259,8 +265,8 @@ class Unwinder:
 
     def _observe(self, *, patient: bool, taken: tuple[Plan, tuple[int, ...]] | None) -> bool:
         """Take one copy, if none is ``taken``, and follow what changed; False where it was not of one instant."""
-        self._proved = []
-        self._seen_standing = []
+        self._outcome.proved = []
+        self._outcome.seen_standing = []
         if taken is not None:
             return self._observe_stopped(*taken, patient, taken=True)
         plan = self._plans.likely(self._now_ns, self._follower.moving())
@@ -282,34 +288,6 @@ class Unwinder:
             return self._observe_running(plan, plan.copy(), held=False)
         return self._observe_stopped(plan, holders, patient)
 
-    def _tell(self, plan: Plan, node: int) -> None:
-        """Take a sample in which nothing is new but, perhaps, the leaf node of one thread; ``plan`` has its copy."""
-        follower = self._follower
-        follower.samples += 1
-        if not plan.words.counts_codes and follower.due_for_revalidation(b""):
-            self._quick.plan = None
-        self._ahead = plan
-        thread = plan.spans[0].thread
-        if not thread.ahead_of_chain:
-            thread.ahead_of_chain = True
-            follower.followed += 1
-        news = []
-        if node != thread.node:
-            thread.node = node
-            news = [thread]
-            if thread.quiet:
-                self._activity.wake(thread)
-        # Of threads that were not asked about all was seen to be the same.
-        asked: Sequence[TrackedThread] = self._activity.asked
-        if plan.glance is not None and plan.glance.faces.turned:
-            # It has let the GIL go, or has it again.
-            self._believe(plan, bytes(plan.buffer), plan.words.gil.holders(plan.buffer))
-            thread.beside = plan.glance.faces.beside
-            asked = self._noted
-            if thread.quiet and self._states.holders:
-                self._activity.wake(thread)
-        self.news = list(dict.fromkeys([*news, *self._states.note(asked, self.threads)])) if asked else news
-
     def _observe_stopped(self, plan: Plan, holders: tuple[int, ...], patient: bool, *, taken: bool = False) -> bool:
         """Stop the ``holders``, and follow the copy that was taken meanwhile, if ``plan`` has not ``taken`` it."""
         standing = self._standing
@@ -329,11 +307,12 @@ class Unwinder:
         stood = all(outcome is StopOutcome.STOPPED for outcome in outcomes)
         if seen is not None:
             # What needs no thread to stand is done when none does.
-            self._believe(seen.plan, seen.data, seen.plan.words.gil.holders(seen.data))
+            self._outcome.believe(seen.plan, seen.data, seen.plan.words.gil.holders(seen.data), self._now_ns)
             # Without a GIL those that were not attached may have moved; several looks have agreed on them.
+            outcome = self._outcome
             for thread in self._changed:
                 stood_still = not self._free_threaded or thread.state.address in holders
-                (self._seen_standing if stood_still else self._proved).append(thread)
+                (outcome.seen_standing if stood_still else outcome.proved).append(thread)
             return True
         if stood:
             return False
@@ -372,7 +351,7 @@ class Unwinder:
         self._follower.refresh_codes(generations)
         if not (self._follower.are_known() and self._list.are_the_same(self._changed)):
             return False
-        self._believe(plan, data, plan.words.gil.holders(data))
+        self._outcome.believe(plan, data, plan.words.gil.holders(data), self._now_ns)
         return True
 
     def _observe_running(self, plan: Plan, data: bytes, *, held: bool, agreed: bool = False) -> bool:
@@ -380,49 +359,14 @@ class Unwinder:
         seen = self._running.take(plan, data, self._now_ns, held=held, agreed=agreed)
         if seen is None:
             return False
-        self._proved = seen.proved
-        self._believe(seen.plan, seen.data, seen.holders)
+        self._outcome.proved = seen.proved
+        self._outcome.believe(seen.plan, seen.data, seen.holders, self._now_ns)
         if self.while_standing is not None:
             self.while_standing(seen.holders)
         return True
 
-    def _believe(self, plan: Plan, data: bytes, holders: tuple[int, ...]) -> None:
-        had = self._states.holders
-        self._states.believed(plan, data, holders)
-        for address in had:
-            # These were not asked about, and nobody has stopped them now.
-            thread = self._list.by_address.get(address)
-            if thread is not None and address not in holders:
-                self._activity.ask(thread, self._now_ns)
-        if self._plans.has_all(plan):
-            self._noted = self.threads
-        else:
-            concerned = map(self._list.by_address.get, {*had, *holders, *plan.of})
-            threads = [thread for thread in concerned if thread is not None]
-            self._noted = [*dict.fromkeys([*threads, *self._activity.asked])]
-        self._believed = plan, data
-
     def _settle(self) -> None:
-        """Name the stacks of the threads that changed, and take down everyone's state."""
-        self._follower.samples += 1
-        news = self.news = []
-        for thread in self._changed:
-            if thread.quiet:
-                self._activity.wake(thread)
-            node = self._follower.name(thread)
-            self._states.followed(thread)
-            if thread.node != node:
-                thread.node = node
-                news.append(thread)
-        for thread in self._proved:
-            self._known.proved(thread)
-        new = [thread for thread in self._seen_standing if self._known.proved(thread, PROOFS)]
-        self.schedule.saw(new=bool(new), at_once=self._at_once, codes_read=self._codes.read)
-        self.news += self._states.note(self._noted, self.threads)
-        self._changed.clear()
-        plan, data = self._believed
-        self._plans.believed(plan, data, self._now_ns)
-        self._quick.remember(plan, data)
+        self._outcome.settle(self._now_ns, at_once=self._at_once)
         if self.while_standing is not None:
             self._quick.plan = None
 
