@@ -2,9 +2,9 @@
 
 0 % where both say the same, 100 % where they have nothing in common. Two blocking profiles differ too, by chance: that
 is the floor. What a target does in a second depends on how fast the host is in it; so three recordings, two of them
-blocking, take turns of a tenth of a second for as long as it takes, in an order left to chance: two of them are halted
-while one samples (:mod:`bench.halting`). All have as many samples, and have seen the same; the figure is the mean of
-the distances from both blocking ones.
+blocking, take turns of 30 ms for as long as it takes, in an order left to chance: two of them are halted while one
+samples (:mod:`bench.halting`). All have as many samples, and have seen the same; the figure is the mean of the
+distances from both blocking ones.
 """
 
 from __future__ import annotations
@@ -32,11 +32,14 @@ TARGETS: Final = (
     ("generators", "churn.py", ("generators",)),
     ("coroutines under asyncio", "churn.py", ("asyncio",)),
 )
-PIECE_S: Final = 0.1
+PIECE_S: Final = 0.03
+"""A target that is held up in some line, by the host for one, is seen there by all three if that lasts for long."""
+_ATTACH_S: Final = 0.3
+"""What it samples of that is not in turns; who takes longer attaches in its turns."""
 LENGTHS: Final = 5
 """How many times as long as an ordinary recording each of the three is: at 5 kHz chance alone makes the floor of a
 profile of thirty lines 2 % with 4 s and 1 % with 20."""
-_STARTING_S: Final = 5.0
+_STARTING_S: Final = 3.0
 _SPARE_S: Final = 600
 """More than it takes, so that a recording ends when it is told to."""
 _FLOOR: Final = "nbspy"
@@ -88,7 +91,7 @@ def in_turns(script: str, arguments: Sequence[str], seconds: float) -> list[Shar
             for recorder, folder in zip(recorders, folders, strict=True):
                 folder.mkdir()
                 command = recorder.command(program.pid, RATE_HZ, length, folder)
-                started = stack.enter_context(haltable(command, program.pid, processes=2))
+                started = stack.enter_context(haltable(command, program.pid, 2, _ATTACH_S))
                 # Two that would stop one thread at the same time are in each other's way.
                 started.halt()
                 running.append(started)

@@ -31,8 +31,8 @@ _MOMENT_S: Final = 0.0005
 _LOOKS: Final = 5000
 _LOOK_S: Final = 0.0002
 """Between looks whether a process is halted; one in a system call takes as long as that does."""
-_ATTACH_S: Final = 1.0
-"""What a command is given to attach to its target after its last process was started."""
+ATTACH_S: Final = 1.0
+"""What a command is given to attach to its target after its last process was started; nbspy takes 0.15."""
 _LATE: Final = 1.5
 """A phase so many times as long as it should be is one in which the benchmark itself stood."""
 _WARDEN: Final = 'cat >/dev/null; kill -CONT "$@" 2>/dev/null'
@@ -113,16 +113,18 @@ def _is_halted(pid: int) -> bool:
 
 
 @contextmanager
-def haltable(command: Sequence[str], target: int, processes: int) -> Iterator[Haltable]:
+def haltable(command: Sequence[str], target: int, processes: int, attach_s: float = ATTACH_S) -> Iterator[Haltable]:
     """Run ``command``, which samples ``target`` with so many ``processes``; at the block's end it is asked to end.
 
-    The block is entered when it had time to attach. Raises NotMeasured where it fails, or leaves the target stopped.
+    The block is entered when it had ``attach_s`` to attach.
+
+    Raises NotMeasured where it fails, or leaves the target standing.
     """
     found: Haltable | None = None
     with tempfile.TemporaryFile() as output:
         process = launch(command, output)
         try:
-            _await_start(process, processes)
+            _await_start(process, processes, attach_s)
             if process.poll() is None:
                 found = Haltable(process, target)
                 try:
@@ -164,11 +166,11 @@ def alternate(one: Haltable, orders: Iterable[Order], phase_s: float) -> list[Ph
     return phases
 
 
-def _await_start(process: subprocess.Popen[bytes], processes: int) -> None:
+def _await_start(process: subprocess.Popen[bytes], processes: int, attach_s: float) -> None:
     """Wait until it has all of its processes, and then for the time to attach; or for its end, which is told later."""
     deadline = time.monotonic() + PATIENCE_S
     attached = float("inf")
     while (now := time.monotonic()) < min(deadline, attached) and process.poll() is None:
         if attached > deadline and len(tree(process.pid)) >= processes:
-            attached = now + _ATTACH_S
+            attached = now + attach_s
         time.sleep(_SLICE_S)

@@ -49,7 +49,8 @@ QUICK_BLOCKS: Final = 8
 _WAITS: Final = "from signal import *; pthread_sigmask(SIG_BLOCK, [SIGINT]); sigwait([SIGINT])"
 _SPARE_S: Final = 600
 """More than it takes, so that a recording ends when it is told to."""
-_FEWEST_SAMPLES: Final = 0.9
+_FEWEST_SAMPLES: Final = 0.75
+"""Of what was asked for, of a sampler that was on: on a busy machine it is late."""
 _QUIET_S: Final = 0.8
 _FEWEST: Final = 10
 _STARTING_S: Final = 0.9
@@ -131,7 +132,9 @@ def harm_in_phases(
 
 def _share_stopped(sampled: Sampled, phases: Sequence[Phase], rate: int) -> float | None:
     """Return the part of the time, in percent, that the target stood; raises NotMeasured where it was not sampled."""
-    on_s = sampled.seconds - sum(phase.end_ns - phase.begin_ns for phase in phases if not phase.on) / 1e9
+    on_s = (
+        sampled.seconds - sum(phase.end_ns - phase.begin_ns for phase in phases if not (phase.on and phase.sound)) / 1e9
+    )
     if sampled.samples < _FEWEST_SAMPLES * rate * on_s:
         raise NotMeasured(f"it took {sampled.samples} samples only in the {on_s:.1f} s that it was on")
     return 100 * sampled.stopped_ns / 1e9 / on_s if sampled.stopped_ns else None
