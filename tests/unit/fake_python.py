@@ -30,6 +30,8 @@ LOCKED, UNLOCKED = 1, 0
 LAST_HOLDER, SWITCH_NUMBER = 8, 24
 """In ``struct _gil_runtime_state``, since 3.7."""
 OWNED_BY_THREAD = 0
+NONE = 0x20_0000
+"""What a frame that C code keeps on the chain has in the place of a code object: a pointer to something else."""
 UNITS = 200
 """Code units of every code object; unit n is on line ``first_line + n``."""
 
@@ -194,7 +196,8 @@ class FakeThread:
         head = self._outer or python.memory.word(self.address + layout.thread_state.current_frame)
         self._outer = 0
         frame = FakeFrame(address, code, head, chunk)
-        python.write_frame(address, code=code, previous=self.leaf, owner=owner, instruction=(code, instruction))
+        executable = code or NONE
+        python.write_frame(address, code=executable, previous=self.leaf, owner=owner, instruction=(code, instruction))
         self.frames.append(frame)
         self._set_leaf(address)
         return frame

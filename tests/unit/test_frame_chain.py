@@ -18,6 +18,7 @@ from nbspy.errors import CorruptTarget, MemoryFault, UnsupportedPython
 from .fake_python import LAYOUTS, FakePython, FakeThread, ScriptedMemory, known
 
 every_layout = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
+WITH_SHIMS = {name: layout for name, layout in LAYOUTS.items() if layout.frame.owners_without_code}
 
 Frame = tuple[int, int, int]
 """(address, code or 0, instruction pointer)"""
@@ -330,6 +331,33 @@ def test_what_a_generator_calls_is_predicted_although_the_leaf_was_the_generator
 
     assert watched.look() == watched.plain()
     assert not watched.chain.unpredicted
+
+
+@every_layout
+def test_position_of_a_generator_that_lies_behind_the_leaf_in_the_copy_is_among_the_links(layout: Layout) -> None:
+    watched, generator = resumed(layout)
+    watched.thread.call(watched.codes[0])
+    assert watched.look() == watched.plain()
+    chain = watched.chain
+    assert not chain.unpredicted
+    assert not chain.stale
+    assert chain.places.offset_of(generator) > chain.places.offset_of(chain.addresses[-1])
+    assert chain.same_links(watched.copy())
+
+    watched.python.write_frame(generator, instruction=(watched.codes[0], 7))
+
+    assert not chain.same_links(watched.copy())
+
+
+@pytest.mark.parametrize("layout", WITH_SHIMS.values(), ids=WITH_SHIMS.keys())
+def test_frame_that_c_code_keeps_on_the_chain_is_none_of_python_also_as_the_leaf(layout: Layout) -> None:
+    watched = deep(layout)
+    watched.thread.enter()
+    shim = watched.thread.leaf
+    for unit in range(3):
+        assert watched.look() == watched.plain()
+        assert watched.chain.codes[-1] == 0
+        watched.python.write_frame(shim, instruction=(watched.codes[0], unit))
 
 
 @every_layout

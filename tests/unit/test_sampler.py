@@ -217,6 +217,9 @@ def test_flush_after_a_discarded_sample_that_saw_new_threads_goes_on(
 
     assert profile.status is not None
     assert (profile.status.samples, profile.status.discarded) == (3, 2)
+    [process] = scene.sampler._processes
+    assert profile.status.retried == process.unwinder.retried > 0
+    assert profile.status.late == scene.sampler._clock.late > 0
     assert stacks(profile)[born[0].native, "h"] == 2
     check_totals(profile)
 

@@ -38,7 +38,10 @@ def test_blocking_sample_when_the_gil_changes_hands_before_the_stop_looks_again(
 
 
 @every_layout
-def test_blocking_sample_when_the_stopped_thread_no_longer_holds_the_gil_never_mixes_stacks(layout: Layout) -> None:
+@pytest.mark.parametrize("everyone", [False, True], ids=["those that moved", "all are copied"])
+def test_blocking_sample_when_the_stopped_thread_no_longer_holds_the_gil_never_mixes_stacks(
+    layout: Layout, everyone: bool
+) -> None:
     scene = Scene(layout)
     first, second, _ = scene.threads
     scene.python.hold(first)
@@ -60,6 +63,8 @@ def test_blocking_sample_when_the_stopped_thread_no_longer_holds_the_gil_never_m
     scene.stopper.before_stop = hand_over
     scene.python.memory.between_ranges = run_on_while_another_is_stopped
     scene.call(first, "h")
+    if everyone:
+        scene.unwinder._plans.full_due_ns = 0
 
     assert scene.unwinder.sample()
     assert scene.seen() == ["abch", "ahg", "efgh"] == scene.truth()
