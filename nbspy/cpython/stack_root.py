@@ -10,7 +10,8 @@ and still begins there, or has stood for longer than it takes to get a processor
 something must have resumed, only after that time.
 
 Greenlets give one thread many beginnings, each on a data stack of its own. Where that begins, nothing can have called
-(``push_chunk`` in ``Python/pystate.c``): such a stack is believed at once.
+(``push_chunk`` in ``Python/pystate.c``): such a stack is believed at once. So is any before 3.11: a frame object is
+linked to its caller before it becomes the current one, and until another has.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class StackRoot:
         if root == self._root:
             self._doubted = _UNKNOWN
             return True
-        if self._root == _UNKNOWN or not on_the_move:
+        if self._root == _UNKNOWN or not on_the_move or fields.owner is None:
             self.expect(chain)
             return True
         if (not root and chain.head.calls_nobody(chain.region)) or _begins_data_stack(chain, fields):
@@ -77,8 +78,7 @@ class StackRoot:
 
 def _begins_data_stack(chain: FrameChain, fields: FrameLayout) -> bool:
     """True where the first frame that runs code is the first of a data stack."""
-    if fields.owner is None:
-        return False
+    assert fields.owner is not None, "before 3.11 there is none"
     first = next((index for index, code in enumerate(chain.codes[:2]) if code), -1)
     if first < 0 or chain.addresses[first] % _PAGE != _FIRST_ON_DATA_STACK:
         return False
