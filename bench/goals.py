@@ -57,6 +57,7 @@ GOALS: Final[tuple[Goal, ...]] = (
     *(_cpu(frames, BLOCKING, 1 / 10, "py-spy") for frames in ("50", "200", "1000")),
     *(Goal("memory at most: * a million stacks", half, "<=", budget, "MiB") for half, budget in DAY_MIB.items()),
     Goal("share of 20 kHz taken, 1 thread", NONBLOCKING, ">=", 95, "%"),
+    Goal("distance from what py-spy sees: *", BLOCKING, "<=", 2, times="py-spy"),
     Goal("time stopped at 1 kHz, median", BLOCKING, "<=", 60, "us"),
     Goal("impossible stacks per million: *", BLOCKING, "<=", 0, "per million", trials=MILLION),
     Goal("target slower at 100 Hz*", BLOCKING, "<=", 0.5, "%"),

@@ -17,6 +17,7 @@ GROUPS: Final = (
     "bench.memory",
     "bench.truth",
     "bench.distance",
+    "bench.agreement",
     "bench.stream",
     "bench.itself",
     "bench.bundle",
