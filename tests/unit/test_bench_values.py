@@ -111,6 +111,7 @@ def test_goals_name_figures_that_are_measured() -> None:
         "time stopped at 1 kHz, median",
         "impossible stacks per million",
         "discarded",
+        "distance from what py-spy sees",
         "memory at most",
         "target slower at 100 Hz*",
         "target slower at 1 kHz*",
