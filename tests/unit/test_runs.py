@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from unittest.mock import patch
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nbspy.sampling import runs
@@ -138,6 +138,7 @@ def test_tracker_lets_a_thread_that_is_not_mentioned_go_on() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 50), st.integers(0, 1)), min_size=1, max_size=300))
+@example([(0, tick % 2, 0) for tick in range(300)])
 def test_columns_beyond_their_bound_halve_and_stay_exact(observations: list[Observation]) -> None:
     tracker, plain = RunTracker(), PlainTracker()
     with patch.object(runs, "MAX_ROWS", 20):

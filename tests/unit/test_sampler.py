@@ -516,6 +516,23 @@ def test_target_that_ends_before_its_children_does_not_end_the_sampling(tree: Tr
     check_totals(profile)
 
 
+def test_threads_of_a_process_that_has_left_are_let_go_when_they_have_stopped(tree: Tree, no_flush: None) -> None:
+    late: list[bool] = []
+
+    def kill() -> None:
+        tree.born[2001].target.the_stopper.late = 5
+        tree.kill(tree.born[2001])
+
+    def look_after() -> None:
+        late.append(tree.scene.sampler._some_are_late())
+
+    tree.scene.run(lambda: tree.bear(2001), None, kill, *[look_after] * 5)
+
+    assert late == sorted(late, reverse=True)
+    assert (late[0], late[-1]) == (True, False)
+    assert tree.born[2001].target.the_stopper.late == 0
+
+
 def test_process_that_becomes_another_program_is_another_process(tree: Tree, flush_always: None) -> None:
     def become_another() -> None:
         scene = tree.born[2001]

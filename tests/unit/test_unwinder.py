@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
@@ -403,6 +404,26 @@ def test_corrupt_chain_is_discarded_and_the_next_good_one_is_right(layout: Layou
 
 
 @every_layout
+@both_modes
+def test_attempts_at_a_corrupt_chain_are_bounded_also_where_time_is_not(layout: Layout, blocking: bool) -> None:
+    """As in a dump, which is to show what there is."""
+    scene = Scene(layout, blocking=blocking)
+    scene.unwinder.while_standing = lambda holders: None
+    scene.python.hold(scene.threads[0])
+    scene.python.write_frame(scene.threads[0].frames[0].address, previous=scene.threads[0].leaf)
+    reads = itertools.count(1)
+
+    def count() -> None:
+        assert next(reads) < 40 * ATTEMPTS <= 640
+
+    scene.python.memory.before_read = count
+
+    assert not scene.unwinder.sample()
+    assert scene.unwinder.retried < ATTEMPTS
+    assert not scene.stopper.stopped
+
+
+@every_layout
 def test_lists_that_cannot_be_read_are_a_discarded_sample_and_a_reason(
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -410,6 +431,7 @@ def test_lists_that_cannot_be_read_are_a_discarded_sample_and_a_reason(
     next_of_first = scene.threads[0].address + layout.thread_state.next
     scene.python.memory.write_word(next_of_first, scene.threads[2].address)
     assert not scene.unwinder.sample()
+    assert scene.unwinder.discarded == 1
     assert "no end" in str(scene.unwinder.failure)
 
     scene.python.memory.write_word(next_of_first, 0)
