@@ -371,6 +371,30 @@ def test_what_call_sites_do_not_vouch_for_is_not_asked_of_them_at_every_sample(
 
 @every_layout
 @both_modes
+def test_caller_whose_identity_is_not_copied_is_not_told_by_an_old_name(layout: Layout, blocking: bool) -> None:
+    """There is room for a few, those nearest the leaf."""
+    scene, mover = settled(layout, blocking=blocking)
+    while len(mover.frames) > 1:
+        mover.ret()
+    for position in (2, 5) * (PROOFS + 1):
+        mover.step(position)
+        scene.call(mover, "bcdefgh")
+        assert scene.unwinder.sample()
+        while len(mover.frames) > 1:
+            mover.ret()
+        assert scene.unwinder.sample()
+    scene.call(mover, "bcdefgh")
+    assert scene.unwinder.sample()
+    scene.look_first()
+
+    scene.python.recode(scene.codes["b"], "z")
+
+    assert scene.unwinder.sample()
+    assert scene.seen() == scene.truth()
+
+
+@every_layout
+@both_modes
 @given(data=st.data())
 @settings(max_examples=15)
 def test_whatever_one_thread_does_each_sample_shows_it(layout: Layout, blocking: bool, data: st.DataObject) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -40,11 +42,11 @@ def test_thread_that_takes_the_gil_after_one_looked_who_has_it_is_stopped_for_a_
 
 @every_layout
 @both_modes
-@pytest.mark.parametrize("between", [0, 1])
+@pytest.mark.parametrize("between", [None, 0, 1], ids=["all at once", "one after the other", "with a read between"])
 def test_threads_that_have_their_turn_while_others_are_copied_are_not_missed(
-    layout: Layout, blocking: bool, between: int
+    layout: Layout, blocking: bool, between: int | None
 ) -> None:
-    for read in range(1, READS):
+    for read, thorough in itertools.product(range(1, 8), (0, 9)):
         scene = Scene(layout, blocking=blocking)
         scene.python.hold(scene.threads[0])
         for unit in range(3):
@@ -57,8 +59,14 @@ def test_threads_that_have_their_turn_while_others_are_copied_are_not_missed(
                 scene.python.hold(scene.threads[number])
                 scene.call(scene.threads[number], stack)
 
-        waits: list[None] = [None] * (read - 1)
-        scene.between_reads(*waits, partial(turns, {1: "e"}), *[None] * between, partial(turns, {2: "f", 0: "g"}))
+        actions: list[Callable[[], None] | None] = [None] * (read - 1)
+        if between is None:
+            actions += [partial(turns, {1: "e", 2: "f", 0: "g"})]
+        else:
+            actions += [partial(turns, {1: "e"}), *[None] * between, partial(turns, {2: "f", 0: "g"})]
+        scene.between_reads(*actions)
+        if scene.unwinder._standing is not None:
+            scene.unwinder._standing._thorough_left = thorough
         assert scene.unwinder.sample()
         scene.python.memory.before_read = None
 
