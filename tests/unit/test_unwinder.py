@@ -232,6 +232,29 @@ def test_stack_that_begins_elsewhere_is_believed_once_the_thread_has_moved(
 
 
 @every_layout
+def test_plan_is_not_followed_once_its_thread_wants_other_ranges(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nbspy.cpython.stack_root.DOUBT_NS", 1 << 62)
+    scene = Scene(layout)
+    mover = scene.threads[0]
+    scene.python.hold(mover)
+    for _ in range(3):
+        assert scene.unwinder.sample()
+    for _ in range(3):
+        mover.ret()
+    mover.new_chunk()
+    scene.call(mover, "gh" * 4)
+
+    # Where its frames are was learnt from copies that were not believed.
+    assert not scene.unwinder.sample()
+    assert not scene.unwinder.sample()
+    mover.step(2)
+    assert scene.unwinder.sample()
+    assert scene.seen() == ["gh" * 4, "ad", "efgh"]
+
+
+@every_layout
 @both_modes
 def test_stack_that_begins_with_a_generator_is_not_believed_because_it_moves(
     layout: Layout, blocking: bool, monkeypatch: pytest.MonkeyPatch
