@@ -136,7 +136,9 @@ def _share_stopped(sampled: Sampled, phases: Sequence[Phase], rate: int) -> floa
         sampled.seconds - sum(phase.end_ns - phase.begin_ns for phase in phases if not (phase.on and phase.sound)) / 1e9
     )
     if sampled.samples < _FEWEST_SAMPLES * rate * on_s:
-        raise NotMeasured(f"it took {sampled.samples} samples only in the {on_s:.1f} s that it was on")
+        raise NotMeasured(
+            f"it took {sampled.samples} samples only in the {on_s:.1f} s that it was on: the machine is busy"
+        )
     return 100 * sampled.stopped_ns / 1e9 / on_s if sampled.stopped_ns else None
 
 
