@@ -26,6 +26,8 @@ DOUBT_NS: Final = 100_000_000
 """A thread may stand between any two instructions for as long as others have the processor."""
 _UNKNOWN: Final = -1
 _PAGE: Final = 4096
+_SHIMS: Final = 2
+"""Frames without code below the first that has one: of the call from C (3.12+), and of the thread itself (3.15)."""
 _FIRST_ON_DATA_STACK: Final = 32
 """Where in its page, behind the header of the chunk and one word that is left out, the first frame lies (3.11+)."""
 
@@ -79,7 +81,7 @@ class StackRoot:
 def _begins_data_stack(chain: FrameChain, fields: FrameLayout) -> bool:
     """True where the first frame that runs code is the first of a data stack."""
     assert fields.owner is not None, "before 3.11 there is none"
-    first = next((index for index, code in enumerate(chain.codes[:2]) if code), -1)
+    first = next((index for index, code in enumerate(chain.codes[: _SHIMS + 1]) if code), -1)
     if first < 0 or chain.addresses[first] % _PAGE != _FIRST_ON_DATA_STACK:
         return False
     return chain.byte_at(first, fields.owner) != fields.owner_generator
