@@ -143,18 +143,25 @@ def test_blocking_sample_when_stopping_is_refused_goes_on_without_and_says_why(l
 
 
 @every_layout
-def test_blocking_sample_when_the_copy_faults_lets_the_thread_run(layout: Layout) -> None:
+@pytest.mark.parametrize("thorough", [0, 9], ids=["brief", "thorough"])
+def test_blocking_sample_when_the_copy_faults_lets_the_thread_run(layout: Layout, thorough: int) -> None:
     scene = Scene(layout)
     scene.python.hold(scene.threads[0])
     assert scene.unwinder.sample()
+    assert scene.unwinder._standing is not None
+    scene.unwinder._standing._thorough_left = thorough
+    faults: list[int] = []
 
     def fail(_: int) -> None:
-        scene.python.memory.between_ranges = None
-        raise MemoryFault(1, 2)
+        if scene.stopper.stopped and not faults:
+            faults.append(1)
+            raise MemoryFault(1, 2)
 
     scene.python.memory.between_ranges = fail
+    scene.call(scene.threads[0], "h")
 
     assert scene.unwinder.sample()
+    assert faults
     assert scene.seen() == scene.truth()
     assert not scene.stopper.stopped
 
