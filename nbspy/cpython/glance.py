@@ -157,6 +157,11 @@ class Glance:
         """Find nothing until the next :meth:`remember`."""
         self._apart = None
 
+    @property
+    def fits(self) -> bool:
+        """True where the plan copies what its thread wants copied."""
+        return self._chain.ranges is self._ranges
+
     def codes_differ(self, copy: bytes) -> bool:
         """True where ``copy`` shows that a code near the leaf is not what it was."""
         return self._apart is not None and self._apart.unpack_from(copy)[-2] != self.faces.expected[-2]

@@ -195,13 +195,15 @@ class Unwinder:
                 return True
         if quick.plan is None or self._standing is None or now >= self._plans.full_due_ns:
             return self._observe_well()
-        if quick.plan is not self._plans.current:
-            # A sample that was discarded has chosen other ranges for its thread.
-            return self._observe_well()
         return self._observe_standing(quick.plan, self._standing)
 
     def _observe_standing(self, plan: Plan, standing: StandingLook) -> bool:
         """Stop the one thread of ``plan`` for a copy, which most often tells all at a glance."""
+        glance = plan.glance
+        assert glance is not None, "plans that tell all have one"
+        if not glance.fits:
+            # A sample that was discarded has chosen other ranges for its thread.
+            return self._observe_well()
         taken: tuple[Plan, tuple[int, ...]] | None = None
         try:
             holders, _ = plan.look()
