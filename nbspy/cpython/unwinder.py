@@ -215,14 +215,13 @@ class Unwinder:
                 node = self._quick.node(self._now_ns)
                 if node >= 0 and plan.words.gil.holders(plan.buffer):
                     node = ELSEWHERE
-            elif (
-                holders == (thread.state.address,)
-                and host_id
-                and standing.is_brief
-                and standing.copy(plan, host_id) is StopOutcome.STOPPED
-            ):
-                taken = plan, holders
-                node = self._quick.node_standing(plan)
+            elif holders == (thread.state.address,) and host_id and standing.is_brief:
+                outcome = standing.copy(plan, host_id)
+                if outcome is StopOutcome.STOPPED:
+                    taken = plan, holders
+                    node = self._quick.node_standing(plan)
+                elif outcome is StopOutcome.REFUSED:
+                    self._give_up_stopping(standing.stopper.refusal())
             if node >= 0:
                 self._outcome.tell(plan, node, self._now_ns)
                 self.schedule.saw(new=False, at_once=self._at_once, codes_read=self._codes.read)

@@ -119,10 +119,16 @@ def test_blocking_sample_when_a_stop_is_too_slow_looks_without_stopping_and_stop
 
 
 @every_layout
-def test_blocking_sample_when_stopping_is_refused_goes_on_without_and_says_why(layout: Layout) -> None:
+@pytest.mark.parametrize("known", [False, True], ids=["followed", "at a glance"])
+def test_blocking_sample_when_stopping_is_refused_goes_on_without_and_says_why(layout: Layout, known: bool) -> None:
     scene = Scene(layout)
     scene.python.hold(scene.threads[0])
     assert scene.unwinder.sample()
+    if known:
+        scene.threads[0].step(2)
+        assert scene.unwinder.sample()
+        scene.stopper.stops = 1
+        scene.unwinder.schedule._left = 1
     scene.stopper.outcomes = [StopOutcome.REFUSED]
     scene.call(scene.threads[0], "g")
 
@@ -139,6 +145,31 @@ def test_blocking_sample_when_stopping_is_refused_goes_on_without_and_says_why(l
 
     scene.call(scene.threads[0], "h")
     assert scene.unwinder.sample()
+    assert scene.seen() == scene.truth()
+
+
+@every_layout
+def test_after_stopping_is_refused_looks_are_those_of_a_target_that_is_never_stopped(layout: Layout) -> None:
+    scene = Scene(layout)
+    mover = scene.threads[0]
+    scene.python.hold(mover)
+    assert scene.unwinder.sample()
+    scene.stopper.outcomes = [StopOutcome.REFUSED]
+    scene.call(mover, "g")
+    for _ in range(3):
+        assert scene.unwinder.sample()
+    mover.ret()
+    assert scene.unwinder.sample()
+
+    plan = scene.unwinder._quick.plan
+    # The leaf pointer is copied twice, and what is unknown looked at until it is known or agreed on.
+    assert plan is not None
+    assert plan.tails
+    scene.call(mover, "h")
+    scene.between_reads(None, mover.ret)
+    reads = scene.python.memory.reads
+    assert scene.unwinder.sample()
+    assert scene.python.memory.reads - reads == 2
     assert scene.seen() == scene.truth()
 
 
