@@ -83,6 +83,10 @@ class PlanBook:
         # One that has ended since is in no list.
         return moved is not None and all(one in plan.of or one not in self._list.by_address for one in moved)
 
+    def is_another(self, turn: bytes) -> bool:
+        """True where the GIL is known to have changed hands since the last copy that was believed."""
+        return bool(turn) and turn != self._turn
+
     def has_all(self, plan: Plan) -> bool:
         return len(plan.spans) == len(self._list.threads)
 

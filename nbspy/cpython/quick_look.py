@@ -66,7 +66,8 @@ class QuickLook:
             glance.faces.turned = False
             node = glance.node(plan.buffer)
             if node < 0:
-                self._schedule.doubted()
+                if node != ELSEWHERE or not self._has_let_go(plan):
+                    self._schedule.doubted()
                 if node != ELSEWHERE:
                     if self.stops:
                         self.retried += 1
@@ -87,6 +88,15 @@ class QuickLook:
     def _is_of_its_thread(self, plan: Plan) -> bool:
         listed = self._list
         return listed.native_ids_are_theirs or listed.are_the_same((plan.spans[0].thread,))
+
+    def _has_let_go(self, plan: Plan) -> bool:
+        """True where the last copy, of one instant, shows that the thread of ``plan`` has not the GIL any more.
+
+        Its frames are not torn then, and another's turn is not for it to tell.
+        """
+        data = bytes(plan.buffer)
+        turn = plan.turn(data)
+        return bool(turn) and (self._plans.is_another(turn) or not plan.words.gil.holders(data))
 
     def _again(self, plan: Plan, glance: Glance, node: int) -> int:
         before, same = glance.unknown, 1

@@ -178,6 +178,21 @@ def test_thread_that_lets_the_gil_go_before_it_stands_is_believed_as_it_stands(l
     assert (scene.unwinder.retried, scene.stopper.stops) == (retried, stops + 2)
 
 
+@every_layout
+def test_threads_that_take_turns_are_no_reason_to_stop_them(layout: Layout) -> None:
+    """A look at one that has let the GIL go is not torn, and need not tell of the other."""
+    scene = _held(layout)
+    schedule = scene.unwinder.schedule
+    schedule._doubtful_for = TO_LEARN
+    for turn in range(4 * DOUBTFUL):
+        scene.python.hold((scene.threads[0], None, scene.threads[1])[turn % 3])
+        assert scene.unwinder.sample()
+        assert scene.seen() == scene.truth()
+
+    assert schedule._left == 0
+    assert scene.stopper.stops <= 4 * DOUBTFUL // STOP_EVERY + 4
+
+
 def _stops_at_once(scene: Scene, samples: int) -> list[int]:
     """Take so many samples; return which of them, counted from 1, stopped a thread without a look before."""
     found: list[int] = []
