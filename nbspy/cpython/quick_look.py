@@ -26,6 +26,15 @@ _REFUSED_FOR: Final = 1024
 """What no call site vouches for is not tried again until so many copies have shown it: sites are specialised later."""
 _MAX_PROOFS: Final = 4
 """So many different stacks are tried to be proved by call sites in one sample: each takes two reads for each frame."""
+_TORN_SHARE: Final = 0.25
+_ENOUGH: Final = 1000
+"""So many samples tell what share of them is torn."""
+OFTEN_TORN: Final = (
+    "More than a quarter of all looks met a thread that just changed its stack. What is over within microseconds, as "
+    "most steps of generators and coroutines are, is seen too seldom then, and what lasts too often. The shares are "
+    "right where the target may be stopped for microseconds: without nonblocking."
+)
+"""What is told of a target that is not stopped, and of which shares are doubtful."""
 
 
 class QuickLook:
@@ -49,6 +58,7 @@ class QuickLook:
         self._refused: set[tuple[Any, ...]] = set()
         """Unknown stacks that call sites did not vouch for."""
         self._refused_left = _REFUSED_FOR
+        self._often_torn = False
         self.in_vain = False
         """True where those looks met nothing but such stacks, and agreed on none."""
 
@@ -97,6 +107,15 @@ class QuickLook:
         data = bytes(plan.buffer)
         turn = plan.turn(data)
         return bool(turn) and (self._plans.is_another(turn) or not plan.words.gil.holders(data))
+
+    def is_often_torn(self, samples: int) -> bool:
+        """True since more than :data:`_TORN_SHARE` of ``samples``, none of which stopped a thread, took several looks.
+
+        What is told of them depends on what the thread did meanwhile: see :mod:`nbspy.cpython.stop_schedule`.
+        """
+        if samples >= _ENOUGH and self.retried > _TORN_SHARE * samples:
+            self._often_torn = True
+        return self._often_torn
 
     def _again(self, plan: Plan, glance: Glance, node: int) -> int:
         before, same = glance.unknown, 1

@@ -36,7 +36,7 @@ from nbspy.cpython.line_table import Entry
 from nbspy.cpython.observed_frames import ObservedFrame, observed_frames
 from nbspy.cpython.plan_book import Plan, PlanBook
 from nbspy.cpython.plan_maker import PlanMaker
-from nbspy.cpython.quick_look import QuickLook
+from nbspy.cpython.quick_look import OFTEN_TORN, QuickLook
 from nbspy.cpython.running_look import RunningLook
 from nbspy.cpython.runtime import Runtime
 from nbspy.cpython.sample_outcome import SampleOutcome
@@ -45,7 +45,7 @@ from nbspy.cpython.state_notes import StateNotes
 from nbspy.cpython.stop_schedule import StopSchedule
 from nbspy.cpython.thread_list import ThreadList, TrackedThread
 from nbspy.errors import CorruptTarget, MemoryFault
-from nbspy.target.process import StopOutcome, Target, ThreadStopper
+from nbspy.target.process import StopOutcome, Target
 
 ATTEMPTS: Final = 16
 _PATIENT_ATTEMPTS: Final = 4
@@ -87,8 +87,18 @@ class Unwinder:
         self.stop_times_ns: list[int] = []
         """How long threads were kept standing, since the caller last emptied it."""
         self._stopper = target.stopper() if blocking else None
-        self._standing = self._standing_look(self._stopper) if self._stopper is not None else None
+        self._standing: StandingLook | None = None
         """None where nothing is stopped."""
+        if self._stopper is not None:
+            self._standing = StandingLook(
+                self._stopper,
+                self._list,
+                self._plans,
+                self._follower,
+                free_threaded=self._free_threaded,
+                refresh_threads=self._refresh_threads,
+                stop_times_ns=self.stop_times_ns,
+            )
         self.schedule = StopSchedule()
         """When to stop a thread without looking first."""
         self._at_once = False
@@ -110,21 +120,10 @@ class Unwinder:
         self._attempts = 0
         """Those that were made after a first."""
         self.discarded = 0
-        self.notice = ""
+        self._refusal = ""
         """Why stopping was given up; "" while it was not."""
         self.while_standing: Callable[[tuple[int, ...]], None] | None = None
         """Called with the thread states that hold a GIL when a sample is believed: while they stand, if they do."""
-
-    def _standing_look(self, stopper: ThreadStopper) -> StandingLook:
-        return StandingLook(
-            stopper,
-            self._list,
-            self._plans,
-            self._follower,
-            free_threaded=self._free_threaded,
-            refresh_threads=self._refresh_threads,
-            stop_times_ns=self.stop_times_ns,
-        )
 
     @property
     def threads(self) -> list[TrackedThread]:
@@ -145,6 +144,15 @@ class Unwinder:
     def blocking(self) -> bool:
         """True while the GIL holder is stopped for what is new."""
         return self._standing is not None
+
+    @property
+    def notice(self) -> str:
+        """What the person should know of how the target is sampled, at first why stopping was given up; "" for nothing.
+
+        Another text is to be told besides those before.
+        """
+        doubtful = self._standing is None and self._quick.is_often_torn(self._follower.samples)
+        return OFTEN_TORN if doubtful else self._refusal
 
     @property
     def retried(self) -> int:
@@ -199,9 +207,7 @@ class Unwinder:
 
     def _observe_standing(self, plan: Plan, standing: StandingLook) -> bool:
         """Stop the one thread of ``plan`` for a copy, which most often tells all at a glance."""
-        glance = plan.glance
-        assert glance is not None, "plans that tell all have one"
-        if not glance.fits:
+        if plan.glance is None or not plan.glance.fits:
             # A sample that was discarded has chosen other ranges for its thread.
             return self._observe_well()
         taken: tuple[Plan, tuple[int, ...]] | None = None
@@ -241,7 +247,9 @@ class Unwinder:
             self._codes.fresh.clear()
             try:
                 if self._observe(patient=attempt < _PATIENT_ATTEMPTS, taken=None if attempt else taken):
-                    self._settle()
+                    self._outcome.settle(self._now_ns, at_once=self._at_once)
+                    if self.while_standing is not None:
+                        self._quick.plan = None
                     return True
             except MemoryFault:
                 # A range that was planned is no longer there; which one is not worth finding out.
@@ -369,16 +377,11 @@ class Unwinder:
             self.while_standing(seen.holders)
         return True
 
-    def _settle(self) -> None:
-        self._outcome.settle(self._now_ns, at_once=self._at_once)
-        if self.while_standing is not None:
-            self._quick.plan = None
-
     def _has_finalizer(self, thread: TrackedThread) -> bool:
         return any(frame.key.name == "__del__" for frame in self.frames(thread))
 
     def _give_up_stopping(self, reason: str) -> None:
-        self.notice = f"threads of the target cannot be stopped ({reason}): sampling goes on without stopping them"
+        self._refusal = f"threads of the target cannot be stopped ({reason}): sampling goes on without stopping them"
         # What does the stopping is kept: others may have been asked already, and stand when they come to it.
         self._standing = None
         self._quick.stops = False

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nbspy.cpython import quick_look
 from nbspy.cpython.glance import Glance
 from nbspy.cpython.known_stacks import PROOFS
 from nbspy.cpython.layout import Layout
+from nbspy.cpython.quick_look import OFTEN_TORN
 
 from .fake_python import FakeThread
 from .unwinder_scene import HOLDS, Scene, both_modes, every_layout
@@ -432,3 +434,30 @@ def test_whatever_one_thread_does_each_sample_shows_it(layout: Layout, blocking:
                 scene.python.recode(scene.codes[name], data.draw(st.sampled_from("xyz")))
         assert scene.unwinder.sample() or scene.unwinder.sample()
         assert scene.seen() == scene.truth()
+
+
+@every_layout
+@both_modes
+@pytest.mark.parametrize("torn", [False, True])
+def test_shares_of_a_thread_that_is_often_torn_are_said_to_be_doubtful(
+    layout: Layout, blocking: bool, torn: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quick_look, "_ENOUGH", 100)
+    scene, mover = settled(layout, blocking=blocking)
+    scene.call(mover, "d")
+    for _ in range(PROOFS + 1):
+        assert scene.unwinder.sample()
+    frame = mover.frames[-1]
+
+    def move_on() -> None:
+        # Every other copy shows a caller that is none.
+        nonlocal broken
+        broken = torn and not broken
+        scene.python.write_frame(frame.address, previous=0xC440F1 if broken else mover.frames[-2].address)
+
+    broken = False
+    scene.python.memory.before_read = move_on
+    for _ in range(100):
+        scene.unwinder.sample()
+
+    assert scene.unwinder.notice == (OFTEN_TORN if torn and not blocking else "")
