@@ -138,10 +138,10 @@ def test_every_group_offers_cases_that_filters_find() -> None:
     }
 
 
-def test_quick_run_is_expected_to_take_less_than_four_minutes() -> None:
+def test_quick_run_is_expected_to_take_less_than_five_minutes() -> None:
     cases = registry.all_cases(Settings(repeat=1, quick=True))
 
-    assert sum(case.seconds for case in cases if not case.name.startswith("browser")) < 240
+    assert sum(case.seconds for case in cases if not case.name.startswith("browser")) < 300
 
 
 def test_records_are_read_but_for_one_that_is_cut(tmp_path: Path) -> None:
