@@ -12,7 +12,7 @@ from .interpreters import TARGETS, Interpreter
 
 LEAST_CODE_OBJECTS = 3000
 """A standard library that is there at all has more: the test must not pass for want of files."""
-STEP = 1 if os.environ.get("NBSPY_THOROUGH") else 3
+STEP = 1 if os.environ.get("NBSPY_THOROUGH") else 5
 """One module of so many is looked at, others with each version, all with NBSPY_THOROUGH=1: they take a minute each."""
 
 
