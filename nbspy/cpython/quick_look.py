@@ -88,7 +88,7 @@ class QuickLook:
         return node if node < 0 or self._is_of_its_thread(plan) else ELSEWHERE
 
     def node_standing(self, plan: Plan) -> int:
-        """Return the leaf node that the copy of ``plan`` shows, which was taken while its thread stood."""
+        """Return the leaf node that the copy of ``plan`` shows, which was taken while its thread could not move."""
         glance = plan.glance
         assert glance is not None, "plans that tell all have one"
         glance.faces.turned = False

@@ -193,7 +193,9 @@ class Unwinder:
             # Another may have taken its place (see ThreadList.are_the_same).
             self.discarded += 1
             return False
-        self._at_once = self._standing is not None and self.schedule.stops_at_once()
+        # Where all threads are due none stands while they are copied, unless there is something new.
+        full = now >= self._plans.full_due_ns
+        self._at_once = self._standing is not None and self.schedule.stops_at_once() and not full
         quick = self._quick
         if not self._at_once:
             node = quick.node(now)
@@ -201,7 +203,7 @@ class Unwinder:
                 assert quick.plan is not None, "its copy told the node"
                 self._outcome.tell(quick.plan, node, now)
                 return True
-        if quick.plan is None or self._standing is None or now >= self._plans.full_due_ns:
+        if quick.plan is None or self._standing is None or full:
             return self._observe_well()
         return self._observe_standing(quick.plan, self._standing)
 
@@ -212,15 +214,15 @@ class Unwinder:
             return self._observe_well()
         taken: tuple[Plan, tuple[int, ...]] | None = None
         try:
-            holders, _ = plan.look()
+            # All of what is copied when it stands: that is at hand then, and it stands for a shorter time.
+            plan.read()
+            holders = plan.words.gil.holders(plan.buffer)
             thread = plan.spans[0].thread
             host_id = self._list.host_id(thread.state.address)
             node = ELSEWHERE
             if not holders:
-                # Its frames cannot change, if that is so during the whole copy.
-                node = self._quick.node(self._now_ns)
-                if node >= 0 and plan.words.gil.holders(plan.buffer):
-                    node = ELSEWHERE
+                # Its frames could not change, if that is so at the copy's end too, which the glance looks at.
+                node = self._quick.node_standing(plan)
             elif holders == (thread.state.address,) and host_id and standing.is_brief:
                 outcome = standing.copy(plan, host_id)
                 if outcome is StopOutcome.STOPPED:
